@@ -1,0 +1,199 @@
+"""One agent, assembled from its ports: drivers, transport, disk, clock, randomness. No sockets and no signals here.
+
+Boot order (PROTOCOL.md section 4): lock and journal, what the lease file still allows in this boot, then hello, then
+renewals; hubs that run are adopted and go on meanwhile, nothing new is opened before a grant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import structlog
+
+from agents.drivers.base import SiteDrivers
+from agents.journal import Journal
+from agents.lease import SiteLease
+from agents.link import Endpoints, Link, Self, Transport
+from agents.reconcile import Reconciler
+from agents.report import Reporter
+from agents.wanted import WantedHubs
+from federation.api.v1 import agent_pb2
+from federation.model.errors import FederationError
+from federation.model.profile import Profile
+from federation.runtime.clock import Clock
+from federation.runtime.disk import Disk
+from federation.runtime.loop import Loop, Pace
+from federation.runtime.sealing import SealingKey
+from federation.runtime.supervisor import Supervisor
+
+log = structlog.get_logger(__name__)
+
+EDGE = "edge"
+HERE = "here"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything that touches the world."""
+
+    drivers: SiteDrivers
+    transport: Transport
+    disk: Disk
+    clock: Clock
+    random: Random
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the agent keeps things: `runtime_dir` is on tmpfs and shared with edge and fencer."""
+
+    state_dir: Path
+    runtime_dir: Path
+
+    @property
+    def journal(self) -> Path:
+        """Survives kill -9 and reboot."""
+        return self.state_dir / "journal.json"
+
+    @property
+    def wanted(self) -> Path:
+        """The last accepted directives."""
+        return self.state_dir / "wanted.bin"
+
+    @property
+    def lease(self) -> Path:
+        """What may be open, in this boot only."""
+        return self.runtime_dir / "lease.json"
+
+
+class Agent:
+    """`run` is eternal."""
+
+    def __init__(
+        self,
+        who: Self,
+        place: Place,
+        ports: Ports,
+        *,
+        kind: str,
+        coordinators: tuple[str, ...],
+        profile: Profile,
+        sealing: SealingKey,
+        tasks: Supervisor,
+    ) -> None:
+        self._tasks = tasks
+        self._ports = ports
+        self.journal = Journal.open(place.journal, ports.disk, site=who.site, uid=who.uid)
+        self.lease = SiteLease(place.lease, ports.disk, self.journal, ports.clock)
+        self.wanted = WantedHubs(place.wanted, ports.disk)
+        self.reporter = Reporter(kind, who.version)
+        self.reconciler = Reconciler(
+            ports.drivers, self.lease, self.wanted, self.reporter, sealing, ports.clock
+        )
+        self.link = Link(
+            who,
+            Endpoints(coordinators),
+            ports.transport,
+            self.lease,
+            profile=profile,
+            clock=ports.clock,
+            random=ports.random,
+            on_change=self._wake_all,
+        )
+        self._hubs = self._loop("hubs", Pace(relist_s=5.0))
+        self._site = Loop(
+            "site",
+            self._reconcile_site,
+            lambda: (EDGE, HERE),
+            clock=ports.clock,
+            random=ports.random,
+            pace=Pace(relist_s=5.0),
+        )
+        self._answering: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Adopt, then say hello, then renew and talk. Eternal; OldIncarnation ends it."""
+        self._tasks.start("hubs", self._hubs.run())
+        self._tasks.start("site", self._site.run())
+        answer = await self.link.hello(self.journal.record.incarnation)
+        self.journal.write(incarnation=answer.incarnation)
+        log.info("agent.started", incarnation=answer.incarnation, register=answer.register.uuid)
+        self._tasks.start("talk", self.link.talk_forever(self))
+        await self.link.renew_forever(lambda: self.journal.record.members_version)
+
+    # --- the conversation with the leader (agents.link.Talk) ---
+
+    def connected(self) -> None:
+        """A new stream: everything is said anew, questions of the old one are void."""
+        self.wanted.session_began()
+        self.reporter.session_began()
+        for task in self._answering.values():
+            task.cancel()
+        self._answering.clear()
+
+    def outgoing(self) -> AsyncIterator[agent_pb2.AgentMessage]:
+        """What to tell the leader."""
+        return self.reporter.messages()
+
+    def received(self, message: agent_pb2.CoordinatorMessage) -> None:
+        """Take a directive or a question."""
+        kind = message.WhichOneof("message")
+        if kind == "wanted":
+            for hub in self.wanted.take(message.wanted):
+                self._hubs.wake(hub)
+            self._site.wake(EDGE)
+        elif kind == "ask":
+            self._take_ask(message.ask)
+
+    def _take_ask(self, ask: agent_pb2.Ask) -> None:
+        if ask.WhichOneof("ask") == "cancel":
+            task = self._answering.pop(ask.id, None)
+            if task is not None:
+                task.cancel()
+            return
+        self._answering[ask.id] = self._tasks.start(f"ask-{ask.id}", self._answer_logs(ask), eternal=False)
+
+    async def _answer_logs(self, ask: agent_pb2.Ask) -> None:
+        asked = ask.logs
+        try:
+            lines = self._ports.drivers.hubs.logs(asked.hub, asked.user, tail=asked.tail, follow=asked.follow)
+            async for chunk in lines:
+                self.reporter.answer(agent_pb2.Answer(id=ask.id, chunk=chunk))
+            self.reporter.answer(agent_pb2.Answer(id=ask.id, done=True))
+        except FederationError as error:
+            self.reporter.answer(agent_pb2.Answer(id=ask.id, error=error.message, done=True))
+        finally:
+            self._answering.pop(ask.id, None)
+
+    # --- loops ---
+
+    async def _reconcile_site(self, key: str) -> float | None:
+        if key == HERE:
+            return await self.reconciler.discover()
+        return await self.reconciler.reconcile_edge()
+
+    async def _reconcile_hub(self, hub: str) -> float | None:
+        before = self.reconciler.phase(hub)
+        look_s = await self.reconciler.reconcile(hub)
+        if self.reconciler.phase(hub) is not before:
+            self._site.wake(EDGE)
+        return look_s
+
+    def _loop(self, name: str, pace: Pace) -> Loop:
+        return Loop(
+            name,
+            self._reconcile_hub,
+            lambda: self.reconciler.hubs(),
+            clock=self._ports.clock,
+            random=self._ports.random,
+            pace=pace,
+        )
+
+    def _wake_all(self) -> None:
+        for hub in self.reconciler.hubs():
+            self._hubs.wake(hub)
+        self._site.wake(EDGE)

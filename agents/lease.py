@@ -1,0 +1,149 @@
+"""What the site holds, and the lease file that the edge (and later the fencer) reads (PROTOCOL.md section 4).
+
+Order on a grant: journal, lease file, memory. The file lies on tmpfs and counts in CLOCK_BOOTTIME with the boot's id:
+on a disk, a reboot would make an old deadline look days ahead. A standing hub's entry has no deadline in this boot.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from agents.journal import Journal
+from federation.core.holding import Answer, Held, fault_of, judge
+from federation.model.identity import Epoch, Member
+from federation.model.ownership import Mode
+from federation.runtime.clock import Clock
+from federation.runtime.disk import Disk
+
+log = structlog.get_logger(__name__)
+
+MARK_EVERY = 500  # revisions between two writes of the register mark alone
+
+
+class SiteLease:
+    """The one place that knows what may run here. `process` is called with each answer to a renewal."""
+
+    def __init__(self, path: Path, disk: Disk, journal: Journal, clock: Clock) -> None:
+        self._path = path
+        self._disk = disk
+        self._journal = journal
+        self._clock = clock
+        self.held: Mapping[str, Held] = self._adopt()
+        self.seq = 0  # of the newest request of this incarnation
+        self.heard = 0  # seq of the newest answer that was processed
+        self.problems: tuple[str, ...] = ()
+        self.granted_mono: float | None = None
+
+    @property
+    def ended(self) -> Mapping[str, Epoch]:
+        """Hubs that must not run here any more, by positive evidence."""
+        return self._journal.record.ended
+
+    def claims(self) -> dict[str, Epoch]:
+        """Every hub that the site says it may run."""
+        return {hub: held.epoch for hub, held in self.held.items()}
+
+    def next_seq(self) -> int:
+        """Each attempt takes a new number, also a retry: a conflict is never with oneself (H14)."""
+        self.seq += 1
+        return self.seq
+
+    def process(self, answer: Answer, members: tuple[int, tuple[Member, ...]]) -> bool:
+        """Take an answer; True if what is held or ended changed. Unavailable if the journal cannot be written:
+        nothing of the answer is acted on then, and what is held goes on."""
+        known = self._journal.record.known()
+        holding = judge(answer, self.heard, self.held, known)
+        self.problems = holding.problems
+        if not holding.heard:
+            if fault_of(answer, known):
+                log.error("register.fault", problem=holding.problems[0])
+            return False
+        changed = holding.held != self.held or holding.ended != known.ended
+        self._write_journal(answer, holding.held, holding.ended, members, changed)
+        if changed:
+            self._record_history(holding.held)
+        self._write_file(holding.held, answer.seq)
+        self.held = holding.held
+        self.heard = answer.seq
+        if answer.granted:
+            self.granted_mono = self._clock.mono()
+        return changed
+
+    def closed(self, hub: str) -> None:
+        """Nothing of an ended hub is left and the coordinator knows: forget the evidence only with a newer epoch."""
+        floor = {h: e for h, e in self._journal.record.floor.items() if h != hub}
+        self._journal.write(floor=floor)
+
+    def _write_journal(
+        self,
+        answer: Answer,
+        held: Mapping[str, Held],
+        ended: Mapping[str, Epoch],
+        members: tuple[int, tuple[Member, ...]],
+        changed: bool,
+    ) -> None:
+        record = self._journal.record
+        version, known_members = members
+        newer_members = version > record.members_version and known_members
+        first = record.register_id is None
+        far = answer.revision >= record.revision + MARK_EVERY
+        if not (changed or newer_members or first or far):
+            return
+        floor = {**record.floor, **{hub: h.epoch for hub, h in held.items()}}
+        self._journal.write(
+            register_id=answer.register,
+            revision=max(record.revision, answer.revision),
+            floor=floor,
+            accepted={hub: h.epoch for hub, h in held.items()},
+            ended=dict(ended),
+            members_version=version if newer_members else record.members_version,
+            members=known_members if newer_members else record.members,
+        )
+
+    def _record_history(self, held: Mapping[str, Held]) -> None:
+        """One line per change of permission; the history checker of the tests reads them."""
+        at = self._clock.boottime_ns()
+        for hub, now in held.items():
+            if self.held.get(hub) != now:
+                log.info("history.grant", hub=hub, epoch=str(now.epoch), mode=now.mode.value, at_ns=at)
+        for hub, before in self.held.items():
+            if hub not in held:
+                log.info("history.revoke", hub=hub, epoch=str(before.epoch), at_ns=at)
+
+    def _write_file(self, held: Mapping[str, Held], seq: int) -> None:
+        hubs = {
+            hub: {"epoch": [h.epoch.era, h.epoch.n], "close_at": None, "stop_by": None} for hub, h in held.items()
+        }
+        content = {
+            "boot_id": self._clock.boot_id(),
+            "incarnation": self._journal.record.incarnation,
+            "seq": seq,
+            "hubs": hubs,
+        }
+        self._disk.replace(self._path, json.dumps(content).encode(), durable=False)
+
+    def _adopt(self) -> dict[str, Held]:
+        """Same boot and a readable file: standing hubs go on from where the earlier agent left them."""
+        content = self._disk.read(self._path)
+        if content is None:
+            return {}
+        try:
+            body = json.loads(content)
+            if body["boot_id"] != self._clock.boot_id():
+                return {}
+            found = {
+                hub: Held(Epoch(era=entry["epoch"][0], n=entry["epoch"][1]), Mode.STANDING)
+                for hub, entry in body["hubs"].items()
+                if entry["close_at"] is None
+            }
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            log.warning("lease.unreadable", path=str(self._path), error=str(error))
+            return {}
+        record = self._journal.record
+        return {hub: held for hub, held in found.items() if record.floor.get(hub) == held.epoch}
+
+

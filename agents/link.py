@@ -1,0 +1,260 @@
+"""The agent's line to the coordinators: hello once, renewals to any replica, one stream to the leader.
+
+It always dials out and knows all endpoints. Silence stops nothing: hubs run on while it tries again (I7). The
+transport is a port, so that simulations connect agent and coordinator in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol, TypeVar
+
+import structlog
+
+from agents.lease import SiteLease
+from federation.api.v1 import agent_pb2, types_pb2
+from federation.core.holding import Answer, Held
+from federation.model.errors import Conflict, FederationError, NotLeader, OldIncarnation, Unavailable
+from federation.model.identity import Epoch, Member, RegisterId
+from federation.model.ownership import Mode
+from federation.model.profile import Profile
+from federation.runtime.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+HELLO_TIMEOUT_S = 5.0
+RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
+SILENCE_S = 90.0  # the leader repeats itself at least this often; a stream that is silent for longer is dead
+
+R = TypeVar("R")
+
+
+class Coordinator(Protocol):
+    """One coordinator, as the agent calls it. Failures are `FederationError`s."""
+
+    async def hello(self, request: agent_pb2.HelloRequest, *, timeout_s: float) -> agent_pb2.HelloResponse: ...
+
+    async def renew(self, request: agent_pb2.RenewRequest, *, timeout_s: float) -> agent_pb2.RenewResponse: ...
+
+    def session(
+        self, outgoing: AsyncIterator[agent_pb2.AgentMessage]
+    ) -> AsyncIterator[agent_pb2.CoordinatorMessage]: ...
+
+
+class Transport(Protocol):
+    """Reaches coordinators by address."""
+
+    def coordinator(self, address: str) -> Coordinator:
+        """A client for this address; cheap, keeps its channel."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Self:
+    """Who this agent is."""
+
+    site: str
+    uid: str
+    machine_id: str
+    sealing_key: str
+    version: str
+
+
+class Endpoints:
+    """The coordinators, the last good one first."""
+
+    def __init__(self, addresses: tuple[str, ...]) -> None:
+        self._addresses = list(addresses)
+        self.leader = ""
+
+    async def first_that_answers(self, call: Callable[[str], Awaitable[R]]) -> R:
+        """Try each in turn; errors that another replica would repeat are raised at once."""
+        last: FederationError = Unavailable("no coordinator is configured")
+        for address in tuple(self._addresses):
+            try:
+                answer = await call(address)
+            except (OldIncarnation, Conflict):
+                raise
+            except FederationError as error:
+                last = error
+                continue
+            self._addresses.remove(address)
+            self._addresses.insert(0, address)
+            return answer
+        raise last
+
+    def learn(self, addresses: tuple[str, ...]) -> None:
+        """Coordinators may have been added since the site file was written."""
+        self._addresses.extend(a for a in addresses if a not in self._addresses)
+
+    def for_session(self) -> str:
+        """The leader if it is known, else the best guess."""
+        return self.leader or self._addresses[0]
+
+
+class Link:
+    """`start` draws the incarnation; `renew_forever` and `talk_forever` are eternal."""
+
+    def __init__(
+        self,
+        who: Self,
+        endpoints: Endpoints,
+        transport: Transport,
+        lease: SiteLease,
+        *,
+        profile: Profile,
+        clock: Clock,
+        random: Random,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._who = who
+        self._endpoints = endpoints
+        self._transport = transport
+        self._lease = lease
+        self._profile = profile
+        self._clock = clock
+        self._random = random
+        self._on_change = on_change
+        self.incarnation = 0
+
+    async def hello(self, last_incarnation: int) -> agent_pb2.HelloResponse:
+        """Draw a new incarnation, for as long as it takes. Refusals that waiting will not mend are logged each time:
+        an admin may join the site a minute later."""
+        request = agent_pb2.HelloRequest(
+            site=self._who.site,
+            uid=self._who.uid,
+            last_incarnation=last_incarnation,
+            machine_id=self._who.machine_id,
+            sealing_key=self._who.sealing_key,
+            version=self._who.version,
+        )
+        delay = RETRY_FIRST_S
+        while True:
+            try:
+                answer = await self._endpoints.first_that_answers(
+                    lambda address: self._transport.coordinator(address).hello(request, timeout_s=HELLO_TIMEOUT_S)
+                )
+            except FederationError as error:
+                log.warning("hello.failed", error=error.message, help=error.help, retry_s=round(delay, 1))
+                await self._clock.sleep(delay * (0.5 + self._random.random()))
+                delay = min(delay * 2, RETRY_MOST_S)
+                continue
+            self._endpoints.learn(tuple(answer.coordinators))
+            self.incarnation = answer.incarnation
+            return answer
+
+    async def renew_forever(self, members_version: Callable[[], int]) -> None:
+        """Renew every r seconds. OldIncarnation ends the agent: a newer one speaks for the site."""
+        while True:
+            began = self._clock.mono()
+            try:
+                await self._renew(members_version())
+            except OldIncarnation:
+                raise
+            except FederationError as error:
+                log.warning("renewal.failed", error=error.message)
+            spent = self._clock.mono() - began
+            await self._clock.sleep(max(0.05, self._profile.renew_s - spent))
+
+    async def _renew(self, members_version: int) -> None:
+        async def attempt(address: str) -> agent_pb2.RenewResponse:
+            request = agent_pb2.RenewRequest(
+                site=self._who.site,
+                uid=self._who.uid,
+                incarnation=self.incarnation,
+                seq=self._lease.next_seq(),
+                heard=self._lease.heard,
+                members_ack=members_version,
+                claims=[agent_pb2.Claim(hub=h, epoch=wire_epoch(e)) for h, e in self._lease.claims().items()],
+            )
+            timeout_s = max(1.0, self._profile.renew_s)
+            return await self._transport.coordinator(address).renew(request, timeout_s=timeout_s)
+
+        answer = await self._endpoints.first_that_answers(attempt)
+        self._endpoints.leader = answer.leader or self._endpoints.leader
+        members = tuple(Member(site=m.site, uid=m.uid) for m in answer.members)
+        if self._lease.process(read_answer(answer), (answer.members_version, members)):
+            self._on_change()
+
+    async def talk_forever(self, talk: Talk) -> None:
+        """Keep one stream to the leader; after any end dial again, following the leader."""
+        delay = RETRY_FIRST_S
+        while True:
+            began = self._clock.mono()
+            address = self._endpoints.for_session()
+            try:
+                await self._talk_once(address, talk)
+                log.info("session.ended", coordinator=address)
+            except NotLeader as error:
+                self._endpoints.leader = error.details.get("leader", "")
+            except OldIncarnation:
+                raise
+            except FederationError as error:
+                log.info("session.lost", coordinator=address, error=error.message)
+                if self._endpoints.leader == address:
+                    self._endpoints.leader = ""
+            lasted = self._clock.mono() - began
+            delay = RETRY_FIRST_S if lasted > RETRY_MOST_S else min(delay * 2, RETRY_MOST_S)
+            await self._clock.sleep(delay * (0.5 + 0.5 * self._random.random()))
+
+    async def _talk_once(self, address: str, talk: Talk) -> None:
+        opened = agent_pb2.SessionOpen(site=self._who.site, uid=self._who.uid, incarnation=self.incarnation)
+
+        async def outgoing() -> AsyncIterator[agent_pb2.AgentMessage]:
+            yield agent_pb2.AgentMessage(open=opened)
+            async for message in talk.outgoing():
+                yield message
+
+        incoming = self._transport.coordinator(address).session(outgoing())
+        talk.connected()
+        while True:
+            try:
+                async with asyncio.timeout(SILENCE_S):
+                    message = await anext(incoming, None)
+            except TimeoutError:
+                raise Unavailable(f"{address} said nothing for {SILENCE_S:g} s") from None
+            if message is None:
+                return
+            talk.received(message)
+
+
+class Talk(Protocol):
+    """The agent's half of the conversation; the reconciler implements it."""
+
+    def connected(self) -> None:
+        """A new stream: everything is to be said anew."""
+        ...
+
+    def outgoing(self) -> AsyncIterator[agent_pb2.AgentMessage]:
+        """What to tell the leader, until cancelled."""
+        ...
+
+    def received(self, message: agent_pb2.CoordinatorMessage) -> None:
+        """What the leader says. Must not block."""
+        ...
+
+
+def wire_epoch(epoch: Epoch) -> types_pb2.Epoch:
+    """To the wire."""
+    return types_pb2.Epoch(era=epoch.era, n=epoch.n)
+
+
+def read_epoch(message: types_pb2.Epoch) -> Epoch:
+    """From the wire."""
+    return Epoch(era=message.era, n=message.n)
+
+
+def read_answer(message: agent_pb2.RenewResponse) -> Answer:
+    """From the wire."""
+    return Answer(
+        register=RegisterId(uuid=message.register.uuid, era=message.register.era),
+        revision=message.revision,
+        seq=message.seq,
+        granted=message.granted,
+        grants={g.hub: Held(read_epoch(g.epoch), Mode(g.mode)) for g in message.grants},
+        revoked={r.hub: read_epoch(r.epoch) for r in message.revoked},
+        unknown=tuple(message.unknown),
+    )

@@ -1,0 +1,71 @@
+"""What the leader wants of this site: collected from the parts of a session, kept on disk, read again after a restart.
+
+Sites keep their last accepted wanted documents (I7): with no coordinator in reach, an agent that restarts still knows
+how to mend the hubs that it holds. A directive permits nothing; `agents.lease` says what may run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import structlog
+
+from federation.api.v1 import agent_pb2
+from federation.model.errors import Unavailable
+from federation.runtime.disk import Disk
+
+log = structlog.get_logger(__name__)
+
+
+class WantedHubs:
+    """The newest complete set of directives, by hub uid."""
+
+    def __init__(self, path: Path, disk: Disk) -> None:
+        self._path = path
+        self._disk = disk
+        self.hubs: dict[str, agent_pb2.WantedHub] = {}
+        self.revision = 0
+        self._parts: dict[str, agent_pb2.WantedHub] | None = None
+        self._load()
+
+    def session_began(self) -> None:
+        """The next parts, up to the first complete one, carry everything."""
+        self._parts = {}
+
+    def take(self, part: agent_pb2.Wanted) -> set[str]:
+        """Take a part; returns the hubs whose directives changed (none before the first complete part)."""
+        target = dict(self.hubs) if self._parts is None else self._parts
+        target.update((hub.hub, hub) for hub in part.hubs)
+        for hub in part.gone:
+            target.pop(hub, None)
+        if not part.complete:
+            if self._parts is None:
+                self._replace(target, part.revision)
+            return set()
+        changed = {hub for hub in target.keys() | self.hubs.keys() if target.get(hub) != self.hubs.get(hub)}
+        self._parts = None
+        self._replace(target, part.revision)
+        return changed
+
+    def _replace(self, hubs: dict[str, agent_pb2.WantedHub], revision: int) -> None:
+        if hubs != self.hubs:
+            whole = agent_pb2.Wanted(revision=revision, hubs=[hubs[name] for name in sorted(hubs)], complete=True)
+            try:
+                self._disk.replace(self._path, whole.SerializeToString())
+            except Unavailable as error:
+                # Directives only order work: acting on one that is not on disk loses nothing but the memory of it.
+                log.warning("wanted.not-saved", error=error.message)
+        self.hubs = hubs
+        self.revision = revision
+
+    def _load(self) -> None:
+        content = self._disk.read(self._path)
+        if content is None:
+            return
+        try:
+            whole = agent_pb2.Wanted.FromString(content)
+        except ValueError as error:  # protobuf's DecodeError; the leader sends everything again
+            log.warning("wanted.unreadable", path=str(self._path), error=str(error))
+            return
+        self.hubs = {hub.hub: hub for hub in whole.hubs}
+        self.revision = whole.revision

@@ -1,0 +1,239 @@
+"""Admission: what makes a request durable. When a method returns, the change survives any single failure (I4).
+
+Any replica may admit: each change is one transaction guarded by the revisions that were read, so two admins who place
+the same name at once get one winner and one `Conflict`.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+from random import Random
+
+from federation.coordinator.events import Journalist
+from federation.coordinator.naming import hosts_of
+from federation.coordinator.snapshot import Snapshot
+from federation.coordinator.wanted import auth_secret
+from federation.model.classroom import Classroom
+from federation.model.errors import Conflict, InvalidRequest, NotFound, Refused
+from federation.model.identity import HubUid, hub_uid
+from federation.model.operation import Operation, OperationKind, Step
+from federation.model.placing import ClassroomRecord, HostClaim, SealedSecret
+from federation.runtime.sealing import seal
+from federation.store import keys
+from federation.store.register import Changes, Register, Stored
+
+PASSWORD_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # no characters that are read wrongly from a blackboard
+PASSWORD_LENGTH = 12
+UID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+UID_LENGTH = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What became durable. `generated` holds secrets that are shown once and never again."""
+
+    record: Stored[ClassroomRecord]
+    operation: Operation
+    changed: bool
+    generated: dict[str, str]
+
+
+@dataclass(slots=True)
+class Admission:
+    """Place, retire and restore, up to the point where the leader's loops take over."""
+
+    register: Register
+    snapshot: Snapshot
+    journalist: Journalist
+    random: Random
+
+    async def place(self, classroom: Classroom, *, actor: str, request_id: str, based_on: int) -> Admitted:
+        """Accept a new classroom or a new generation; the same content again changes nothing."""
+        name = classroom.name
+        stored = await self.register.read(keys.classroom(name), ClassroomRecord)
+        if stored is None:
+            return await self._place_new(classroom, None, actor, request_id)
+        operation = await self.register.read(keys.operation(stored.document.uid), Operation)
+        if request_id and stored.document.request_id == request_id and operation is not None:
+            return Admitted(stored, operation.document, changed=False, generated={})
+        if stored.document.retired is not None:
+            if operation is not None and not operation.document.done:
+                raise Refused(f"{name} is still being retired", help=f"`fedctl watch {name}`, then place it again.")
+            return await self._place_new(classroom, stored, actor, request_id)
+        if stored.document.classroom == classroom and operation is not None:
+            return Admitted(stored, operation.document, changed=False, generated={})
+        if based_on and based_on != stored.revision:
+            raise Conflict(
+                f"{name} was changed by {stored.document.actor} since your file was compared with it "
+                f"(generation {stored.document.generation}): nothing was done",
+                help="Compare again with `fedctl place --plan`; `--overwrite` applies your file all the same.",
+            )
+        return await self._place_again(classroom, stored, operation, actor, request_id)
+
+    async def retire(self, name: str, *, delete_homes: bool, actor: str) -> Admitted:
+        """Order the end of a hub. Homes stay unless `delete_homes`."""
+        stored, operation = await self._live(name)
+        record = stored.document
+        if record.retired is not None:
+            return Admitted(stored, operation.document, changed=False, generated={})
+        if record.homes_deleted:
+            delete_homes = True
+        retired = record.revise(retired=self.journalist.clock.now(), actor=actor, homes_deleted=delete_homes)
+        order = self._operation(OperationKind.RETIRE, retired, actor, delete_homes=delete_homes)
+        changes = Changes().unchanged(stored.key, stored).unchanged(operation.key, operation)
+        changes.put(stored.key, retired).put(operation.key, order)
+        for host in hosts_of(record.classroom):
+            changes.delete(keys.host(host))
+        self.journalist.add(changes, "retire.admitted", f"by {actor}", hub=record.uid, actor=actor)
+        committed = await self.register.commit(changes)
+        return Admitted(Stored(stored.key, retired, committed.revision), order, changed=True, generated={})
+
+    async def restore(self, name: str, *, actor: str) -> Admitted:
+        """Undo a retirement: the same hub, with its homes, at a new epoch."""
+        stored, operation = await self._live(name)
+        record = stored.document
+        if record.retired is None:
+            return Admitted(stored, operation.document, changed=False, generated={})
+        if record.homes_deleted:
+            raise Refused(f"{name}: its homes were deleted with it, there is nothing to restore; place it anew")
+        if not operation.document.done:
+            raise Refused(f"{name} is still being retired", help=f"`fedctl watch {name}`, then restore it.")
+        fields = {name: getattr(record, name) for name in type(record).model_fields}
+        live = ClassroomRecord.model_validate({**fields, "retired": None, "generation": record.generation + 1})
+        order = self._operation(OperationKind.PLACE, live, actor)
+        changes = Changes().unchanged(stored.key, stored).unchanged(operation.key, operation)
+        changes.put(stored.key, live).put(operation.key, order)
+        await self._claim_hosts(changes, live.classroom, HubUid(record.uid))
+        self.journalist.add(changes, "restore.admitted", f"by {actor}", hub=record.uid, actor=actor)
+        committed = await self.register.commit(changes)
+        return Admitted(Stored(stored.key, live, committed.revision), order, changed=True, generated={})
+
+    async def _live(self, name: str) -> tuple[Stored[ClassroomRecord], Stored[Operation]]:
+        stored = await self.register.read(keys.classroom(name), ClassroomRecord)
+        if stored is None:
+            raise NotFound(f"no classroom is named {name}")
+        operation = await self.register.read(keys.operation(stored.document.uid), Operation)
+        if operation is None:
+            raise NotFound(f"{name} has no operation record: the register was changed by hand")
+        return stored, operation
+
+    async def _place_new(
+        self, classroom: Classroom, old: Stored[ClassroomRecord] | None, actor: str, request_id: str
+    ) -> Admitted:
+        """A new uid: this class never meets the homes of an earlier one of the same name."""
+        now = self.journalist.clock.now()
+        hub = hub_uid(classroom.name, self._draw(UID_ALPHABET, UID_LENGTH))
+        record = ClassroomRecord(
+            uid=hub,
+            generation=1,
+            classroom=classroom,
+            created=now,
+            changed=now,
+            actor=actor,
+            request_id=request_id,
+        )
+        key = keys.classroom(classroom.name)
+        changes = Changes().unchanged(key, old).put(key, record)
+        if old is not None:
+            changes.put(keys.retired(old.document.uid), old.document)
+        order = self._operation(OperationKind.PLACE, record, actor)
+        changes.absent(keys.operation(hub)).put(keys.operation(hub), order)
+        await self._claim_hosts(changes, classroom, hub)
+        generated = await self._add_secret(changes, record, actor)
+        self.journalist.add(changes, "place.admitted", f"generation 1 by {actor}", hub=hub, actor=actor)
+        committed = await self.register.commit(changes)
+        return Admitted(Stored(key, record, committed.revision), order, changed=True, generated=generated)
+
+    async def _place_again(
+        self,
+        classroom: Classroom,
+        stored: Stored[ClassroomRecord],
+        operation: Stored[Operation] | None,
+        actor: str,
+        request_id: str,
+    ) -> Admitted:
+        before = stored.document
+        record = before.revise(
+            classroom=classroom,
+            generation=before.generation + 1,
+            changed=self.journalist.clock.now(),
+            actor=actor,
+            request_id=request_id,
+        )
+        order = self._operation(OperationKind.PLACE, record, actor)
+        changes = Changes().unchanged(stored.key, stored).put(stored.key, record)
+        changes.unchanged(keys.operation(record.uid), operation).put(keys.operation(record.uid), order)
+        await self._claim_hosts(changes, classroom, HubUid(record.uid))
+        for host in set(hosts_of(before.classroom)) - set(hosts_of(classroom)):
+            changes.delete(keys.host(host))
+        generated = await self._add_secret(changes, record, actor)
+        message = f"generation {record.generation} by {actor}"
+        self.journalist.add(changes, "place.admitted", message, hub=record.uid, actor=actor)
+        committed = await self.register.commit(changes)
+        return Admitted(Stored(stored.key, record, committed.revision), order, changed=True, generated=generated)
+
+    async def _claim_hosts(self, changes: Changes, classroom: Classroom, hub: HubUid) -> None:
+        hosts = hosts_of(classroom)
+        for host in hosts:
+            stored = await self.register.read(keys.host(host), HostClaim)
+            if stored is not None and stored.document.hub != hub:
+                raise Refused(f"host name {host} belongs to classroom {stored.document.name}")
+            changes.unchanged(keys.host(host), stored)
+            changes.put(keys.host(host), HostClaim(hub=hub, name=classroom.name))
+
+    async def _add_secret(self, changes: Changes, record: ClassroomRecord, actor: str) -> dict[str, str]:
+        """A named secret must exist; where the file names none, a password is drawn, sealed, and shown once."""
+        name = auth_secret(record)
+        stored = await self.register.read(keys.secret(name), SealedSecret)
+        if stored is not None:
+            return {}
+        if record.classroom.spec.auth.secret:
+            raise Refused(
+                f"{record.classroom.name}: secret {name} does not exist", help=f"Set it: `fedctl secret set {name}`."
+            )
+        password = self._draw(PASSWORD_ALPHABET, PASSWORD_LENGTH)
+        allowed = record.classroom.spec.placement.allow
+        secret = self.sealed(name, password.encode(), allowed, actor)
+        changes.absent(keys.secret(name)).put(keys.secret(name), secret)
+        return {"password": password}
+
+    def sealed(self, name: str, value: bytes, sites: tuple[str, ...], actor: str) -> SealedSecret:
+        """Seal to the agents of `sites` (empty: of every site); Refused if none of them has ever said hello."""
+        boxes: dict[str, str] = {}
+        for site in self.snapshot.sites():
+            agent = self.snapshot.agent(site.name)
+            if agent is not None and agent.sealing_key and (not sites or site.name in sites):
+                boxes[site.name] = b64encode(seal(agent.sealing_key, value)).decode()
+        if not boxes:
+            wanted = ", ".join(sites) or "any site"
+            raise Refused(
+                f"secret {name} cannot be sealed: no agent of {wanted} has joined yet",
+                help="Start the agent of an allowed site first; `fedctl sites` shows who is there.",
+            )
+        return SealedSecret(name=name, sealed=boxes, changed=self.journalist.clock.now(), actor=actor)
+
+    def _operation(
+        self, kind: OperationKind, record: ClassroomRecord, actor: str, *, delete_homes: bool = False
+    ) -> Operation:
+        now = self.journalist.clock.now()
+        operation = Operation(
+            id=f"{kind.value}-{record.uid}-{record.generation}-{self.random.getrandbits(24):06x}",
+            kind=kind,
+            hub=record.uid,
+            name=record.classroom.name,
+            generation=record.generation,
+            created=now,
+            actor=actor,
+            delete_homes=delete_homes,
+        )
+        return operation.finished(Step.ADMITTED, now, f"accepted from {actor}")
+
+    def _draw(self, alphabet: str, length: int) -> str:
+        return "".join(self.random.choice(alphabet) for _ in range(length))
+
+
+def require_typed_name(name: str, typed: str) -> None:
+    """Deleting homes needs the name typed; InvalidRequest otherwise."""
+    if typed != name:
+        raise InvalidRequest(f"deleting the homes of {name} needs its name typed, got {typed!r}")

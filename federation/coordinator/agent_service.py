@@ -1,0 +1,233 @@
+"""What agents may call: Hello, Renew (any replica) and Session (the leader). Who calls was checked by the interceptor.
+
+Each renewal is one register transaction (PROTOCOL.md section 3): no grant is ever given from memory (H3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from federation.api.v1 import agent_pb2, agent_pb2_grpc
+from federation.coordinator.events import Journalist
+from federation.coordinator.observations import Observations
+from federation.coordinator.sessions import Session, Sessions
+from federation.coordinator.wanted import WantedBuilder, epoch_message, register_message
+from federation.core.renewal import Answerable, Renewal, answer_claims, deaf_after, judge
+from federation.model.errors import Conflict, FederationError, NotFound, OldIncarnation
+from federation.model.identity import Epoch, Members
+from federation.model.ownership import AgentRecord, Contact, Owned, Ownership, SiteLease
+from federation.model.profile import Profile
+from federation.runtime.clock import Clock
+from federation.runtime.supervisor import Supervisor
+from federation.store import keys
+from federation.store.interface import Committed
+from federation.store.register import Changes, Register, Stored, decode
+
+log = structlog.get_logger(__name__)
+
+SILENCE_S = 30.0  # a stream on which the agent says nothing for so long is given up
+
+
+class Term(Protocol):
+    """What the service needs to know about leadership; the replica implements it."""
+
+    @property
+    def leader_address(self) -> str:
+        """Where the leader listens; empty if none is known."""
+        ...
+
+    def require_leader(self) -> int:
+        """This replica's leader epoch, or NotLeader with the leader's address."""
+        ...
+
+
+@dataclass(slots=True)
+class AgentService(agent_pb2_grpc.AgentServiceServicer):
+    """Serves agents."""
+
+    register: Register
+    term: Term
+    sessions: Sessions
+    observations: Observations
+    builders: "BuilderFactory"
+    journalist: Journalist
+    clock: Clock
+    tasks: Supervisor
+    profile: Profile
+    addresses: tuple[str, ...]
+
+    async def Hello(self, request: agent_pb2.HelloRequest, context: Any) -> agent_pb2.HelloResponse:  # noqa: ARG002
+        """Draw the next incarnation by compare-and-set; it must not touch the lease (PROTOCOL.md section 3)."""
+        read = await self.register.read_many(keys.MEMBERS, keys.agent(request.site))
+        members = _read(read, keys.MEMBERS, Members)
+        if members is None or members.document.uid_of(request.site) != request.uid:
+            raise NotFound(
+                f"site {request.site} with uid {request.uid} is not a member", help="Join it: `fedctl sites join FILE`."
+            )
+        known = _read(read, keys.agent(request.site), AgentRecord)
+        last = max(known.document.incarnation if known else 0, request.last_incarnation)
+        record = AgentRecord(
+            site=request.site,
+            uid=request.uid,
+            incarnation=last + 1,
+            machine_id=request.machine_id,
+            sealing_key=request.sealing_key,
+            version=request.version,
+        )
+        changes = Changes().unchanged(keys.MEMBERS, members).unchanged(keys.agent(request.site), known)
+        changes.put(keys.agent(request.site), record)
+        message = f"agent started, incarnation {record.incarnation}"
+        self.journalist.add(changes, "agent.hello", message, site=request.site, actor=f"agent/{request.site}")
+        committed = await self.register.commit(changes)
+        return agent_pb2.HelloResponse(
+            register=register_message(self.register.identity),
+            revision=committed.revision,
+            incarnation=record.incarnation,
+            coordinators=self.addresses,
+        )
+
+    async def Renew(self, request: agent_pb2.RenewRequest, context: Any) -> agent_pb2.RenewResponse:  # noqa: ARG002
+        """One transaction: renew the lease and read what the site owns; the answer is the grant."""
+        renewal = Renewal(request.site, request.uid, request.incarnation, request.seq, request.heard)
+        read = await self.register.read_many(keys.agent(renewal.site), keys.lease(renewal.site), keys.MEMBERS)
+        agent = _read(read, keys.agent(renewal.site), AgentRecord)
+        lease = _read(read, keys.lease(renewal.site), SiteLease)
+        verdict = judge(
+            renewal,
+            agent.document if agent else None,
+            lease.document if lease else None,
+            deaf_after(self.profile.contact_s, self.profile.renew_s),
+        )
+        self._refuse(verdict, renewal)
+        answer = agent_pb2.RenewResponse(
+            register=register_message(self.register.identity), seq=request.seq, leader=self.term.leader_address
+        )
+        changes = Changes().unchanged(keys.agent(renewal.site), agent)
+        if verdict is Answerable.DEAF:
+            contact = Contact(site=renewal.site, incarnation=renewal.incarnation, seq=renewal.seq, heard=renewal.heard)
+            answer.revision = (await self.register.commit(changes.put(keys.contact(renewal.site), contact))).revision
+            return answer
+        renewed = SiteLease(
+            site=renewal.site,
+            incarnation=renewal.incarnation,
+            seq=renewal.seq,
+            heard=renewal.heard,
+            members_ack=request.members_ack,
+        )
+        changes.unchanged(keys.lease(renewal.site), lease).put(keys.lease(renewal.site), renewed)
+        committed = await self.register.commit(changes.range(keys.owned_by(renewal.site)))
+        await self._fill(answer, request, committed)
+        members = _read(read, keys.MEMBERS, Members)
+        if members is not None:
+            _add_members(answer, members.document, request.members_ack)
+        return answer
+
+    async def Session(
+        self, request_iterator: AsyncIterator[agent_pb2.AgentMessage], context: Any  # noqa: ARG002
+    ) -> AsyncIterator[agent_pb2.CoordinatorMessage]:
+        """The stream to the leader; ends when leadership, the agent or a newer stream of the site ends it."""
+        leader_epoch = self.term.require_leader()
+        first = await anext(request_iterator)
+        opened = first.open
+        stored = await self.register.read(keys.agent(opened.site), AgentRecord)
+        if stored is None or stored.document.incarnation != opened.incarnation:
+            raise OldIncarnation(f"incarnation {opened.incarnation} does not speak for {opened.site}")
+        builder = self.builders.builder(opened.site)
+        session = Session(opened.site, opened.incarnation, builder, self.register.identity, leader_epoch)
+        self.observations.opened(opened.site, opened.incarnation)
+        self.sessions.opened(session)
+        reader = self.tasks.start(f"session-{opened.site}", self._listen(session, request_iterator), eternal=False)
+        try:
+            yield agent_pb2.CoordinatorMessage(
+                accepted=agent_pb2.SessionAccepted(
+                    leader=self.term.leader_address, leader_epoch=epoch_message(Epoch(era=0, n=leader_epoch))
+                )
+            )
+            async for message in session.outgoing(self.clock):
+                yield message
+        finally:
+            reader.cancel()
+            self.sessions.closed(session)
+
+    async def _listen(self, session: Session, incoming: AsyncIterator[agent_pb2.AgentMessage]) -> None:
+        """Read the agent's side until it ends, breaks or falls silent; then end ours."""
+        try:
+            while True:
+                async with asyncio.timeout(SILENCE_S):
+                    message = await anext(incoming)
+                kind = message.WhichOneof("message")
+                if kind == "observed":
+                    self.observations.record(session.site, session.incarnation, message.observed)
+                elif kind == "answer":
+                    self.sessions.answer(message.answer)
+        except (StopAsyncIteration, TimeoutError, FederationError, OSError) as error:
+            log.info("session.ended", site=session.site, why=repr(error))
+        except Exception as error:  # noqa: BLE001 - a broken stream has many faces in grpc; it ends the session, no more
+            log.info("session.broke", site=session.site, why=repr(error))
+        finally:
+            session.end()
+
+    async def _fill(
+        self, answer: agent_pb2.RenewResponse, request: agent_pb2.RenewRequest, committed: Committed
+    ) -> None:
+        """The grant, and what is known of claims that it does not list."""
+        prefix = keys.owned_by(request.site)
+        granted = {keys.tail(e.key): decode(e, Owned).document for e in committed.ranges[prefix]}
+        claims = {c.hub: Epoch(era=c.epoch.era, n=c.epoch.n) for c in request.claims}
+        missing = [hub for hub in claims if hub not in granted]
+        records: dict[str, Ownership | None] = {}
+        for start in range(0, len(missing), 100):
+            read = await self.register.read_many(*(keys.ownership(hub) for hub in missing[start : start + 100]))
+            for key, entry in read.items():
+                records[keys.tail(key)] = decode(entry, Ownership).document if entry else None
+        claimed = answer_claims(request.site, claims, granted, records)
+        answer.granted = True
+        answer.revision = committed.revision
+        for owned in granted.values():
+            answer.grants.add(hub=owned.hub, epoch=epoch_message(owned.epoch), mode=owned.mode.value)
+        for ended in claimed.revoked:
+            answer.revoked.add(
+                hub=ended.hub,
+                epoch=epoch_message(ended.epoch),
+                owner=ended.owner or "",
+                tombstone=ended.tombstone,
+            )
+        answer.unknown.extend(claimed.unknown)
+
+    @staticmethod
+    def _refuse(verdict: Answerable, renewal: Renewal) -> None:
+        match verdict:
+            case Answerable.UNKNOWN_MEMBER:
+                raise NotFound(f"site {renewal.site} with uid {renewal.uid} never said hello")
+            case Answerable.OLD_INCARNATION:
+                raise OldIncarnation(f"incarnation {renewal.incarnation} does not speak for {renewal.site}")
+            case Answerable.OLD_SEQ:
+                raise Conflict(f"renewal {renewal.seq} of {renewal.site} came late: a newer one was answered")
+            case Answerable.RENEW | Answerable.DEAF:
+                return
+
+
+class BuilderFactory(Protocol):
+    """Makes the builder of a site's wanted documents."""
+
+    def builder(self, site: str) -> WantedBuilder:
+        """A fresh builder."""
+        ...
+
+
+def _add_members(answer: agent_pb2.RenewResponse, members: Members, acknowledged: int) -> None:
+    answer.members_version = members.version
+    if members.version > acknowledged:
+        for member in members.members:
+            answer.members.add(site=member.site, uid=member.uid)
+
+
+def _read(read: dict[str, Any], key: str, kind: type[Any]) -> Stored[Any] | None:
+    entry = read[key]
+    return None if entry is None else decode(entry, kind)
+

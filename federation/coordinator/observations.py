@@ -1,0 +1,117 @@
+"""The leader's memory of what agents report. It is never stored: agents send it again after a change of leader.
+
+Also remembers, per hub, what was seen from outside (the edge, the name). All times are the leader's own monotonic
+clock: wall clocks of other hosts are never compared (DESIGN.md 4.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from federation.api.v1 import agent_pb2
+from federation.core.operations import Seen
+from federation.model.identity import Epoch
+from federation.runtime.clock import Clock
+
+
+@dataclass(slots=True)
+class SiteMemory:
+    """The newest report of one site."""
+
+    incarnation: int
+    at_mono: float
+    report: agent_pb2.SiteReport
+    hubs: dict[str, agent_pb2.HubReport]
+    whole: bool = True  # False: a new stream was opened and its first report, which carries all hubs, is awaited
+
+
+@dataclass(frozen=True, slots=True)
+class NameSeen:
+    """The last look at a hub's name from outside."""
+
+    leads_here: bool
+    problem: str
+    at_mono: float
+
+
+@dataclass(slots=True)
+class Observations:
+    """Filled by sessions, read by the leader's loops. `listeners` are told which hub or site changed."""
+
+    clock: Clock
+    sites: dict[str, SiteMemory] = field(default_factory=dict)
+    names: dict[str, NameSeen] = field(default_factory=dict)
+    listeners: list[Callable[[str, str], None]] = field(default_factory=list)
+
+    def opened(self, site: str, incarnation: int) -> None:
+        """A new stream: its first report will carry every hub and replace what is known."""
+        known = self.sites.get(site)
+        if known is not None:
+            self.sites[site] = replace(known, whole=False)
+
+    def record(self, site: str, incarnation: int, observed: agent_pb2.Observed) -> None:
+        """Take a report; those of an older incarnation are dropped."""
+        known = self.sites.get(site)
+        if known is not None and known.incarnation > incarnation:
+            return
+        before = known.hubs if known is not None else {}
+        merged = known is not None and known.whole and known.incarnation == incarnation
+        hubs = dict(before) if merged else {}
+        hubs.update((report.hub, report) for report in observed.hubs)
+        for hub in observed.gone:
+            hubs.pop(hub, None)
+        self.sites[site] = SiteMemory(incarnation, self.clock.mono(), observed.site, hubs)
+        for hub in before.keys() | hubs.keys():
+            if before.get(hub) != hubs.get(hub):
+                self._tell(site, hub)
+        self._tell(site, "")
+
+    def hub_at(self, site: str, hub: str) -> agent_pb2.HubReport | None:
+        """The site's report of the hub; an empty report if the site reported and does not have it; None if silent."""
+        memory = self.sites.get(site)
+        if memory is None:
+            return None
+        return memory.hubs.get(hub) or agent_pb2.HubReport(hub=hub, phase="stopped")
+
+    def seen(self, site: str, hub: str, epoch: Epoch) -> Seen | None:
+        """The report in the words of `core.operations`."""
+        report = self.hub_at(site, hub)
+        if report is None:
+            return None
+        return Seen(
+            epoch_matches=(report.epoch.era, report.epoch.n) == (epoch.era, epoch.n),
+            generation=report.generation,
+            phase=report.phase,
+            gate_open=report.gate_open,
+            processes=report.processes,
+            message=report.message,
+        )
+
+    def forget_all(self) -> None:
+        """A new term of leadership starts from nothing."""
+        self.sites.clear()
+        self.names.clear()
+
+    def _tell(self, site: str, hub: str) -> None:
+        for listener in self.listeners:
+            listener(site, hub)
+
+
+@dataclass(slots=True)
+class Sightings:
+    """When this replica saw each site's lease change, on its own monotonic clock (first sight, DESIGN.md 4.2)."""
+
+    clock: Clock
+    _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+    def saw(self, site: str, revision: int) -> None:
+        """The mirror shows the site's lease at `revision`; only a newer one counts."""
+        known = self._seen.get(site)
+        if known is None or revision > known[0]:
+            self._seen[site] = (revision, self.clock.mono())
+
+    def age_s(self, site: str) -> float | None:
+        """Seconds since the newest renewal was first seen here; None: never."""
+        known = self._seen.get(site)
+        return None if known is None else self.clock.mono() - known[1]

@@ -1,0 +1,196 @@
+"""Drives operations: read the facts, ask `core.operations.next_move`, carry it out with one guarded write.
+
+Every write compares the leader's election key, the operation and, where ownership is touched, the hub's record; so a
+step is recorded once whoever leads, and a new leader goes on from whatever is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+import structlog
+
+from federation.coordinator.events import Journalist
+from federation.coordinator.facts import Planner
+from federation.coordinator.naming import Naming, hosts_of
+from federation.coordinator.observations import Observations
+from federation.coordinator.probe import Prober
+from federation.coordinator.snapshot import Snapshot
+from federation.core.operations import (
+    Assign,
+    Confirm,
+    End,
+    Facts,
+    Finish,
+    Name,
+    Probe,
+    Unname,
+    Wait,
+    next_move,
+)
+from federation.core.placement import Choice
+from federation.model.identity import Epoch
+from federation.model.operation import Operation, Step
+from federation.model.ownership import EarlierOwner, Owned, Ownership
+from federation.model.placing import Assignment
+from federation.store import keys
+from federation.store.interface import Guard
+from federation.store.register import Changes, Register, Stored
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class OperationsLoop:
+    """`reconcile(hub)` for `runtime.loop.Loop`."""
+
+    register: Register
+    snapshot: Snapshot
+    observations: Observations
+    planner: Planner
+    naming: Naming
+    prober: Prober
+    journalist: Journalist
+    leader_guard: Callable[[], Guard]
+    actor: str
+
+    def keys(self) -> list[str]:
+        """Hubs with an unfinished operation."""
+        return [s.document.hub for s in self.snapshot.under(keys.OPERATIONS, Operation) if not s.document.done]
+
+    async def reconcile(self, hub: str) -> float | None:
+        """One move of one operation."""
+        stored = self.snapshot.operation(hub)
+        if stored is None or stored.document.done:
+            return None
+        facts = self._facts(stored.document)
+        move = next_move(facts)
+        if isinstance(move, Probe | Name | Unname):
+            move = next_move(await self._look(facts, move))
+        match move:
+            case Assign(choice):
+                await self._assign(stored, choice)
+            case End():
+                await self._end(stored)
+            case Confirm(step, message):
+                await self._confirm(stored, step, message)
+            case Finish(step, message):
+                await self._finish(stored, step, message)
+            case Wait(reason, look_s):
+                await self._wait(stored, reason)
+                return look_s
+            case Probe() | Name() | Unname():
+                return 0.5  # it was looked at a moment ago and could not be told
+            case _ as never:
+                assert_never(never)
+        return 0.0
+
+    def _facts(self, operation: Operation) -> Facts:
+        hub = operation.hub
+        stored = self.snapshot.ownership(hub)
+        ownership = stored.document if stored else None
+        seen = earlier_seen = None
+        if ownership is not None and ownership.owner is not None:
+            seen = self.observations.seen(ownership.owner, hub, ownership.epoch)
+        if ownership is not None and ownership.earlier:
+            earlier_seen = self.observations.seen(ownership.earlier[-1].site, hub, ownership.epoch)
+        record = self.snapshot.classroom_of(hub)
+
+        def choice() -> Choice:
+            if record is None:
+                return Choice(None, None, "the classroom's document is not there yet", ())
+            return self.planner.choose(record.document.classroom)
+
+        return Facts(operation, ownership, choice, seen=seen, earlier_seen=earlier_seen)
+
+    async def _look(self, facts: Facts, move: Probe | Name | Unname) -> Facts:
+        """Do what the move asks and add what was seen to the facts."""
+        hub = facts.operation.hub
+        if isinstance(move, Name):
+            seen = await self.naming.converge(hub)
+            return replace(facts, name_leads_here=seen.leads_here, problem=seen.problem)
+        if isinstance(move, Unname):
+            problem = await self.naming.remove(hub)
+            return replace(facts, name_exists=bool(problem), problem=problem)
+        owner = facts.ownership.owner if facts.ownership else None
+        record, site = self.snapshot.classroom_of(hub), self.snapshot.site(owner or "")
+        if record is None or site is None or not site.document.edge_address:
+            return replace(facts, verified=False, problem="the site has not reported the address of its edge")
+        host = hosts_of(record.document.classroom)[0]
+        problem = await self.prober.login_page(site.document.edge_address, host)
+        return replace(facts, verified=not problem, problem=problem)
+
+    async def _assign(self, stored: Stored[Operation], choice: Choice) -> None:
+        operation, site = stored.document, choice.site
+        if site is None:
+            return
+        hub, before = operation.hub, self.snapshot.ownership(operation.hub)
+        epoch = before.document.epoch.next() if before else Epoch(era=self.register.identity.era, n=1)
+        record = self.snapshot.classroom_of(hub)
+        assignment = Assignment(
+            hub=hub,
+            site=site,
+            standby=choice.standby,
+            reason=choice.reason,
+            verdicts=choice.verdicts,
+            generation=operation.generation,
+        )
+        earlier = before.document.earlier if before else ()
+        changes = self._step(stored, Step.ASSIGNED, f"{site}: {choice.reason}")
+        changes.unchanged(keys.ownership(hub), before)
+        changes.put(keys.ownership(hub), Ownership(hub=hub, owner=site, epoch=epoch, earlier=earlier))
+        changes.put(keys.owned(site, hub), Owned(hub=hub, epoch=epoch))
+        changes.put(keys.assignment(hub), assignment)
+        await self.register.commit(changes)
+        if record is not None:
+            self.planner.reserve(hub, site, record.document.classroom)
+
+    async def _end(self, stored: Stored[Operation]) -> None:
+        """The tombstone is the positive evidence on which the site stops (PROTOCOL.md H6)."""
+        hub = stored.document.hub
+        before = self.snapshot.ownership(hub)
+        if before is None:
+            return
+        ownership = before.document
+        ended = ownership.revise(owner=None, epoch=ownership.epoch.next(), tombstone=True)
+        changes = self._step(stored, Step.CLOSED, "ownership ended").unchanged(keys.ownership(hub), before)
+        if ownership.owner is not None:
+            left = EarlierOwner(site=ownership.owner, epoch=ownership.epoch)
+            ended = ended.revise(earlier=(*ownership.earlier, left))
+            changes.delete(keys.owned(ownership.owner, hub))
+            changes.put(keys.closing(ownership.owner, hub), Owned(hub=hub, epoch=ended.epoch))
+        changes.put(keys.ownership(hub), ended).delete(keys.assignment(hub))
+        await self.register.commit(changes)
+
+    async def _confirm(self, stored: Stored[Operation], step: Step, message: str) -> None:
+        hub = stored.document.hub
+        before = self.snapshot.ownership(hub)
+        if before is None or not before.document.earlier:
+            return
+        closed = before.document.earlier[-1].site
+        changes = self._step(stored, step, message).unchanged(keys.ownership(hub), before)
+        changes.put(keys.ownership(hub), before.document.revise(earlier=before.document.earlier[:-1]))
+        changes.delete(keys.closing(closed, hub))
+        await self.register.commit(changes)
+
+    async def _finish(self, stored: Stored[Operation], step: Step, message: str) -> None:
+        await self.register.commit(self._step(stored, step, message))
+        log.info("operation.step", hub=stored.document.hub, step=step.value, operation_id=stored.document.id)
+
+    async def _wait(self, stored: Stored[Operation], reason: str) -> None:
+        """The reason is stored on change, so that whoever waits sees what for."""
+        if stored.document.waiting_for != reason:
+            changes = self._guarded(stored)
+            changes.put(stored.key, stored.document.revise(waiting_for=reason))
+            await self.register.commit(changes)
+
+    def _step(self, stored: Stored[Operation], step: Step, message: str) -> Changes:
+        operation = stored.document.finished(step, self.journalist.clock.now(), message)
+        changes = self._guarded(stored).put(stored.key, operation)
+        kind = f"{operation.kind.value}.{step.value}"
+        return self.journalist.add(changes, kind, message, hub=operation.hub, actor=self.actor)
+
+    def _guarded(self, stored: Stored[Operation]) -> Changes:
+        return Changes().only_if(self.leader_guard()).unchanged(stored.key, stored)

@@ -1,0 +1,253 @@
+"""One coordinator replica, assembled from its ports: store, clock, randomness, names, prober. No sockets here.
+
+Any replica serves; while it leads it also runs the loops. Losing leadership cancels all loops before the election
+lease can have expired, and every write compares the election key, so a frozen old leader changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from random import Random
+
+import structlog
+
+from federation.coordinator.admission import Admission
+from federation.coordinator.agent_service import AgentService
+from federation.coordinator.control_service import ControlService
+from federation.coordinator.events import Journalist
+from federation.coordinator.facts import Planner
+from federation.coordinator.naming import Naming
+from federation.coordinator.observations import Observations, Sightings
+from federation.coordinator.operations_loop import OperationsLoop
+from federation.coordinator.probe import Prober
+from federation.coordinator.reports_loop import ReportsLoop
+from federation.coordinator.secrets_and_sites import SecretsAndSites
+from federation.coordinator.sessions import Sessions
+from federation.coordinator.snapshot import Snapshot
+from federation.coordinator.standing import Leader, LeaderSeen, Standing
+from federation.coordinator.wanted import WantedBuilder
+from federation.coordinator.watching import Watching
+from federation.dns.interface import NameDriver
+from federation.model.profile import Profile
+from federation.runtime.clock import Clock
+from federation.runtime.loop import Loop, Pace, Reconcile
+from federation.runtime.supervisor import Supervisor
+from federation.store import keys
+from federation.store.election import Election, Leadership
+from federation.store.mirror import Mirror
+from federation.store.register import Register
+
+log = structlog.get_logger(__name__)
+
+NAME_LOOK_S = 20.0
+RELIST_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything that touches the world."""
+
+    register: Register
+    names: NameDriver
+    prober: Prober
+    clock: Clock
+    random: Random
+    connect_leader: Callable[[str], Leader]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this replica is. `addresses`: of all coordinators, as agents dial them."""
+
+    id: str
+    address: str
+    federation: str
+    addresses: tuple[str, ...]
+    profile: Profile
+
+
+class Replica:
+    """`run` is eternal; `agent_service` and `control_service` are served by whatever transport the caller has."""
+
+    def __init__(self, identity: Identity, ports: Ports, tasks: Supervisor) -> None:
+        self.identity = identity
+        self._ports = ports
+        self._tasks = tasks
+        clock, random, register = ports.clock, ports.random, ports.register
+        self.actor = f"coordinator/{identity.id}"
+        self.mirror = Mirror(register.store, clock=clock, relist_s=RELIST_S * (0.9 + 0.2 * random.random()))
+        self.snapshot = Snapshot(self.mirror)
+        self.journalist = Journalist(clock, random)
+        self.observations = Observations(clock)
+        self.sightings = Sightings(clock)
+        self.sessions = Sessions(clock, random)
+        self.planner = Planner(self.snapshot, self.sightings)
+        self.watching = Watching(self.snapshot)
+        self.naming = Naming(ports.names, self.snapshot, self.observations, clock)
+        self.standing = Standing(
+            identity.id, identity.federation, identity.profile.name, register, self.snapshot, ports.connect_leader
+        )
+        self._loops: dict[str, Loop] = {}
+        admission = Admission(register, self.snapshot, self.journalist, random)
+        self.control_service = ControlService(
+            self.snapshot,
+            admission,
+            self.planner,
+            self.sightings,
+            self.sessions,
+            self.standing,
+            self.watching,
+            SecretsAndSites(admission, self.snapshot),
+        )
+        self.agent_service = AgentService(
+            register,
+            self.standing,
+            self.sessions,
+            self.observations,
+            self,
+            self.journalist,
+            clock,
+            tasks,
+            identity.profile,
+            identity.addresses,
+        )
+        self.observations.listeners.append(self._reported)
+
+    def builder(self, site: str) -> WantedBuilder:
+        """Builder of a site's wanted documents (for sessions)."""
+        return WantedBuilder(site, self.snapshot, self._ports.names.url_of)
+
+    async def run(self) -> None:
+        """Mirror the register, follow its changes, campaign, lead. Eternal."""
+        self._tasks.start("mirror", self.mirror.run())
+        await self.mirror.synced()
+        self._tasks.start("changes", self._follow())
+        election = Election(
+            self._ports.register.store,
+            keys.LEADER,
+            f"{self.identity.id} {self.identity.address}",
+            ttl_s=self.identity.profile.leader_ttl_s,
+            clock=self._ports.clock,
+        )
+        while True:
+            async with election.campaign() as leadership:
+                await self._lead(leadership)
+
+    async def _lead(self, leadership: Leadership) -> None:
+        """Run the loops until leadership is lost."""
+        log.info("leader.elected", coordinator=self.identity.id, epoch=leadership.epoch)
+        self.observations.forget_all()
+        self.standing.guard, self.standing.epoch = leadership.guard(), leadership.epoch
+        self.standing.seen = LeaderSeen(self.identity.id, self.identity.address, leadership.epoch)
+        self._loops = self._make_loops()
+        try:
+            async with asyncio.TaskGroup() as group:
+                running = [group.create_task(loop.run(), name=loop.name) for loop in self._loops.values()]
+                await leadership.lost()
+                for task in running:
+                    task.cancel()
+        finally:
+            self.standing.guard = None
+            self._loops = {}
+            self.sessions.end_all()
+            log.info("leader.ended", coordinator=self.identity.id, epoch=leadership.epoch)
+
+    def _make_loops(self) -> dict[str, Loop]:
+        ports, guard = self._ports, self.standing.leader_guard
+        operations = OperationsLoop(
+            ports.register,
+            self.snapshot,
+            self.observations,
+            self.planner,
+            self.naming,
+            ports.prober,
+            self.journalist,
+            guard,
+            self.actor,
+        )
+        reports = ReportsLoop(
+            ports.register,
+            self.snapshot,
+            self.observations,
+            self.sightings,
+            self.journalist,
+            guard,
+            ports.names.url_of,
+            self.actor,
+        )
+
+        def loop(name: str, reconcile: Reconcile, list_keys: Callable[[], Iterable[str]], relist_s: float) -> Loop:
+            return Loop(
+                name, reconcile, list_keys, clock=ports.clock, random=ports.random, pace=Pace(relist_s=relist_s)
+            )
+
+        return {
+            "operations": loop("operations", operations.reconcile, operations.keys, 5.0),
+            "hub-reports": loop("hub-reports", reports.reconcile_hub, reports.hub_keys, 30.0),
+            "site-reports": loop("site-reports", reports.reconcile_site, reports.site_keys, 5.0),
+            "names": loop("names", self._look_at_name, reports.hub_keys, NAME_LOOK_S),
+        }
+
+    async def _look_at_name(self, hub: str) -> float | None:
+        """Repair drift of names of hubs that serve; an operation under way has its own look."""
+        stored, operation = self.snapshot.ownership(hub), self.snapshot.operation(hub)
+        if stored is None or stored.document.owner is None or (operation is not None and not operation.document.done):
+            return None
+        before = self.observations.names.get(hub)
+        seen = await self.naming.converge(hub)
+        if before is None or before.leads_here is not seen.leads_here:
+            self._wake("hub-reports", hub)
+        return NAME_LOOK_S
+
+    async def _follow(self) -> None:
+        """Hand every change of the register to whoever waits for it. Hints only: all of them relist as well."""
+        for entry in self.mirror.entries(keys.LEASES):
+            self.sightings.saw(keys.tail(entry.key), entry.revision)
+        self._see_leader()
+        async for key in self.mirror.subscribe():
+            self._changed(key)
+
+    def _changed(self, key: str) -> None:
+        self.watching.changed(key)
+        folder, tail = key.split("/", 1)[0] + "/", keys.tail(key)
+        if folder == keys.LEASES:
+            entry = self.mirror.get(key)
+            if entry is not None:
+                self.sightings.saw(tail, entry.revision)
+        elif folder in (keys.OWNED, keys.CLOSING):
+            self.sessions.changed(key.split("/")[1], tail)
+        elif folder == keys.CLASSROOMS:
+            record = self.snapshot.classroom(tail)
+            if record is not None:
+                self.sessions.changed("", record.document.uid)
+        elif folder == keys.SECRETS:
+            self.sessions.changed("", "")
+        elif folder in (keys.OPERATIONS, keys.HUBS):
+            self._wake("operations", tail)
+            self._wake("hub-reports", tail)
+        elif folder == keys.SITES:
+            self._wake("site-reports", tail)
+        elif key == keys.LEADER:
+            self._see_leader()
+
+    def _reported(self, site: str, hub: str) -> None:
+        if hub:
+            self._wake("operations", hub)
+            self._wake("hub-reports", hub)
+        else:
+            self._wake("site-reports", site)
+
+    def _wake(self, loop: str, key: str) -> None:
+        if loop in self._loops:
+            self._loops[loop].wake(key)
+
+    def _see_leader(self) -> None:
+        entry = self.mirror.get(keys.LEADER)
+        if entry is None:
+            self.standing.seen = None
+            return
+        leader, _, address = entry.value.decode().partition(" ")
+        self.standing.seen = LeaderSeen(leader, address, entry.created)
+

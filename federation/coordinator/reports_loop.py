@@ -1,0 +1,172 @@
+"""Writes what is worth keeping of the agents' reports, on change only: hub observations, rosters, sites.
+
+Heartbeats never reach the register; what was seen is dated by the leader's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from federation.api.v1 import types_pb2
+from federation.coordinator.events import Journalist
+from federation.coordinator.observations import Observations, Sightings
+from federation.coordinator.snapshot import Snapshot
+from federation.core.conditions import HubFacts, conditions_of, phase_of
+from federation.model.ownership import Ownership
+from federation.model.status import (
+    Condition,
+    ConditionType,
+    HubObservation,
+    HubPhase,
+    Roster,
+    RosterEntry,
+    SiteRecord,
+    Truth,
+    changed_conditions,
+)
+from federation.store import keys
+from federation.store.interface import Guard
+from federation.store.register import Changes, Register, Stored
+
+LOOK_S = 5.0  # a site that fell silent makes no noise: look again by ourselves
+
+
+@dataclass(slots=True)
+class ReportsLoop:
+    """Two loops over one memory: `reconcile_hub` and `reconcile_site`."""
+
+    register: Register
+    snapshot: Snapshot
+    observations: Observations
+    sightings: Sightings
+    journalist: Journalist
+    leader_guard: Callable[[], Guard]
+    url_of: Callable[[str], str]
+    actor: str
+
+    def hub_keys(self) -> list[str]:
+        """Every hub with an ownership record."""
+        return [keys.tail(entry.key) for entry in self.snapshot.mirror.entries(keys.HUBS)]
+
+    def site_keys(self) -> list[str]:
+        """Every site that joined."""
+        return [site.name for site in self.snapshot.sites()]
+
+    async def reconcile_hub(self, hub: str) -> float | None:
+        """Bring `observed/<hub>` and `roster/<hub>` to what is known now."""
+        stored = self.snapshot.ownership(hub)
+        if stored is None:
+            return None
+        ownership = stored.document
+        before = self.snapshot.observation(hub)
+        wanted = self._observe(ownership, before.document if before else None)
+        changes = Changes().only_if(self.leader_guard())
+        if before is None or before.document != wanted:
+            changes.unchanged(keys.observed(hub), before).put(keys.observed(hub), wanted)
+            self._note(changes, before.document if before else None, wanted)
+        self._add_roster(changes, ownership)
+        if changes.puts:
+            await self.register.commit(changes)
+        settled = wanted.phase is HubPhase.RETIRED
+        return None if settled else LOOK_S
+
+    async def reconcile_site(self, name: str) -> float | None:
+        """Bring `site/<name>` to what the agent reports of the site itself."""
+        stored = self.snapshot.site(name)
+        memory = self.observations.sites.get(name)
+        if stored is None:
+            return None
+        site = stored.document
+        report = memory.report if memory is not None else None
+        conditions = [self._ready(name), *(read_condition(c) for c in (report.conditions if report else ()))]
+        wanted = site.revise(conditions=changed_conditions(site.conditions, tuple(conditions), self._now()))
+        if report is not None:
+            wanted = wanted.revise(
+                cpu_millis=report.capacity.cpu_millis,
+                memory_bytes=report.capacity.memory_bytes,
+                edge_address=report.edge_address or site.edge_address,
+                kind=report.kind or site.kind,
+                version=report.version,
+            )
+        if wanted != site:
+            await self._write_site(stored, wanted)
+        return LOOK_S
+
+    async def _write_site(self, stored: Stored[SiteRecord], wanted: SiteRecord) -> None:
+        changes = Changes().only_if(self.leader_guard()).unchanged(stored.key, stored).put(stored.key, wanted)
+        was, now = _truth(stored.document.conditions), _truth(wanted.conditions)
+        if was is not now:
+            message = next(c.message for c in wanted.conditions if c.type is ConditionType.READY)
+            self.journalist.add(changes, f"site.ready.{now.value.lower()}", message, site=wanted.name, actor=self.actor)
+        await self.register.commit(changes)
+
+    def _observe(self, ownership: Ownership, before: HubObservation | None) -> HubObservation:
+        hub, site = ownership.hub, ownership.owner or (ownership.earlier[-1].site if ownership.earlier else "")
+        report = self.observations.hub_at(site, hub)
+        name = self.observations.names.get(hub)
+        facts = HubFacts(
+            ownership=ownership,
+            seen=self.observations.seen(site, hub, ownership.epoch),
+            silent_s=self.sightings.age_s(site),
+            name_leads_here=name.leads_here if name else None,
+            name_problem=name.problem if name else "",
+            outdated_servers=report.outdated_servers if report else 0,
+            reported=tuple(read_condition(c) for c in (report.conditions if report else ())),
+        )
+        record = self.snapshot.classroom_of(hub)
+        conditions = changed_conditions(before.conditions if before else (), conditions_of(facts), self._now())
+        return HubObservation(
+            hub=hub,
+            site=site,
+            phase=phase_of(facts),
+            generation=report.generation if report else 0,
+            url=self.url_of(record.document.classroom.spec.dns.host) if record else "",
+            conditions=conditions,
+            servers=report.servers if report else 0,
+            outdated_servers=report.outdated_servers if report else 0,
+            homes=(report.homes if report else "") or (before.homes if before else ""),
+        )
+
+    def _add_roster(self, changes: Changes, ownership: Ownership) -> None:
+        report = self.observations.hub_at(ownership.owner or "", ownership.hub)
+        if report is None or not report.roster:
+            return  # an empty roster is a hub that could not be asked, never a class without students
+        users = tuple(RosterEntry(name=u.name, admin=u.admin) for u in report.roster)
+        before = self.snapshot.roster(ownership.hub)
+        if before is None or before.document.users != users:
+            key = keys.roster(ownership.hub)
+            changes.unchanged(key, before).put(key, Roster(hub=ownership.hub, users=users))
+
+    def _note(self, changes: Changes, before: HubObservation | None, now: HubObservation) -> None:
+        if before is None or before.phase is not now.phase:
+            message = f"{before.phase.value if before else 'new'} -> {now.phase.value}"
+            kind = f"hub.{now.phase.value.lower()}"
+            self.journalist.add(changes, kind, message, hub=now.hub, site=now.site, actor=self.actor)
+
+    def _ready(self, name: str) -> Condition:
+        age = self.sightings.age_s(name)
+        kind = ConditionType.READY
+        if age is None:
+            return Condition(type=kind, status=Truth.UNKNOWN, reason="NeverHeard", message=f"{name}: no agent yet")
+        if age > LOOK_S * 3:
+            return Condition(type=kind, status=Truth.UNKNOWN, reason="Silent", message=f"{name}: agent is silent")
+        if name not in self.observations.sites:
+            return Condition(type=kind, status=Truth.UNKNOWN, reason="NotReported", message=f"{name}: no report yet")
+        return Condition(type=kind, status=Truth.TRUE, reason="Heard", message=f"{name}: agent renews and reports")
+
+    def _now(self) -> datetime:
+        return self.journalist.clock.now()
+
+
+def read_condition(message: types_pb2.Condition) -> Condition:
+    """From the wire; `since` is the leader's business."""
+    return Condition(
+        type=ConditionType(message.type), status=Truth(message.status), reason=message.reason, message=message.message
+    )
+
+
+def _truth(conditions: tuple[Condition, ...]) -> Truth:
+    return next((c.status for c in conditions if c.type is ConditionType.READY), Truth.UNKNOWN)
+

@@ -1,0 +1,126 @@
+"""Typed view of the mirror: what every loop reads at the start of a cycle.
+
+Documents are decoded once per revision. The snapshot may be behind the register; that is why every write that follows
+from it is guarded by the revisions that were read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from federation.model.identity import Members, name_of
+from federation.model.operation import Operation
+from federation.model.ownership import AgentRecord, Owned, Ownership, SiteLease
+from federation.model.placing import Assignment, ClassroomRecord, SealedSecret
+from federation.model.schema import Document
+from federation.model.status import HubObservation, Roster, SiteRecord
+from federation.store import keys
+from federation.store.interface import Entry
+from federation.store.mirror import Mirror
+from federation.store.register import Stored, decode
+
+D = TypeVar("D", bound=Document)
+
+
+class Snapshot:
+    """Reads documents from the mirror, typed."""
+
+    def __init__(self, mirror: Mirror) -> None:
+        self.mirror = mirror
+        self._decoded: dict[str, Stored[Document]] = {}
+
+    def get(self, key: str, kind: type[D]) -> Stored[D] | None:
+        """One document, or None."""
+        entry = self.mirror.get(key)
+        if entry is None:
+            self._decoded.pop(key, None)
+            return None
+        return self._decode(entry, kind)
+
+    def under(self, prefix: str, kind: type[D]) -> Iterator[Stored[D]]:
+        """All documents below a prefix."""
+        for entry in self.mirror.entries(prefix):
+            yield self._decode(entry, kind)
+
+    def classroom(self, name: str) -> Stored[ClassroomRecord] | None:
+        """The live or last retired classroom of this name."""
+        return self.get(keys.classroom(name), ClassroomRecord)
+
+    def classroom_of(self, hub: str) -> Stored[ClassroomRecord] | None:
+        """The classroom of a hub uid, also when its name was taken by a later one."""
+        record = self.classroom(name_of(hub))
+        if record is not None and record.document.uid == hub:
+            return record
+        return self.get(keys.retired(hub), ClassroomRecord)
+
+    def ownership(self, hub: str) -> Stored[Ownership] | None:
+        """Who owns the hub."""
+        return self.get(keys.ownership(hub), Ownership)
+
+    def operation(self, hub: str) -> Stored[Operation] | None:
+        """The newest operation."""
+        return self.get(keys.operation(hub), Operation)
+
+    def assignment(self, hub: str) -> Stored[Assignment] | None:
+        """Where and why."""
+        return self.get(keys.assignment(hub), Assignment)
+
+    def observation(self, hub: str) -> Stored[HubObservation] | None:
+        """What was last recorded of the hub."""
+        return self.get(keys.observed(hub), HubObservation)
+
+    def roster(self, hub: str) -> Stored[Roster] | None:
+        """Users that the hub knows."""
+        return self.get(keys.roster(hub), Roster)
+
+    def site(self, name: str) -> Stored[SiteRecord] | None:
+        """One site."""
+        return self.get(keys.site(name), SiteRecord)
+
+    def sites(self) -> tuple[SiteRecord, ...]:
+        """All sites that joined."""
+        return tuple(s.document for s in self.under(keys.SITES, SiteRecord))
+
+    def members(self) -> Members:
+        """The member list; empty if nobody joined."""
+        stored = self.get(keys.MEMBERS, Members)
+        return stored.document if stored else Members()
+
+    def agent(self, site: str) -> AgentRecord | None:
+        """The incarnation that speaks for the site."""
+        stored = self.get(keys.agent(site), AgentRecord)
+        return stored.document if stored else None
+
+    def lease(self, site: str) -> SiteLease | None:
+        """The newest renewal."""
+        stored = self.get(keys.lease(site), SiteLease)
+        return stored.document if stored else None
+
+    def owned(self, site: str, hub: str) -> Owned | None:
+        """The site's ownership of one hub."""
+        stored = self.get(keys.owned(site, hub), Owned)
+        return stored.document if stored else None
+
+    def closing(self, site: str, hub: str) -> Owned | None:
+        """The ended ownership that the site has not confirmed, with the epoch that ended it."""
+        stored = self.get(keys.closing(site, hub), Owned)
+        return stored.document if stored else None
+
+    def hubs_of(self, site: str) -> set[str]:
+        """Every hub that concerns the site: owned there, or not yet confirmed as closed there."""
+        prefixes = (keys.owned_by(site), keys.closing_at(site))
+        return {keys.tail(entry.key) for prefix in prefixes for entry in self.mirror.entries(prefix)}
+
+    def secret(self, name: str) -> SealedSecret | None:
+        """Ciphertext of a secret."""
+        stored = self.get(keys.secret(name), SealedSecret)
+        return stored.document if stored else None
+
+    def _decode(self, entry: Entry, kind: type[D]) -> Stored[D]:
+        known = self._decoded.get(entry.key)
+        if known is not None and known.revision == entry.revision and isinstance(known.document, kind):
+            return known  # type: ignore[return-value]
+        stored = decode(entry, kind)
+        self._decoded[entry.key] = stored  # type: ignore[assignment]
+        return stored

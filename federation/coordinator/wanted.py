@@ -1,0 +1,97 @@
+"""What a site is to run, computed from the register: the directive that orders work and permits nothing.
+
+Hubs that the site owns are wanted running; hubs whose ownership ended are wanted stopped until it has confirmed.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from federation.api.v1 import agent_pb2, types_pb2
+from federation.api.v1.classroom_pb2 import ClassroomSpec
+from federation.coordinator.snapshot import Snapshot
+from federation.model.identity import Epoch, RegisterId, name_of
+from federation.model.placing import ClassroomRecord
+from federation.runtime.bridge import to_message
+from federation.store.register import Stored
+
+
+def epoch_message(epoch: Epoch) -> types_pb2.Epoch:
+    """The wire form."""
+    return types_pb2.Epoch(era=epoch.era, n=epoch.n)
+
+
+def register_message(identity: RegisterId) -> types_pb2.RegisterId:
+    """The wire form."""
+    return types_pb2.RegisterId(uuid=identity.uuid, era=identity.era)
+
+
+def auth_secret(record: ClassroomRecord) -> str:
+    """Name of the secret that the class's sign-in needs; one is generated where the file names none."""
+    return record.classroom.spec.auth.secret or f"generated-{record.uid}"
+
+
+@dataclass(slots=True)
+class WantedBuilder:
+    """Builds wanted documents of one site from the snapshot; specs are converted once per revision."""
+
+    site: str
+    snapshot: Snapshot
+    url_of: Callable[[str], str]
+    _specs: dict[str, tuple[int, ClassroomSpec]] = field(default_factory=dict)
+
+    def hubs(self) -> set[str]:
+        """All hubs that concern the site."""
+        return self.snapshot.hubs_of(self.site)
+
+    def build(self, hub: str) -> agent_pb2.WantedHub | None:
+        """The directive for one hub; None if the hub does not concern the site (any more)."""
+        owned = self.snapshot.owned(self.site, hub)
+        if owned is not None:
+            return self._running(hub, owned.epoch)
+        closing = self.snapshot.closing(self.site, hub)
+        return None if closing is None else self._stopped(hub, closing.epoch)
+
+    def _running(self, hub: str, epoch: Epoch) -> agent_pb2.WantedHub | None:
+        stored = self.snapshot.classroom_of(hub)
+        if stored is None:
+            return None  # the mirror has the one and not yet the other: the next change brings it
+        record = stored.document
+        operation = self.snapshot.operation(hub)
+        return agent_pb2.WantedHub(
+            hub=hub,
+            name=name_of(hub),
+            epoch=epoch_message(epoch),
+            generation=record.generation,
+            state="running",
+            spec=self._spec(stored),
+            operation=operation.document.id if operation else "",
+            sealed=self._sealed(record),
+            url=self.url_of(record.classroom.spec.dns.host),
+        )
+
+    def _stopped(self, hub: str, epoch: Epoch) -> agent_pb2.WantedHub:
+        operation = self.snapshot.operation(hub)
+        return agent_pb2.WantedHub(
+            hub=hub,
+            name=name_of(hub),
+            epoch=epoch_message(epoch),
+            state="stopped",
+            operation=operation.document.id if operation else "",
+            delete_homes=operation.document.delete_homes if operation else False,
+        )
+
+    def _spec(self, stored: Stored[ClassroomRecord]) -> ClassroomSpec:
+        known = self._specs.get(stored.key)
+        if known is None or known[0] != stored.revision:
+            known = (stored.revision, to_message(stored.document.classroom.spec, ClassroomSpec))
+            self._specs[stored.key] = known
+        return known[1]
+
+    def _sealed(self, record: ClassroomRecord) -> dict[str, bytes]:
+        secret = self.snapshot.secret(auth_secret(record))
+        if secret is None or self.site not in secret.sealed:
+            return {}
+        return {"auth": b64decode(secret.sealed[self.site])}

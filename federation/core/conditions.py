@@ -1,0 +1,111 @@
+"""What may be said about a hub now: phase and conditions from what is owned, reported and seen from outside (I9).
+
+Every status shown is true now: a site that is silent makes Serving Unknown, not True.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from federation.core.operations import Seen
+from federation.model.ownership import Mode, Ownership
+from federation.model.status import Condition, ConditionType, HubPhase, Truth
+
+SILENT_S = 15.0
+
+_PHASES = {
+    "serving": HubPhase.SERVING,
+    "stopping": HubPhase.STOPPING,
+    "failed": HubPhase.DEGRADED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HubFacts:
+    """`silent_s`: since the owner's last renewal was seen, None if never. `name_problem` None: not looked at yet."""
+
+    ownership: Ownership
+    seen: Seen | None
+    silent_s: float | None
+    name_leads_here: bool | None = None
+    name_problem: str = ""
+    outdated_servers: int = 0
+    reported: tuple[Condition, ...] = ()
+
+
+def phase_of(facts: HubFacts) -> HubPhase:
+    """One word for the whole."""
+    if facts.ownership.owner is None:
+        return HubPhase.STOPPING if facts.ownership.earlier else HubPhase.RETIRED
+    if _silent(facts):
+        return HubPhase.DEGRADED
+    if facts.seen is None:
+        return HubPhase.STARTING
+    if facts.seen.phase == "serving" and not facts.seen.gate_open:
+        return HubPhase.STARTING
+    return _PHASES.get(facts.seen.phase, HubPhase.STARTING)
+
+
+def conditions_of(facts: HubFacts) -> tuple[Condition, ...]:
+    """All conditions, in a fixed order; what the site reports itself (Isolated, ...) comes last."""
+    return (_serving(facts), _owned(facts), _named(facts), _protected(facts), _up_to_date(facts), *facts.reported)
+
+
+def _silent(facts: HubFacts) -> bool:
+    return facts.silent_s is None or facts.silent_s > SILENT_S
+
+
+def _serving(facts: HubFacts) -> Condition:
+    kind, owner, seen = ConditionType.SERVING, facts.ownership.owner, facts.seen
+    if owner is None:
+        return Condition(type=kind, status=Truth.FALSE, reason="NotOwned", message="no site may run the hub")
+    if _silent(facts):
+        age = "never heard" if facts.silent_s is None else "silent"
+        return Condition(
+            type=kind, status=Truth.UNKNOWN, reason="SiteSilent", message=f"{owner} is {age}; its hubs may well run on"
+        )
+    if seen is None:
+        return Condition(type=kind, status=Truth.UNKNOWN, reason="NotReported", message=f"no report from {owner} yet")
+    if seen.phase != "serving":
+        return Condition(type=kind, status=Truth.FALSE, reason=seen.phase.capitalize(), message=seen.message)
+    if not seen.gate_open:
+        return Condition(type=kind, status=Truth.FALSE, reason="GateClosed", message="the edge does not let users in")
+    return Condition(type=kind, status=Truth.TRUE, reason="Serving", message=f"at {owner}")
+
+
+def _owned(facts: HubFacts) -> Condition:
+    ownership = facts.ownership
+    if ownership.owner is None:
+        return Condition(type=ConditionType.OWNED, status=Truth.FALSE, reason="Ended", message=f"at {ownership.epoch}")
+    message = f"{ownership.owner} at epoch {ownership.epoch}"
+    return Condition(type=ConditionType.OWNED, status=Truth.TRUE, reason="Owned", message=message)
+
+
+def _named(facts: HubFacts) -> Condition:
+    kind = ConditionType.NAME_CONVERGED
+    if facts.name_leads_here is None:
+        return Condition(type=kind, status=Truth.UNKNOWN, reason="NotLooked", message="not looked at from outside yet")
+    if facts.name_leads_here:
+        return Condition(type=kind, status=Truth.TRUE, reason="SeenFromOutside")
+    return Condition(type=kind, status=Truth.FALSE, reason="LeadsElsewhere", message=facts.name_problem)
+
+
+def _protected(facts: HubFacts) -> Condition:
+    if facts.ownership.mode is Mode.ARMED:
+        return Condition(type=ConditionType.PROTECTED, status=Truth.TRUE, reason="Armed")
+    return Condition(
+        type=ConditionType.PROTECTED,
+        status=Truth.FALSE,
+        reason="Standing",
+        message="not armed, because this release has no fencer and no takeover: an outage of the site ends the class",
+    )
+
+
+def _up_to_date(facts: HubFacts) -> Condition:
+    if facts.outdated_servers:
+        count = facts.outdated_servers
+        message = f"{count} running student servers are older than the spec; they change when they are next started"
+        return Condition(
+            type=ConditionType.UP_TO_DATE, status=Truth.FALSE, reason="OlderServers", message=message
+        )
+    return Condition(type=ConditionType.UP_TO_DATE, status=Truth.TRUE, reason="Current")

@@ -1,0 +1,62 @@
+"""What an agent does about one hub, decided from wanted, held and observed in one pure call.
+
+The table, top row first:
+
+| evidence that it ended | held | wanted at the held epoch | then                                            |
+| yes                    | -    | -                        | stop it; when nothing is left, remains may go    |
+| no                     | yes  | running                  | start it, or mend what died (same order: no-op)  |
+| no                     | yes  | no, or another epoch     | leave it as it is, wait for the directive        |
+| no                     | no   | -                        | leave it as it is; the gate is closed            |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from federation.core.holding import Held
+from federation.model.identity import Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class WantedHub:
+    """The newest directive about the hub."""
+
+    epoch: Epoch
+    running: bool
+    generation: int = 0
+    delete_homes: bool = False
+
+
+class Act(StrEnum):
+    START = "start"
+    STOP = "stop"
+    DELETE_HOMES = "delete-homes"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One act and why."""
+
+    act: Act
+    reason: str
+
+
+def decide(
+    *, wanted: WantedHub | None, held: Held | None, ended: Epoch | None, processes: int, has_homes: bool
+) -> Decision:
+    """The one next act for a hub at this site."""
+    if held is None and ended is not None:
+        if processes > 0:
+            return Decision(Act.STOP, f"ownership ended at {ended}")
+        if wanted is not None and not wanted.running and wanted.delete_homes and wanted.epoch == ended and has_homes:
+            return Decision(Act.DELETE_HOMES, "retired with its homes")
+        return Decision(Act.LEAVE, "ended and stopped")
+    if held is None:
+        return Decision(Act.LEAVE, "no grant")
+    if wanted is None:
+        return Decision(Act.LEAVE, "no directive yet")
+    if not wanted.running or wanted.epoch != held.epoch:
+        return Decision(Act.LEAVE, f"the directive is of epoch {wanted.epoch}, held is {held.epoch}")
+    return Decision(Act.START, "granted and wanted")

@@ -1,0 +1,1 @@
+"""What the product talks about: validated, immutable values. No I/O, no clock."""

@@ -1,0 +1,75 @@
+"""Identifiers and epochs (DESIGN.md 4.2): who is who, and which of two claims is newer."""
+
+from __future__ import annotations
+
+import re
+from functools import total_ordering
+from typing import NewType
+
+from pydantic import Field
+
+from federation.model.schema import Document, Model
+
+HubUid = NewType("HubUid", str)  # "<name>-<uid6>": ownership, homes, processes and paths use it
+HubName = NewType("HubName", str)  # what the admin wrote in metadata.name
+SiteName = NewType("SiteName", str)
+
+DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def hub_uid(name: str, uid6: str) -> HubUid:
+    """Join name and six random characters; next term's class of the same name never meets this term's homes."""
+    return HubUid(f"{name}-{uid6}")
+
+
+def name_of(hub: str) -> str:
+    """The classroom's name inside a hub uid."""
+    return hub.rsplit("-", 1)[0]
+
+
+@total_ordering
+class Epoch(Model):
+    """An ownership epoch, compared as a pair: every epoch of a later era beats all of an earlier one (PROTOCOL.md H6)."""
+
+    era: int = Field(ge=0)
+    n: int = Field(ge=0)
+
+    def __lt__(self, other: Epoch) -> bool:
+        return (self.era, self.n) < (other.era, other.n)
+
+    def next(self) -> Epoch:
+        """The epoch after this one in the same era."""
+        return Epoch(era=self.era, n=self.n + 1)
+
+    def __str__(self) -> str:
+        return f"{self.era}.{self.n}"
+
+
+class RegisterId(Document):
+    """Identity of the register; every transaction compares it (PROTOCOL.md H6)."""
+
+    uuid: str
+    era: int = 1
+
+
+class Member(Model):
+    """A site that joined: name and the uid that was drawn at join."""
+
+    site: str
+    uid: str
+
+
+class Members(Document):
+    """The member list with its version; a renewal acknowledges the version that the agent journaled (H5)."""
+
+    version: int = 0
+    members: tuple[Member, ...] = ()
+
+    def uid_of(self, site: str) -> str | None:
+        """The uid of `site`, or None if it never joined."""
+        return next((m.uid for m in self.members if m.site == site), None)
+
+    def joined(self, site: str, uid: str) -> Members:
+        """The list with (site, uid) in it and a higher version."""
+        rest = tuple(m for m in self.members if m.site != site)
+        return Members(version=self.version + 1, members=(*rest, Member(site=site, uid=uid)))

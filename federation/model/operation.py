@@ -1,0 +1,63 @@
+"""Operations: recorded multi-step changes, resumable at every step (DESIGN.md section 2)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import AwareDatetime
+
+from federation.model.schema import Document, Model
+
+
+class OperationKind(StrEnum):
+    PLACE = "place"
+    RETIRE = "retire"
+
+
+class Step(StrEnum):
+    """The last *finished* step. What comes next is decided by `federation.core.operations` alone."""
+
+    ADMITTED = "admitted"  # spec accepted and durable: place has returned
+    ASSIGNED = "assigned"  # a site owns the hub at a new epoch
+    STARTED = "started"  # the agent reports the hub serving at that epoch and generation
+    VERIFIED = "verified"  # the login page was seen through the site's edge
+    NAMED = "named"  # the name leads there, seen from outside
+    CLOSED = "closed"  # ownership ended with a tombstone
+    STOPPED = "stopped"  # the agent verified that nothing of the hub runs
+    UNNAMED = "unnamed"  # the name is gone
+    DONE = "done"
+
+
+class StepRecord(Model):
+    """One finished step and when."""
+
+    step: Step
+    at: AwareDatetime
+    message: str = ""
+
+
+class Operation(Document):
+    """Key `op/<uid>`: the newest operation on a hub. Side effects are keyed (hub, epoch, step)."""
+
+    id: str
+    kind: OperationKind
+    hub: str
+    name: str
+    generation: int
+    step: Step = Step.ADMITTED
+    history: tuple[StepRecord, ...] = ()
+    waiting_for: str = ""
+    error: str = ""
+    created: AwareDatetime
+    actor: str
+    delete_homes: bool = False
+
+    @property
+    def done(self) -> bool:
+        """True when nothing is left to do."""
+        return self.step is Step.DONE
+
+    def finished(self, step: Step, at: AwareDatetime, message: str = "") -> Operation:
+        """The operation with `step` recorded; reasons for waiting and old errors are gone."""
+        record = StepRecord(step=step, at=at, message=message)
+        return self.revise(step=step, history=(*self.history, record), waiting_for="", error="")

@@ -1,0 +1,1 @@
+"""The register: etcd and its in-memory twin behind one interface."""

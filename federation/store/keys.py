@@ -1,0 +1,120 @@
+"""The register's layout: every key in one place, relative to the federation's prefix (PROTOCOL.md section 3)."""
+
+from __future__ import annotations
+
+REGISTER_ID = "reg/id"
+LEADER = "leader"
+MEMBERS = "members"
+
+CLASSROOMS = "classroom/"
+RETIRED = "retired/"
+HOSTS = "host/"
+HUBS = "hub/"
+OWNED = "own/"
+CLOSING = "closing/"
+OPERATIONS = "op/"
+ASSIGNMENTS = "assignment/"
+OBSERVED = "observed/"
+ROSTERS = "roster/"
+SITES = "site/"
+AGENTS = "agent/"
+LEASES = "lease/"
+CONTACTS = "contact/"
+SECRETS = "secret/"
+EVENTS = "event/"
+USERS = "user/"
+
+
+def classroom(name: str) -> str:
+    """The live (or last retired) classroom of this name."""
+    return f"{CLASSROOMS}{name}"
+
+
+def retired(hub: str) -> str:
+    """A retired classroom whose name was taken by a later one."""
+    return f"{RETIRED}{hub}"
+
+
+def host(name: str) -> str:
+    """Which hub a DNS name belongs to."""
+    return f"{HOSTS}{name}"
+
+
+def ownership(hub: str) -> str:
+    """The hub's owner and epoch."""
+    return f"{HUBS}{hub}"
+
+
+def owned(site: str, hub: str) -> str:
+    """The site's index of its hubs."""
+    return f"{OWNED}{site}/{hub}"
+
+
+def owned_by(site: str) -> str:
+    """Prefix of everything `site` owns; read inside the renewal transaction."""
+    return f"{OWNED}{site}/"
+
+
+def closing(site: str, hub: str) -> str:
+    """A hub whose ownership ended and that `site` has not yet confirmed as stopped."""
+    return f"{CLOSING}{site}/{hub}"
+
+
+def closing_at(site: str) -> str:
+    """Prefix of everything `site` still has to confirm."""
+    return f"{CLOSING}{site}/"
+
+
+def operation(hub: str) -> str:
+    """The newest operation on the hub."""
+    return f"{OPERATIONS}{hub}"
+
+
+def assignment(hub: str) -> str:
+    """Where the hub was placed and why."""
+    return f"{ASSIGNMENTS}{hub}"
+
+
+def observed(hub: str) -> str:
+    """What the owner last reported, on change."""
+    return f"{OBSERVED}{hub}"
+
+
+def roster(hub: str) -> str:
+    """The users that the hub knows."""
+    return f"{ROSTERS}{hub}"
+
+
+def site(name: str) -> str:
+    """What a site is and holds."""
+    return f"{SITES}{name}"
+
+
+def agent(site_name: str) -> str:
+    """The incarnation that speaks for the site."""
+    return f"{AGENTS}{site_name}"
+
+
+def lease(site_name: str) -> str:
+    """The site's newest renewal."""
+    return f"{LEASES}{site_name}"
+
+
+def contact(site_name: str) -> str:
+    """The newest sign of life of a site that does not hear."""
+    return f"{CONTACTS}{site_name}"
+
+
+def secret(name: str) -> str:
+    """Ciphertext of a named secret."""
+    return f"{SECRETS}{name}"
+
+
+def event(subject: str, order: str) -> str:
+    """One event of a hub or a site; `order` sorts by time."""
+    return f"{EVENTS}{subject}/{order}"
+
+
+def tail(key: str) -> str:
+    """The last part of a key: the hub, site or name it is about."""
+    return key.rsplit("/", 1)[-1]

@@ -1,0 +1,151 @@
+"""Typed documents on a `Store`: JSON with a schema version, and the register's id compared in every transaction.
+
+Nothing else writes to the store. A `Conflict` whose cause is another register id becomes a `RegisterFault`: positive
+evidence of a different register is never mistaken for a lost race (DESIGN.md 4.7, PROTOCOL.md H6).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from federation.model.errors import Conflict, RegisterFault
+from federation.model.identity import RegisterId
+from federation.model.schema import Document
+from federation.store import keys
+from federation.store.interface import Committed, Entry, Guard, Put, Store, Transaction
+
+D = TypeVar("D", bound=Document)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Generic[D]):
+    """A document as read, with the register revision of its last change."""
+
+    key: str
+    document: D
+    revision: int
+
+
+def encode(document: Document) -> bytes:
+    """JSON with the schema version first; equal documents give equal bytes."""
+    fields = document.model_dump(mode="json", exclude_none=True)
+    return json.dumps({"schema": document.SCHEMA, **fields}, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def decode(entry: Entry, kind: type[D]) -> Stored[D]:
+    """Read a document; RegisterFault if it is none or was written by a newer version."""
+    try:
+        fields = json.loads(entry.value)
+        schema = fields.pop("schema")
+        if schema > kind.SCHEMA:
+            raise RegisterFault(
+                f"{entry.key} has schema {schema}, this coordinator knows {kind.SCHEMA}",
+                help="Upgrade this coordinator.",
+            )
+        return Stored(entry.key, kind.model_validate(fields), entry.revision)
+    except (ValueError, KeyError, AttributeError, ValidationError) as error:
+        raise RegisterFault(f"{entry.key} at revision {entry.revision} is not a {kind.__name__}: {error}") from error
+
+
+@dataclass(slots=True)
+class Changes:
+    """A transaction in the making. Each method returns the object, so that a change reads as one sentence."""
+
+    guards: list[Guard] = field(default_factory=list)
+    puts: list[Put] = field(default_factory=list)
+    deletes: list[str] = field(default_factory=list)
+    reads: list[str] = field(default_factory=list)
+    ranges: list[str] = field(default_factory=list)
+
+    def only_if(self, guard: Guard) -> Changes:
+        """Any other comparison, e.g. that this coordinator still leads."""
+        self.guards.append(guard)
+        return self
+
+    def absent(self, key: str) -> Changes:
+        """Only if `key` does not exist."""
+        return self.only_if(Guard.absent(key))
+
+    def unchanged(self, key: str, stored: Stored[D] | None) -> Changes:
+        """Only if `key` is still as it was read (None: still absent)."""
+        return self.only_if(Guard(key, revision=stored.revision if stored else 0))
+
+    def put(self, key: str, document: Document, *, lease: int = 0) -> Changes:
+        """Write."""
+        self.puts.append(Put(key, encode(document), lease))
+        return self
+
+    def delete(self, key: str) -> Changes:
+        """Delete; an absent key is fine."""
+        self.deletes.append(key)
+        return self
+
+    def read(self, key: str) -> Changes:
+        """Read a key in the same transaction."""
+        self.reads.append(key)
+        return self
+
+    def range(self, prefix: str) -> Changes:
+        """Read a prefix in the same transaction."""
+        self.ranges.append(prefix)
+        return self
+
+
+class Register:
+    """The federation's register. `identity` is what every transaction compares."""
+
+    def __init__(self, store: Store, identity: RegisterId) -> None:
+        self.store = store
+        self.identity = identity
+        self._identity_guard = Guard(keys.REGISTER_ID, value=encode(identity))
+
+    @classmethod
+    async def open(cls, store: Store, uuid: str) -> Register:
+        """Open the register `uuid`, writing its id into an empty one. RegisterFault if it is another one,
+        or if it holds documents but no id (an emptied or half-restored register is not a new one)."""
+        entry = await store.get(keys.REGISTER_ID)
+        if entry is None:
+            if (await store.list("")).entries:
+                raise RegisterFault(f"the register has no {keys.REGISTER_ID} but is not empty")
+            fresh = RegisterId(uuid=uuid)
+            try:
+                await store.commit(
+                    Transaction(guards=(Guard.absent(keys.REGISTER_ID),), puts=(Put(keys.REGISTER_ID, encode(fresh)),))
+                )
+            except Conflict:
+                return await cls.open(store, uuid)  # another coordinator was first
+            return cls(store, fresh)
+        found = decode(entry, RegisterId).document
+        if found.uuid != uuid:
+            raise RegisterFault(f"this is register {found.uuid}, the federation file says {uuid}")
+        return cls(store, found)
+
+    async def read(self, key: str, kind: type[D]) -> Stored[D] | None:
+        """Linearizable read of one document."""
+        entry = await self.store.get(key)
+        return None if entry is None else decode(entry, kind)
+
+    async def read_many(self, *names: str) -> dict[str, Entry | None]:
+        """Linearizable read of several keys at one revision, in one round trip."""
+        return (await self.commit(Changes(reads=list(names)))).reads
+
+    async def commit(self, changes: Changes) -> Committed:
+        """All or nothing; `Conflict` if a guard does not hold, `RegisterFault` if this is another register."""
+        transaction = Transaction(
+            guards=(self._identity_guard, *changes.guards),
+            puts=tuple(changes.puts),
+            deletes=tuple(changes.deletes),
+            reads=tuple(changes.reads),
+            ranges=tuple(changes.ranges),
+        )
+        try:
+            return await self.store.commit(transaction)
+        except Conflict:
+            entry = await self.store.get(keys.REGISTER_ID)
+            if entry is None or entry.value != self._identity_guard.value:
+                raise RegisterFault("the register's id changed: nothing was written") from None
+            raise

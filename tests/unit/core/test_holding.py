@@ -1,0 +1,85 @@
+"""What a site may run: only a grant opens, only positive evidence closes (I1, I2, I7)."""
+
+import pytest
+
+from federation.core.holding import Answer, Held, Known, judge
+from federation.model.identity import Epoch, RegisterId
+
+REGISTER = RegisterId(uuid="r1", era=1)
+E1, E2, E3 = (Epoch(era=1, n=n) for n in (1, 2, 3))
+KNOWN = Known(register=REGISTER, revision=10)
+
+
+def answer(seq: int = 1, *, grants: dict[str, Epoch] | None = None, revoked: dict[str, Epoch] | None = None, **more: object) -> Answer:  # fmt: skip
+    fields: dict[str, object] = {"register": REGISTER, "revision": 11, "granted": True, **more}
+    held = {hub: Held(epoch) for hub, epoch in (grants or {}).items()}
+    return Answer(seq=seq, grants=held, revoked=revoked or {}, **fields)  # type: ignore[arg-type]
+
+
+def test_a_grant_permits_its_hub_at_its_epoch() -> None:
+    assert judge(answer(grants={"h1": E1}), 0, {}, KNOWN).held == {"h1": Held(E1)}
+
+
+def test_a_hub_that_an_answer_does_not_mention_is_kept() -> None:
+    assert judge(answer(), 0, {"h1": Held(E1)}, KNOWN).held == {"h1": Held(E1)}
+
+
+def test_unknown_is_reported_and_stops_nothing() -> None:
+    holding = judge(answer(unknown=("h1",)), 0, {"h1": Held(E1)}, KNOWN)
+    assert holding.held == {"h1": Held(E1)}
+    assert "register knows nothing" in holding.problems[0]
+
+
+def test_a_higher_epoch_elsewhere_ends_the_permission() -> None:
+    holding = judge(answer(revoked={"h1": E2}), 0, {"h1": Held(E1)}, KNOWN)
+    assert holding.held == {}
+    assert holding.ended == {"h1": E2}
+
+
+def test_a_revocation_that_is_not_newer_than_what_is_held_ends_nothing() -> None:
+    assert judge(answer(revoked={"h1": E2}), 0, {"h1": Held(E2)}, KNOWN).held == {"h1": Held(E2)}
+
+
+def test_answers_count_in_rising_order_only() -> None:
+    late = judge(answer(seq=4, revoked={"h1": E3}), 5, {"h1": Held(E1)}, KNOWN)
+    assert late.held == {"h1": Held(E1)}
+    assert not late.heard
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"register": RegisterId(uuid="other", era=1)},
+        {"register": RegisterId(uuid="r1", era=2)},
+        {"revision": 9},
+    ],
+)
+def test_an_answer_of_another_or_older_register_neither_opens_nor_closes(fault: dict[str, object]) -> None:
+    holding = judge(answer(grants={"h2": E1}, revoked={"h1": E2}, **fault), 0, {"h1": Held(E1)}, KNOWN)
+    assert holding.held == {"h1": Held(E1)}
+    assert not holding.heard
+
+
+def test_a_deaf_site_is_granted_nothing_and_closes_nothing() -> None:
+    holding = judge(answer(grants={"h2": E1}, granted=False), 0, {"h1": Held(E1)}, KNOWN)
+    assert holding.held == {"h1": Held(E1)}
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        Known(REGISTER, 10, floor={"h1": E2}),
+        Known(REGISTER, 10, released={"h1": E1}),
+        Known(REGISTER, 10, ended={"h1": E2}),
+    ],
+)
+def test_an_epoch_below_the_floor_released_or_ended_is_never_opened_again(known: Known) -> None:
+    holding = judge(answer(grants={"h1": E1}), 0, {}, known)
+    assert holding.held == {}
+    assert holding.problems
+
+
+def test_a_newer_epoch_may_open_again_after_an_end() -> None:
+    holding = judge(answer(grants={"h1": E3}), 0, {}, Known(REGISTER, 10, ended={"h1": E2}))
+    assert holding.held == {"h1": Held(E3)}
+    assert holding.ended == {}
