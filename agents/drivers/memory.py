@@ -1,0 +1,304 @@
+"""The in-memory twin of a site: the same promises as the `local` kind, without processes, for tests on virtual time.
+
+A `MemorySite` is the machine: it survives any number of agents, each of which gets its own drivers from it. Hooks kill
+parts of it as a fault would. It passes the same contract suites as the real drivers; nothing here runs a real class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+from agents.drivers.base import (
+    Capacity,
+    ClusterView,
+    HubCapabilities,
+    HubOrder,
+    HubView,
+    Phase,
+    Route,
+    SiteDrivers,
+)
+from agents.drivers.gate import Gate
+from federation.model.errors import DriverError, StaleEpoch
+from federation.model.identity import Epoch
+from federation.model.status import Condition, ConditionType, RosterEntry, Truth
+from federation.runtime.clock import Clock
+
+HUB_PROCESSES = 2  # the hub and its proxy
+Lease = Callable[[], bytes | None]
+
+
+@dataclass(slots=True)
+class MemoryHub:
+    """One hub of the machine."""
+
+    order: HubOrder
+    ready_mono: float
+    hub_alive: bool = True
+    proxy_alive: bool = True
+    failure: str = ""
+    servers: dict[str, int] = field(default_factory=dict)  # user -> generation of the image it runs
+    users: dict[str, bool] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+
+    @property
+    def processes(self) -> int:
+        """What a scan of the machine would count."""
+        return int(self.hub_alive) + int(self.proxy_alive) + len(self.servers)
+
+
+@dataclass(slots=True)
+class MemorySite:
+    """The machine. `lease` returns the content of the lease file; without it the edge never opens."""
+
+    site: str
+    clock: Clock
+    capacity: Capacity
+    lease: Lease | None = None
+    start_delay_s: float = 4.0
+    stop_delay_s: float = 0.5
+    machine: Capacity | None = None
+    hubs: dict[str, MemoryHub] = field(default_factory=dict)
+    homes: dict[str, Epoch] = field(default_factory=dict)
+    files: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    routes: tuple[Route, ...] = ()
+    edge_alive: bool = False
+    refusals: dict[str, str] = field(default_factory=dict)
+    stuck: set[str] = field(default_factory=set)
+    events: list[tuple[float, str, str]] = field(default_factory=list)
+
+    def drivers(self) -> SiteDrivers:
+        """Fresh drivers over this machine, as a new agent makes them."""
+        return SiteDrivers(
+            cluster=MemoryCluster(self), hubs=MemoryHubs(self), homes=MemoryHomes(self), edge=MemoryEdge(self)
+        )
+
+    # --- faults and students, for tests ---
+
+    def kill_hub(self, hub: str) -> None:
+        """SIGKILL of the hub process: its proxy and the students' servers live on."""
+        self.hubs[hub].hub_alive = False
+        self.record("killed.hub", hub)
+
+    def kill_proxy(self, hub: str) -> None:
+        """SIGKILL of the hub's proxy."""
+        self.hubs[hub].proxy_alive = False
+        self.record("killed.proxy", hub)
+
+    def kill_edge(self) -> None:
+        """SIGKILL of the site's front proxy."""
+        self.edge_alive = False
+        self.record("killed.edge", "")
+
+    def reboot(self) -> None:
+        """Every process is gone; homes and nothing else stay."""
+        self.hubs.clear()
+        self.edge_alive = False
+        self.routes = ()
+        self.record("reboot", "")
+
+    def refuse(self, hub: str, message: str) -> None:
+        """Let `start` of this hub fail with `message`; an empty message ends that."""
+        self.refusals[hub] = message
+
+    def wedge(self, hub: str) -> None:
+        """Let `stop` of this hub leave a process, as one in uninterruptible sleep would."""
+        self.stuck.add(hub)
+
+    def start_server(self, hub: str, user: str) -> None:
+        """A student signs in and starts a server."""
+        here = self.hubs[hub]
+        here.users.setdefault(user, False)
+        here.servers[user] = here.order.generation
+        here.log.append(f"server of {user} started")
+
+    def stop_server(self, hub: str, user: str) -> None:
+        """The student's server ends."""
+        self.hubs[hub].servers.pop(user, None)
+
+    def record(self, event: str, hub: str) -> None:
+        """For checkers: what happened on the machine, in order."""
+        self.events.append((self.clock.mono(), event, hub))
+
+
+class MemoryCluster:
+    """Counts what running servers were guaranteed."""
+
+    def __init__(self, site: MemorySite) -> None:
+        self._site = site
+
+    async def observe(self) -> ClusterView:
+        cpu = memory = 0
+        for here in self._site.hubs.values():
+            resources = here.order.classroom.spec.resources
+            cpu += len(here.servers) * resources.cpu.guarantee.millis
+            memory += len(here.servers) * resources.memory.guarantee.bytes
+        machine = self._site.machine or self._site.capacity
+        declared = self._site.capacity
+        over = declared.cpu_millis > machine.cpu_millis or declared.memory_bytes > machine.memory_bytes
+        condition = Condition(
+            type=ConditionType.OVERCOMMITTED,
+            status=Truth.TRUE if over else Truth.FALSE,
+            reason="DeclaredMoreThanMachine" if over else "WithinMachine",
+        )
+        return ClusterView(capacity=declared, used=Capacity(cpu, memory), conditions=(condition,))
+
+
+class MemoryHubs:
+    """Hubs that serve `start_delay_s` after they were started."""
+
+    capabilities = HubCapabilities(
+        survives_agent=True, adopts_servers=True, isolates_students=False, enforces_limits=False
+    )
+
+    def __init__(self, site: MemorySite) -> None:
+        self._site = site
+
+    async def start(self, order: HubOrder) -> None:
+        if message := self._site.refusals.get(order.hub, ""):
+            raise DriverError(f"{order.hub}: cannot start: {message}")
+        here = self._site.hubs.get(order.hub)
+        if here is None or here.processes == 0:
+            self._site.hubs[order.hub] = self._fresh(order)
+            self._site.record("start", order.hub)
+            return
+        if order.epoch < here.order.epoch:
+            raise StaleEpoch(f"{order.hub} runs at epoch {here.order.epoch}; the order is of {order.epoch}")
+        here.order = order
+        here.users.update(self._roster_of(order))
+        if not (here.hub_alive and here.proxy_alive):
+            here.hub_alive = here.proxy_alive = True
+            here.ready_mono = self._site.clock.mono() + self._site.start_delay_s
+            self._site.record("mend", order.hub)
+
+    async def observe(self, hub: str) -> HubView:
+        here = self._site.hubs.get(hub)
+        if here is None or here.processes == 0:
+            return HubView(hub=hub, phase=Phase.STOPPED)
+        return HubView(
+            hub=hub,
+            phase=self._phase(here),
+            epoch=here.order.epoch,
+            generation=here.order.generation,
+            address=f"{hub}.memory:80",
+            processes=here.processes,
+            servers=len(here.servers),
+            outdated_servers=sum(1 for generation in here.servers.values() if generation < here.order.generation),
+            message=self._message(here),
+        )
+
+    async def list(self) -> tuple[str, ...]:
+        return tuple(sorted(hub for hub, here in self._site.hubs.items() if here.processes))
+
+    async def stop(self, hub: str) -> None:
+        here = self._site.hubs.get(hub)
+        if here is None:
+            return
+        here.hub_alive = False
+        await self._site.clock.sleep(self._site.stop_delay_s)
+        here.servers.clear()
+        if hub in self._site.stuck:
+            raise DriverError(f"{hub}: 1 process is left after the stop: pid 1 (memory)")
+        self._site.hubs.pop(hub, None)
+        self._site.record("stop", hub)
+
+    async def roster(self, hub: str) -> tuple[RosterEntry, ...]:
+        here = self._site.hubs.get(hub)
+        if here is None or self._phase(here) is not Phase.SERVING:
+            raise DriverError(f"{hub}: the hub does not serve, so its users cannot be read")
+        return tuple(RosterEntry(name=name, admin=admin) for name, admin in sorted(here.users.items()))
+
+    async def logs(self, hub: str, user: str, *, tail: int, follow: bool) -> AsyncIterator[bytes]:
+        here = self._site.hubs.get(hub)
+        if here is None:
+            raise DriverError(f"{hub}: no log here", delay_s=None)
+        lines = [line for line in here.log if not user or user in line]
+        position = max(0, len(lines) - tail)
+        while True:
+            for line in lines[position:]:
+                yield line.encode() + b"\n"
+            position = max(position, len(lines))
+            if not follow:
+                return
+            await self._site.clock.sleep(0.2)
+            lines = [line for line in here.log if not user or user in line]
+
+    async def close(self) -> None:
+        return
+
+    def _fresh(self, order: HubOrder) -> MemoryHub:
+        ready = self._site.clock.mono() + self._site.start_delay_s
+        here = MemoryHub(order=order, ready_mono=ready, users=self._roster_of(order))
+        here.log.append(f"hub {order.hub} started at epoch {order.epoch}")
+        return here
+
+    def _phase(self, here: MemoryHub) -> Phase:
+        if here.failure:
+            return Phase.FAILED
+        up = here.hub_alive and here.proxy_alive
+        return Phase.SERVING if up and self._site.clock.mono() >= here.ready_mono else Phase.STARTING
+
+    @staticmethod
+    def _message(here: MemoryHub) -> str:
+        if here.failure:
+            return here.failure
+        gone = [name for name, alive in (("hub", here.hub_alive), ("proxy", here.proxy_alive)) if not alive]
+        return f"the {' and the '.join(gone)} died" if gone else ""
+
+    @staticmethod
+    def _roster_of(order: HubOrder) -> dict[str, bool]:
+        roster = order.classroom.spec.roster
+        return {**dict.fromkeys(roster.users, False), **dict.fromkeys(roster.admins, True)}
+
+
+class MemoryHomes:
+    """Trees that outlive hubs."""
+
+    def __init__(self, site: MemorySite) -> None:
+        self._site = site
+
+    async def ensure(self, hub: str, epoch: Epoch) -> str:
+        known = self._site.homes.get(hub)
+        if known is not None and epoch < known:
+            raise StaleEpoch(f"homes of {hub} are of epoch {known}; the order is of {epoch}")
+        self._site.homes[hub] = epoch
+        self._site.files.setdefault(hub, {})
+        return f"memory://{self._site.site}/{hub}"
+
+    async def where(self, hub: str) -> str | None:
+        return f"memory://{self._site.site}/{hub}" if hub in self._site.homes else None
+
+    async def delete(self, hub: str) -> None:
+        self._site.homes.pop(hub, None)
+        self._site.files.pop(hub, None)
+
+
+class MemoryEdge:
+    """Judges the lease file as the real edge does."""
+
+    def __init__(self, site: MemorySite) -> None:
+        self._site = site
+        self._gate = Gate(site.clock.boot_id())
+
+    async def ensure(self) -> str:
+        if not self._site.edge_alive:
+            self._site.edge_alive = True
+            self._gate = Gate(self._site.clock.boot_id())
+        return f"{self._site.site}.memory:80"
+
+    async def publish(self, routes: tuple[Route, ...]) -> None:
+        self._site.routes = routes
+
+    async def is_open(self, hub: str) -> bool:
+        if not self._site.edge_alive:
+            return False
+        self._gate.take(self._site.lease() if self._site.lease else None)
+        here = self._site.hubs.get(hub)
+        if here is None or not here.proxy_alive:
+            return False
+        now_ns = self._site.clock.boottime_ns()
+        return any(r.hub == hub and self._gate.is_open(hub, r.epoch, now_ns) for r in self._site.routes)
+
+    async def close(self) -> None:
+        return

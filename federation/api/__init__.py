@@ -1,0 +1,1 @@
+"""Generated code of the wire; made by scripts/proto, never edited."""

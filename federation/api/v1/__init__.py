@@ -1,0 +1,1 @@
+"""Version 1 of the wire: messages and stubs generated from proto/federation/api/v1."""

@@ -1,0 +1,299 @@
+"""Processes as a port: start them detached, find them by the marks in their environment, stop all of a kind for sure.
+
+A process is named by pid and start time, so that a reused pid is never signalled. This module knows no roles and no
+hubs; what is marked with what is decided by its users (`HUBFED_DIR`, `HUBFED_SITE`, `HUBFED_HUB`, `HUBFED_ROLE`, ...).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from federation.model.errors import DeadlineExceeded, DriverError, Unavailable
+from federation.runtime.cgroups import Group
+from federation.runtime.clock import Clock
+
+MARK = "HUBFED_"
+RESCAN_S = 0.05
+EMPTY_SCANS = 2  # one scan can miss what forks between two looks at /proc
+JOIN = 'for file in $JOIN_GROUPS; do echo $$ > "$file" || exit 126; done; unset JOIN_GROUPS; exec "$@"'
+
+_children: dict[int, subprocess.Popen[bytes]] = {}  # of this operating-system process: somebody has to reap them
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ProcessId:
+    """`started` is the start time in clock ticks since boot: with it a pid is unique within this boot."""
+
+    pid: int
+    started: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A living process."""
+
+    id: ProcessId
+    parent: int
+    marks: Mapping[str, str]
+    """Its own `HUBFED_*` variables; empty if it wiped them or belongs to somebody else."""
+
+    @property
+    def pid(self) -> int:
+        """The number alone, for people."""
+        return self.id.pid
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A program to start. `env` is its whole environment. It gets its own session, no standard input, and appends its
+    output to `log`; `join` are `cgroup.procs` files that it enters before it runs."""
+
+    argv: tuple[str, ...]
+    log: Path
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cwd: Path | None = None
+    uid: int | None = None
+    gid: int | None = None
+    join: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a foreground program ended; `output` is both streams together."""
+
+    code: int
+    output: str
+
+
+class Processes(Protocol):
+    """Given at the composition root."""
+
+    def spawn(self, launch: Launch) -> ProcessId:
+        """Start detached: it lives on when we die. Unavailable if it cannot be started."""
+        ...
+
+    async def run(self, launch: Launch, *, timeout_s: float) -> Finished:
+        """Run to the end; its output also goes to the log. DeadlineExceeded kills its whole session."""
+        ...
+
+    def identify(self, pid: int) -> ProcessId | None:
+        """The living process that has this pid now."""
+        ...
+
+    def alive(self, who: ProcessId) -> bool:
+        """Whether exactly this process lives; a zombie does not."""
+        ...
+
+    def signal(self, who: ProcessId, number: int) -> bool:
+        """Signal exactly this process; False if it is gone."""
+        ...
+
+    def find(self, marks: Mapping[str, str], group: Group | None = None) -> list[Found]:
+        """Every living process whose environment carries all `marks`, their descendants, and the group's members."""
+        ...
+
+    async def stop(
+        self, marks: Mapping[str, str], *, group: Group | None = None, grace_s: float = 5.0, limit_s: float = 20.0
+    ) -> int:
+        """Stop all that `find` finds: SIGTERM, after `grace_s` SIGKILL, until two scans in a row are empty. Returns how
+        many there were; DriverError names those that are left after `limit_s`."""
+        ...
+
+
+class SystemProcesses:
+    """The machine's processes, through /proc."""
+
+    def __init__(self, clock: Clock, proc: Path = Path("/proc")) -> None:
+        self._clock = clock
+        self._proc = proc
+
+    def spawn(self, launch: Launch) -> ProcessId:
+        child = _start(launch)
+        _children[child.pid] = child
+        who = self.identify(child.pid)
+        if who is None:
+            reap()
+            raise Unavailable(f"{launch.argv[0]} ended at once; see {launch.log}")
+        return who
+
+    async def run(self, launch: Launch, *, timeout_s: float) -> Finished:
+        begin = launch.log.stat().st_size if launch.log.exists() else 0
+        who = self.spawn(launch)
+        child = _children.pop(who.pid)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while child.poll() is None:
+                    await self._clock.sleep(RESCAN_S)
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"{' '.join(launch.argv)} did not end within {timeout_s:.0f} s") from error
+        finally:
+            if child.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+        output = launch.log.read_bytes()[begin:].decode(errors="replace")
+        return Finished(child.returncode, output)
+
+    def identify(self, pid: int) -> ProcessId | None:
+        stat = self._stat(pid)
+        return None if stat is None else ProcessId(pid, stat[1])
+
+    def alive(self, who: ProcessId) -> bool:
+        reap()
+        return self.identify(who.pid) == who
+
+    def signal(self, who: ProcessId, number: int) -> bool:
+        try:
+            handle = os.pidfd_open(who.pid)
+        except OSError:
+            return False
+        try:
+            if self.identify(who.pid) != who:  # the handle pins the pid, so this answer stays true
+                return False
+            signal.pidfd_send_signal(handle, number)
+        except ProcessLookupError:
+            return False
+        except PermissionError as error:
+            raise DriverError(f"may not signal pid {who.pid}: it belongs to another user", delay_s=None) from error
+        finally:
+            os.close(handle)
+        return True
+
+    def find(self, marks: Mapping[str, str], group: Group | None = None) -> list[Found]:
+        reap()
+        everything = self._scan()
+        roots = {pid for pid, found in everything.items() if marks and marks.items() <= found.marks.items()}
+        if group is not None:
+            roots |= group.members() & everything.keys()
+        wanted = _with_descendants(roots, everything) - {os.getpid()}
+        return [everything[pid] for pid in sorted(wanted)]
+
+    async def stop(
+        self, marks: Mapping[str, str], *, group: Group | None = None, grace_s: float = 5.0, limit_s: float = 20.0
+    ) -> int:
+        sweep = _Sweep(self)
+        begin = self._clock.mono()
+        empty = 0
+        while empty < EMPTY_SCANS:
+            waited = self._clock.mono() - begin
+            left = sweep.look(lambda: self.find(marks, group))
+            empty = empty + 1 if not left else 0
+            if left and waited > limit_s:
+                named = ", ".join(str(who.pid) for who in sorted(left))
+                raise DriverError(f"{len(left)} processes are left {waited:.0f} s after the stop: pid {named}")
+            if left:
+                sweep.press(left, hard=waited >= grace_s)
+                if group is not None and waited >= grace_s:
+                    group.kill()
+            await self._clock.sleep(RESCAN_S)
+        if group is not None:
+            group.remove()
+        return len(sweep.seen)
+
+    def _scan(self) -> dict[int, Found]:
+        found: dict[int, Found] = {}
+        for entry in self._proc.iterdir():
+            if not entry.name.isdigit():
+                continue
+            pid = int(entry.name)
+            stat = self._stat(pid)
+            if stat is not None:
+                found[pid] = Found(ProcessId(pid, stat[1]), stat[0], self._marks(pid))
+        return found
+
+    def _stat(self, pid: int) -> tuple[int, int] | None:
+        """(parent, start time), or None for what is gone or a zombie."""
+        try:
+            line = (self._proc / str(pid) / "stat").read_bytes()
+        except OSError:
+            return None
+        fields = line[line.rindex(b")") + 2 :].split()
+        if fields[0] in {b"Z", b"X"}:
+            return None
+        return int(fields[1]), int(fields[19])
+
+    def _marks(self, pid: int) -> dict[str, str]:
+        try:
+            block = (self._proc / str(pid) / "environ").read_bytes()
+        except OSError:
+            return {}
+        pairs = (item.partition(b"=") for item in block.split(b"\0") if item.startswith(MARK.encode()))
+        return {name.decode(): value.decode(errors="replace") for name, _equals, value in pairs}
+
+
+class _Sweep:
+    """One stop: remembers everything it saw, so that what loses its parent and its marks midway is not lost."""
+
+    def __init__(self, processes: SystemProcesses) -> None:
+        self._processes = processes
+        self._told: set[ProcessId] = set()
+        self.seen: set[ProcessId] = set()
+
+    def look(self, find: Callable[[], list[Found]]) -> set[ProcessId]:
+        self.seen.update(found.id for found in find())
+        return {who for who in self.seen if self._processes.alive(who)}
+
+    def press(self, left: Iterable[ProcessId], *, hard: bool) -> None:
+        for who in left:
+            if hard:
+                self._processes.signal(who, signal.SIGKILL)
+            elif who not in self._told:
+                self._told.add(who)
+                self._processes.signal(who, signal.SIGTERM)
+
+
+def reap() -> None:
+    """Collect children of ours that ended, so that they are not zombies."""
+    for pid, child in list(_children.items()):
+        if child.poll() is not None:
+            _children.pop(pid, None)
+
+
+def _start(launch: Launch) -> subprocess.Popen[bytes]:
+    argv = list(launch.argv)
+    env = dict(launch.env)
+    if launch.join:  # a process enters its groups itself, before it can have children
+        argv = ["/bin/sh", "-c", JOIN, argv[0], *argv]
+        env["JOIN_GROUPS"] = " ".join(str(path) for path in launch.join)
+    try:
+        launch.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(launch.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            return subprocess.Popen(
+                argv,
+                env=env,
+                cwd=launch.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=handle,
+                stderr=handle,
+                start_new_session=True,
+                user=launch.uid,
+                group=launch.gid,
+                extra_groups=None if launch.uid is None else (),
+            )
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise Unavailable(f"cannot start {launch.argv[0]}: {error.strerror}") from error
+
+
+def _with_descendants(roots: set[int], everything: Mapping[int, Found]) -> set[int]:
+    children: dict[int, list[int]] = {}
+    for pid, found in everything.items():
+        children.setdefault(found.parent, []).append(pid)
+    reached: set[int] = set()
+    front = list(roots)
+    while front:
+        pid = front.pop()
+        if pid not in reached:
+            reached.add(pid)
+            front.extend(children.get(pid, ()))
+    return reached

@@ -1,0 +1,103 @@
+"""The site lease: journal, then lease file, then memory; standing hubs survive the agent, not the boot."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agents.journal import Journal
+from agents.lease import SiteLease
+from federation.core.holding import Answer, Held
+from federation.model.errors import Unavailable
+from federation.model.identity import Epoch, Member, RegisterId
+from federation.runtime.clock import SystemClock
+from federation.runtime.disk import LocalDisk
+
+E1, E2 = Epoch(era=1, n=1), Epoch(era=1, n=2)
+NOBODY: tuple[int, tuple[Member, ...]] = (0, ())
+
+
+def answer(seq: int, *, revision: int = 5, grants: dict[str, Epoch] | None = None, revoked: dict[str, Epoch] | None = None) -> Answer:  # fmt: skip
+    held = {hub: Held(epoch) for hub, epoch in (grants or {}).items()}
+    return Answer(RegisterId(uuid="r1"), revision, seq, granted=True, grants=held, revoked=revoked or {})
+
+
+class Site:
+    def __init__(self, folder: Path, disk: LocalDisk | None = None) -> None:
+        self.folder = folder
+        self.disk = disk or LocalDisk()
+        self.clock = SystemClock()
+
+    def start_agent(self) -> SiteLease:
+        journal = Journal.open(self.folder / "state" / "journal.json", self.disk, site="iu", uid="u1")
+        return SiteLease(self.folder / "run" / "lease.json", self.disk, journal, self.clock)
+
+    def file(self) -> dict[str, object]:
+        content = json.loads((self.folder / "run" / "lease.json").read_bytes())
+        assert isinstance(content, dict)
+        return content
+
+
+def test_a_grant_is_in_the_journal_and_in_the_lease_file(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    assert site.start_agent().process(answer(1, grants={"h1": E1}), NOBODY)
+    assert site.start_agent().held == {"h1": Held(E1)}
+    assert site.file()["hubs"] == {"h1": {"epoch": [1, 1], "close_at": None, "stop_by": None}}
+    assert site.file()["boot_id"] == site.clock.boot_id()
+
+
+def test_a_revoked_hub_leaves_the_file_and_its_end_is_remembered(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    lease = site.start_agent()
+    lease.process(answer(1, grants={"h1": E1}), NOBODY)
+    lease.process(answer(2, revoked={"h1": E2}), NOBODY)
+    assert site.file()["hubs"] == {}
+    restarted = site.start_agent()
+    assert restarted.held == {}
+    assert restarted.ended == {"h1": E2}
+
+
+def test_after_a_reboot_nothing_is_held(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.start_agent().process(answer(1, grants={"h1": E1}), NOBODY)
+    path = tmp_path / "run" / "lease.json"
+    path.write_text(json.dumps({**site.file(), "boot_id": "another boot"}))
+    assert site.start_agent().held == {}
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"boot_id": 1}'])
+def test_an_unreadable_lease_file_permits_nothing(tmp_path: Path, content: str) -> None:
+    site = Site(tmp_path)
+    site.start_agent().process(answer(1, grants={"h1": E1}), NOBODY)
+    (tmp_path / "run" / "lease.json").write_text(content)
+    assert site.start_agent().held == {}
+
+
+def test_a_lease_file_that_the_journal_does_not_back_permits_nothing(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.start_agent().process(answer(1, grants={"h1": E1}), NOBODY)
+    (tmp_path / "state" / "journal.json").unlink()
+    assert site.start_agent().held == {}
+
+
+def test_a_grant_that_cannot_be_journaled_is_not_acted_on(tmp_path: Path) -> None:
+    class FullDisk(LocalDisk):
+        def replace(self, path: Path, content: bytes, *, durable: bool = True) -> None:
+            if path.name == "journal.json":
+                raise Unavailable("disk full")
+            super().replace(path, content, durable=durable)
+
+    lease = Site(tmp_path, FullDisk()).start_agent()
+    with pytest.raises(Unavailable):
+        lease.process(answer(1, grants={"h1": E1}), NOBODY)
+    assert lease.held == {}
+    assert lease.heard == 0, "an answer that was not acted on must not be called heard"
+    assert not (tmp_path / "run" / "lease.json").exists()
+
+
+def test_every_request_takes_a_new_seq_and_only_processed_answers_are_heard(tmp_path: Path) -> None:
+    lease = Site(tmp_path).start_agent()
+    assert [lease.next_seq(), lease.next_seq()] == [1, 2]
+    lease.process(answer(2), NOBODY)
+    lease.process(answer(1), NOBODY)
+    assert lease.heard == 2
