@@ -15,7 +15,7 @@ import structlog
 from federation.api.v1 import agent_pb2, agent_pb2_grpc
 from federation.coordinator.events import Journalist
 from federation.coordinator.observations import Observations
-from federation.coordinator.sessions import Session, Sessions
+from federation.coordinator.sessions import AgentSession, Sessions
 from federation.coordinator.wanted import WantedBuilder, epoch_message, register_message
 from federation.core.renewal import Answerable, Renewal, answer_claims, deaf_after, judge
 from federation.model.errors import Conflict, FederationError, NotFound, OldIncarnation
@@ -54,7 +54,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
     term: Term
     sessions: Sessions
     observations: Observations
-    builders: "BuilderFactory"
+    builders: BuilderFactory
     journalist: Journalist
     clock: Clock
     tasks: Supervisor
@@ -138,7 +138,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         if stored is None or stored.document.incarnation != opened.incarnation:
             raise OldIncarnation(f"incarnation {opened.incarnation} does not speak for {opened.site}")
         builder = self.builders.builder(opened.site)
-        session = Session(opened.site, opened.incarnation, builder, self.register.identity, leader_epoch)
+        session = AgentSession(opened.site, opened.incarnation, builder, self.register.identity, leader_epoch)
         self.observations.opened(opened.site, opened.incarnation)
         self.sessions.opened(session)
         reader = self.tasks.start(f"session-{opened.site}", self._listen(session, request_iterator), eternal=False)
@@ -154,7 +154,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             reader.cancel()
             self.sessions.closed(session)
 
-    async def _listen(self, session: Session, incoming: AsyncIterator[agent_pb2.AgentMessage]) -> None:
+    async def _listen(self, session: AgentSession, incoming: AsyncIterator[agent_pb2.AgentMessage]) -> None:
         """Read the agent's side until it ends, breaks or falls silent; then end ours."""
         try:
             while True:

@@ -20,13 +20,13 @@ from federation.coordinator.sessions import Sessions
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.standing import Standing
 from federation.coordinator.watching import Watching
-from federation.model.classroom import Classroom
+from federation.model.classroom import Classroom, ClassroomSpec
 from federation.model.effects import Difference, differences
 from federation.model.errors import InvalidRequest, NotFound
 from federation.model.files.check import check_against
 from federation.model.placing import ClassroomRecord, Event
 from federation.runtime.bridge import from_message
-from federation.runtime.grpc_server import current_principal
+from federation.runtime.access import current_principal
 from federation.store import keys
 from federation.store.register import Stored, decode
 
@@ -215,7 +215,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
 
     def _read(self, message: control_pb2.Classroom) -> Classroom:
         """Validate again: the client may be old, or not ours."""
-        spec = from_message(message.spec, Classroom.model_fields["spec"].annotation)
+        spec = from_message(message.spec, ClassroomSpec)
         classroom = Classroom(name=message.name, labels=dict(message.labels), spec=spec)
         known = {site.name: (site.cpu_millis, site.memory_bytes) for site in self.snapshot.sites()}
         findings = check_against(classroom, known)

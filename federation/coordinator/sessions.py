@@ -26,7 +26,7 @@ RELIST_S = 60.0
 MOST_CHUNKS = 1000  # of an answer that nobody reads
 
 
-class Session:
+class AgentSession:
     """One agent's stream."""
 
     def __init__(
@@ -113,10 +113,10 @@ class Sessions:
     def __init__(self, clock: Clock, random: Random) -> None:
         self._clock = clock
         self._random = random
-        self._open: dict[str, Session] = {}
+        self._open: dict[str, AgentSession] = {}
         self._answers: dict[str, asyncio.Queue[agent_pb2.Answer]] = {}
 
-    def opened(self, session: Session) -> None:
+    def opened(self, session: AgentSession) -> None:
         """Register a session, ending an older one of the same site."""
         older = self._open.get(session.site)
         if older is not None:
@@ -124,7 +124,7 @@ class Sessions:
         self._open[session.site] = session
         log.info("session.opened", site=session.site, incarnation=session.incarnation)
 
-    def closed(self, session: Session) -> None:
+    def closed(self, session: AgentSession) -> None:
         """Forget a session, unless a newer one took its place."""
         if self._open.get(session.site) is session:
             del self._open[session.site]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from federation.api.v1 import agent_pb2, types_pb2
 from federation.api.v1.classroom_pb2 import ClassroomSpec
 from federation.coordinator.snapshot import Snapshot
+from federation.model.classroom import Classroom
 from federation.model.identity import Epoch, RegisterId, name_of
 from federation.model.placing import ClassroomRecord
 from federation.runtime.bridge import to_message
@@ -31,6 +32,11 @@ def register_message(identity: RegisterId) -> types_pb2.RegisterId:
 def auth_secret(record: ClassroomRecord) -> str:
     """Name of the secret that the class's sign-in needs; one is generated where the file names none."""
     return record.classroom.spec.auth.secret or f"generated-{record.uid}"
+
+
+def spec_message(classroom: Classroom) -> ClassroomSpec:
+    """The spec on the wire."""
+    return to_message(classroom.spec, ClassroomSpec)
 
 
 @dataclass(slots=True)
@@ -86,7 +92,7 @@ class WantedBuilder:
     def _spec(self, stored: Stored[ClassroomRecord]) -> ClassroomSpec:
         known = self._specs.get(stored.key)
         if known is None or known[0] != stored.revision:
-            known = (stored.revision, to_message(stored.document.classroom.spec, ClassroomSpec))
+            known = (stored.revision, spec_message(stored.document.classroom))
             self._specs[stored.key] = known
         return known[1]
 

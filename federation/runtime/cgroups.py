@@ -96,6 +96,7 @@ class Group:
     def make(self, limits: Limits = Limits()) -> tuple[Path, ...]:
         """Make it with these limits and return the files that a process writes its pid to in order to join."""
         for path in self.every:
+            _delegate_down(path.parent)
             try:
                 path.mkdir(mode=0o755, parents=True, exist_ok=True)
             except OSError as error:
@@ -167,6 +168,15 @@ def _delegate(unified: Path) -> None:
     for controller in ("memory", "cpu"):
         with suppress(OSError):
             (unified / "cgroup.subtree_control").write_text(f"+{controller}", encoding="ascii")
+
+
+def _delegate_down(parent: Path) -> None:
+    """A group inside a group gets the controllers only if the one above passes them on."""
+    above = parent.parent / "cgroup.subtree_control"
+    if above.exists() and not parent.exists() and above.read_text(encoding="ascii").strip():
+        with suppress(OSError):
+            parent.mkdir(mode=0o755)
+            _delegate(parent)
 
 
 def _offers(unified: Path, controller: str) -> bool:

@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,9 +22,25 @@ from federation.runtime.cgroups import Group
 from federation.runtime.clock import Clock
 
 MARK = "HUBFED_"
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 RESCAN_S = 0.05
 EMPTY_SCANS = 2  # one scan can miss what forks between two looks at /proc
-JOIN = 'for file in $JOIN_GROUPS; do echo $$ > "$file" || exit 126; done; unset JOIN_GROUPS; exec "$@"'
+# Runs between fork and the program: enters groups as who we are, then becomes the other user for good.
+ENTER = """
+import ctypes, os, sys
+groups, uid, gid = sys.argv[1].split(), int(sys.argv[2]), int(sys.argv[3])
+for path in groups:
+    with open(path, "w") as file:
+        file.write(str(os.getpid()))
+if uid >= 0:
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    os.umask(0o077)
+    ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+os.chdir(sys.argv[4])
+os.execvp(sys.argv[5], sys.argv[5:])
+"""
 
 _children: dict[int, subprocess.Popen[bytes]] = {}  # of this operating-system process: somebody has to reap them
 
@@ -65,6 +82,13 @@ class Launch:
     join: tuple[Path, ...] = ()
 
 
+def inherited(env: Mapping[str, str] = os.environ, **marks: str) -> dict[str, str]:
+    """A small environment for a child: what programs need to run at all, our own marks, and these marks on top."""
+    kept = {name: env[name] for name in KEPT if name in env}
+    own = {name: value for name, value in env.items() if name.startswith(MARK)}
+    return {"PATH": os.defpath, **kept, **own, **{f"{MARK}{name}": value for name, value in marks.items()}}
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """How a foreground program ended; `output` is both streams together."""
@@ -96,12 +120,18 @@ class Processes(Protocol):
         """Signal exactly this process; False if it is gone."""
         ...
 
-    def find(self, marks: Mapping[str, str], group: Group | None = None) -> list[Found]:
+    def find(self, marks: Mapping[str, str], group: Group | None = None, *, descendants: bool = True) -> list[Found]:
         """Every living process whose environment carries all `marks`, their descendants, and the group's members."""
         ...
 
     async def stop(
-        self, marks: Mapping[str, str], *, group: Group | None = None, grace_s: float = 5.0, limit_s: float = 20.0
+        self,
+        marks: Mapping[str, str],
+        *,
+        group: Group | None = None,
+        descendants: bool = True,
+        grace_s: float = 5.0,
+        limit_s: float = 20.0,
     ) -> int:
         """Stop all that `find` finds: SIGTERM, after `grace_s` SIGKILL, until two scans in a row are empty. Returns how
         many there were; DriverError names those that are left after `limit_s`."""
@@ -167,24 +197,31 @@ class SystemProcesses:
             os.close(handle)
         return True
 
-    def find(self, marks: Mapping[str, str], group: Group | None = None) -> list[Found]:
+    def find(self, marks: Mapping[str, str], group: Group | None = None, *, descendants: bool = True) -> list[Found]:
         reap()
         everything = self._scan()
         roots = {pid for pid, found in everything.items() if marks and marks.items() <= found.marks.items()}
         if group is not None:
             roots |= group.members() & everything.keys()
-        wanted = _with_descendants(roots, everything) - {os.getpid()}
+        wanted = _with_descendants(roots, everything) if descendants else roots
+        wanted -= {os.getpid()}
         return [everything[pid] for pid in sorted(wanted)]
 
     async def stop(
-        self, marks: Mapping[str, str], *, group: Group | None = None, grace_s: float = 5.0, limit_s: float = 20.0
+        self,
+        marks: Mapping[str, str],
+        *,
+        group: Group | None = None,
+        descendants: bool = True,
+        grace_s: float = 5.0,
+        limit_s: float = 20.0,
     ) -> int:
         sweep = _Sweep(self)
         begin = self._clock.mono()
         empty = 0
         while empty < EMPTY_SCANS:
             waited = self._clock.mono() - begin
-            left = sweep.look(lambda: self.find(marks, group))
+            left = sweep.look(lambda: self.find(marks, group, descendants=descendants))
             empty = empty + 1 if not left else 0
             if left and waited > limit_s:
                 named = ", ".join(str(who.pid) for who in sorted(left))
@@ -259,25 +296,23 @@ def reap() -> None:
 
 def _start(launch: Launch) -> subprocess.Popen[bytes]:
     argv = list(launch.argv)
-    env = dict(launch.env)
-    if launch.join:  # a process enters its groups itself, before it can have children
-        argv = ["/bin/sh", "-c", JOIN, argv[0], *argv]
-        env["JOIN_GROUPS"] = " ".join(str(path) for path in launch.join)
+    if launch.join or launch.uid is not None:
+        groups = " ".join(str(path) for path in launch.join)
+        uid, gid = (-1, -1) if launch.uid is None else (launch.uid, launch.uid if launch.gid is None else launch.gid)
+        enter = (sys.executable, "-I", "-S", "-c", ENTER, groups, str(uid), str(gid), str(launch.cwd or Path.cwd()))
+        argv = [*enter, *argv]
     try:
         launch.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(launch.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             return subprocess.Popen(
                 argv,
-                env=env,
-                cwd=launch.cwd,
+                env=dict(launch.env),
+                cwd=None if argv[0] == sys.executable and launch.uid is not None else launch.cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=handle,
                 stderr=handle,
                 start_new_session=True,
-                user=launch.uid,
-                group=launch.gid,
-                extra_groups=None if launch.uid is None else (),
             )
         finally:
             os.close(handle)

@@ -46,7 +46,8 @@ def decode(entry: Entry, kind: type[D]) -> Stored[D]:
                 f"{entry.key} has schema {schema}, this coordinator knows {kind.SCHEMA}",
                 help="Upgrade this coordinator.",
             )
-        return Stored(entry.key, kind.model_validate(fields), entry.revision)
+        document = kind.model_validate(fields, by_alias=False, by_name=True)
+        return Stored(entry.key, document, entry.revision)
     except (ValueError, KeyError, AttributeError, ValidationError) as error:
         raise RegisterFault(f"{entry.key} at revision {entry.revision} is not a {kind.__name__}: {error}") from error
 

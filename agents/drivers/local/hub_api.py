@@ -1,0 +1,87 @@
+"""A small client of one hub's REST API and health, with a time limit on every call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+
+from agents.drivers.local.hub_file import HubFile
+from federation.model.errors import DriverError
+from federation.model.status import RosterEntry
+
+LIMIT_S = 5.0
+PAGE = 200
+
+
+class HubApi:
+    """Shared by all hubs of a site; one connection pool."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    async def healthy(self, file: HubFile) -> bool:
+        """Whether the hub answers through its proxy, as a user would reach it."""
+        url = f"http://127.0.0.1:{file.ports.proxy}/hub/health"
+        try:
+            async with self._open().get(url, timeout=aiohttp.ClientTimeout(total=2.0)) as answer:
+                return answer.status == HTTPStatus.OK
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    async def users(self, file: HubFile) -> tuple[RosterEntry, ...]:
+        """Everybody the hub knows, sorted by name."""
+        found: list[RosterEntry] = []
+        while True:
+            batch = await self._call(file, "GET", f"users?offset={len(found)}&limit={PAGE}")
+            found += [RosterEntry(name=user["name"], admin=bool(user["admin"])) for user in batch]
+            if len(batch) < PAGE:
+                return tuple(sorted(found, key=lambda entry: entry.name))
+
+    async def add_users(self, file: HubFile, names: Iterable[str]) -> None:
+        """Make them known; who is known already stays as they are."""
+        if wanted := sorted(names):
+            await self._call(file, "POST", "users", {"usernames": wanted}, fine=(HTTPStatus.CONFLICT,))
+
+    async def set_admin(self, file: HubFile, name: str, admin: bool) -> None:
+        """Give or take the admin role."""
+        await self._call(file, "PATCH", f"users/{name}", {"admin": admin}, fine=(HTTPStatus.NOT_FOUND,))
+
+    async def remove_user(self, file: HubFile, name: str) -> None:
+        """End their server and sign-ins; the home stays."""
+        await self._call(file, "DELETE", f"users/{name}", fine=(HTTPStatus.NOT_FOUND,))
+
+    async def sync_proxy(self, file: HubFile) -> None:
+        """Let the hub put its routes into a proxy that was started anew."""
+        await self._call(file, "POST", "proxy")
+
+    async def close(self) -> None:
+        """Close the pool."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _call(
+        self, file: HubFile, method: str, path: str, body: object = None, *, fine: tuple[int, ...] = ()
+    ) -> Any:
+        """Straight to the hub, not through its proxy: works while the proxy is being mended."""
+        url = f"http://127.0.0.1:{file.ports.hub}/hub/api/{path}"
+        headers = {"Authorization": f"token {file.secrets.api_token}"}
+        limit = aiohttp.ClientTimeout(total=LIMIT_S)
+        try:
+            async with self._open().request(method, url, json=body, headers=headers, timeout=limit) as answer:
+                if answer.status in fine:
+                    return None
+                if not answer.ok:
+                    said = (await answer.text())[:300]
+                    raise DriverError(f"{file.hub}: the hub answered {answer.status} to {method} {path}: {said}")
+                return await answer.json() if answer.content_type == "application/json" else None
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise DriverError(f"{file.hub}: the hub's API does not answer: {error!r}", delay_s=1.0) from error
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
+        return self._session

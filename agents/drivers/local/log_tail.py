@@ -1,0 +1,44 @@
+"""The end of a log file, and what follows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from federation.runtime.clock import Clock
+
+BLOCK = 64 * 1024
+LOOK_S = 0.25
+
+
+def last_lines(path: Path, count: int) -> bytes:
+    """The last `count` lines; nothing if there is no file. Reads only as much as it needs."""
+    if count <= 0 or not path.exists():
+        return b""
+    with path.open("rb") as file:
+        position = file.seek(0, os.SEEK_END)
+        text = b""
+        while position > 0 and text.count(b"\n") <= count:
+            step = min(BLOCK, position)
+            position = file.seek(position - step)
+            text = file.read(step) + text
+    return b"".join(text.splitlines(keepends=True)[-count:])
+
+
+async def follow(path: Path, tail: int, clock: Clock) -> AsyncIterator[bytes]:
+    """The last lines, then whatever is appended, until the caller stops; a file that is replaced is read anew."""
+    position = path.stat().st_size if path.exists() else 0
+    if first := last_lines(path, tail):
+        yield first
+    while True:
+        await clock.sleep(LOOK_S)
+        size = path.stat().st_size if path.exists() else 0
+        if size < position:
+            position = 0
+        if size > position:
+            with path.open("rb") as file:
+                file.seek(position)
+                chunk = file.read(BLOCK)
+            position += len(chunk)
+            yield chunk

@@ -1,0 +1,51 @@
+"""What a `local` site is told at its composition root, and where on the disk it keeps what."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.drivers.base import Capacity
+
+FIRST_STUDENT_UID = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSettings:
+    """One local site. `federation` marks every process of the federation, so that no other one is ever touched."""
+
+    site: str
+    federation: str
+    state_dir: Path
+    runtime_dir: Path  # on tmpfs: holds lease.json
+    homes_dir: Path
+    capacity: Capacity
+    edge_host: str = "127.0.0.1"
+    edge_port: int = 0  # 0: a free one, chosen once
+    interpreter: Path = Path(sys.executable)
+    first_student_uid: int = FIRST_STUDENT_UID
+
+    @property
+    def lease_file(self) -> Path:
+        """Written by the agent, read by the edge."""
+        return self.runtime_dir / "lease.json"
+
+    @property
+    def edge_dir(self) -> Path:
+        """The edge's table, log and chosen port."""
+        return self.state_dir / "edge"
+
+    @property
+    def uids_file(self) -> Path:
+        """Which student has which system uid at this site."""
+        return self.state_dir / "student-uids.json"
+
+    def hub_dir(self, hub: str) -> Path:
+        """Database, secrets and logs of one hub; 0700."""
+        return self.state_dir / "hubs" / hub
+
+    def marks(self, **more: str) -> dict[str, str]:
+        """Environment marks that name this site's processes, e.g. `marks(HUB=hub, ROLE="proxy")`."""
+        named = {"DIR": self.federation, "SITE": self.site, **more}
+        return {f"HUBFED_{name}": value for name, value in named.items()}

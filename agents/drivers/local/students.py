@@ -1,0 +1,66 @@
+"""Students as the machine sees them: a safe name for files, a system uid of their own, a private home."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+
+from federation.model.errors import DriverError, Unavailable
+from federation.runtime.disk import LocalDisk
+
+SAFE = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
+MOST_UIDS = 100_000
+
+
+def slug(user: str) -> str:
+    """A file name for a user name: itself where that is safe, else its safe letters and a hash, never another's."""
+    if SAFE.fullmatch(user):
+        return user
+    digest = hashlib.sha256(user.encode()).hexdigest()[:10]
+    return f"{re.sub(r'[^a-z0-9]', '', user.lower())[:32]}.{digest}"
+
+
+def uid_of(file: Path, hub: str, user: str, first: int) -> int:
+    """The student's uid, drawn once per (hub, user) and never given to another; several hubs share the file."""
+    with file.with_suffix(".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        disk = LocalDisk()
+        try:
+            known: dict[str, int] = json.loads(disk.read(file) or b"{}")
+        except ValueError as error:
+            raise DriverError(f"{file} cannot be understood; students' uids would be mixed up", delay_s=None) from error
+        name = f"{hub}/{user}"
+        if name not in known:
+            uid = max(known.values(), default=first - 1) + 1
+            if uid >= first + MOST_UIDS:
+                raise DriverError(f"no uid is left for {user} of {hub}: all of {file} are given", delay_s=None)
+            known[name] = uid
+            disk.replace(file, json.dumps(known, indent=1).encode())
+        return known[name]
+
+
+def make_home(homes: Path, user: str, uid: int | None) -> Path:
+    """The student's home, 0700 and theirs. The tree itself must be there: it is made by the homes driver."""
+    home = homes / slug(user)
+    try:
+        home.mkdir(mode=0o700, exist_ok=True)
+        if home.is_symlink():
+            raise Unavailable(f"{home} is a symbolic link; a home never is")
+        home.chmod(0o700)
+        if uid is not None and home.stat().st_uid != uid:
+            give(home, uid)
+    except OSError as error:
+        raise Unavailable(f"cannot make the home {home}: {error.strerror}") from error
+    return home
+
+
+def give(home: Path, uid: int) -> None:
+    """Everything in it to `uid`: a home that came from another site carries that site's numbers."""
+    for folder, folders, files in os.walk(home):
+        for name in (*folders, *files):
+            os.chown(Path(folder, name), uid, uid, follow_symlinks=False)
+    os.chown(home, uid, uid)

@@ -1,0 +1,161 @@
+"""A whole federation in one process on virtual time: real coordinators and agents, in-memory store, transport and sites.
+
+Time is the event loop's (looptime lets it jump), so hours pass in milliseconds and every run of a seed is the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+from agents.agent import Agent, Place
+from agents.agent import Ports as AgentPorts
+from agents.drivers.base import Capacity
+from agents.drivers.memory import MemorySite
+from agents.link import Self
+from federation.coordinator.replica import Identity, Replica
+from federation.coordinator.replica import Ports as ReplicaPorts
+from federation.coordinator.standing import Leader
+from federation.dns.memory import MemoryNames
+from federation.model.errors import Unavailable
+from federation.model.profile import PROFILES
+from federation.runtime.sealing import SealingKey
+from federation.runtime.supervisor import Supervisor
+from federation.store.memory import MemoryStore
+from federation.store.register import Register
+from tests.support.memory_transport import MemoryTransport
+
+UUID = "11111111-2222-3333-4444-555555555555"
+START = datetime(2026, 9, 1, 8, 0, tzinfo=UTC)
+
+
+class VirtualClock:
+    """The running loop's time; wall time starts on a September morning."""
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.mono())
+
+    def mono(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def boottime_ns(self) -> int:
+        return int(self.mono() * 1_000_000_000)
+
+    def boot_id(self) -> str:
+        return "virtual-boot"
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+@dataclass(slots=True)
+class MemoryDisk:
+    """Files that survive agents. `full` makes every durable write fail."""
+
+    files: dict[Path, bytes] = field(default_factory=dict)
+    full: bool = False
+
+    def read(self, path: Path) -> bytes | None:
+        return self.files.get(path)
+
+    def replace(self, path: Path, content: bytes, *, durable: bool = True) -> None:
+        if self.full and durable:
+            raise Unavailable(f"cannot write {path}: No space left on device; the old content is whole")
+        self.files[path] = content
+
+    def remove(self, path: Path) -> None:
+        self.files.pop(path, None)
+
+
+class MemoryProber:
+    """Sees a login page where a hub of the virtual federation is open."""
+
+    def __init__(self, sites: dict[str, MemorySite]) -> None:
+        self._sites = sites
+
+    async def login_page(self, edge_address: str, host: str) -> str:
+        site = self._sites[edge_address.split(".", 1)[0]]
+        for route in site.routes:
+            if host in route.hosts and await site.drivers().edge.is_open(route.hub):
+                return ""
+        return f"{edge_address} shows no login page for {host}"
+
+
+def no_leader(address: str) -> Leader:
+    raise Unavailable(f"{address}: logs are not passed on in a virtual federation")
+
+
+@dataclass(slots=True)
+class VirtualFederation:
+    """Replicas c1, c2.. and sites; each can be stopped as by kill -9 and started again."""
+
+    clock: VirtualClock
+    random: Random
+    store: MemoryStore
+    transport: MemoryTransport
+    names: MemoryNames
+    tasks: dict[str, Supervisor] = field(default_factory=dict)
+    sites: dict[str, MemorySite] = field(default_factory=dict)
+    disks: dict[str, MemoryDisk] = field(default_factory=dict)
+    agents: dict[str, Agent] = field(default_factory=dict)
+    keys: dict[str, SealingKey] = field(default_factory=dict)
+
+    async def start_replica(self, name: str) -> Replica:
+        register = await Register.open(self.store, UUID)
+        tasks = self.tasks[name] = Supervisor(name)
+        identity = Identity(name, name, "virtual", ("c1", "c2"), PROFILES["lab"])
+        ports = ReplicaPorts(
+            register, self.names, MemoryProber(self.sites), self.clock, Random(self.random.random()), no_leader
+        )
+        replica = self.transport.replicas[name] = Replica(identity, ports, tasks)
+        tasks.start("replica", replica.run())
+        return replica
+
+    def add_site(self, name: str, cores: int = 30, gib: int = 60) -> MemorySite:
+        site = MemorySite(name, self.clock, Capacity(cores * 1000, gib * 2**30))
+        disk = self.disks[name] = MemoryDisk()
+        site.lease = lambda: disk.read(Path(f"/run/{name}/lease.json"))
+        self.sites[name] = site
+        self.keys[name] = SealingKey.generate()
+        return site
+
+    def start_agent(self, name: str) -> Agent:
+        tasks = self.tasks[f"agent-{name}"] = Supervisor(f"agent-{name}")
+        agent = self.agents[name] = Agent(
+            Self(name, f"uid-{name}", "machine", self.keys[name].public, "test"),
+            Place(Path(f"/state/{name}"), Path(f"/run/{name}")),
+            AgentPorts(
+                self.sites[name].drivers(), self.transport, self.disks[name], self.clock, Random(self.random.random())
+            ),
+            kind="local",
+            coordinators=("c1", "c2"),
+            profile=PROFILES["lab"],
+            sealing=self.keys[name],
+            tasks=tasks,
+        )
+        tasks.start("agent", agent.run())
+        return agent
+
+    async def kill(self, name: str) -> None:
+        """As SIGKILL: nothing is said to anybody; a replica's store lease is left to expire."""
+        self.transport.replicas.pop(name, None)
+        await self.tasks.pop(name).close()
+
+    async def close(self) -> None:
+        for name in list(self.tasks):
+            await self.kill(name)
+
+
+@asynccontextmanager
+async def virtual_federation(seed: int = 1) -> AsyncIterator[VirtualFederation]:
+    clock = VirtualClock()
+    federation = VirtualFederation(clock, Random(seed), MemoryStore(clock), MemoryTransport(), MemoryNames())
+    try:
+        yield federation
+    finally:
+        await federation.close()
