@@ -131,9 +131,9 @@ class MemoryCluster:
     async def observe(self) -> ClusterView:
         cpu = memory = 0
         for here in self._site.hubs.values():
-            resources = here.order.classroom.spec.resources
-            cpu += len(here.servers) * resources.cpu.guarantee.millis
-            memory += len(here.servers) * resources.memory.guarantee.bytes
+            spec = here.order.classroom.spec
+            cpu += len(here.servers) * spec.seat_cpu_millis
+            memory += len(here.servers) * spec.seat_memory_bytes
         machine = self._site.machine or self._site.capacity
         declared = self._site.capacity
         over = declared.cpu_millis > machine.cpu_millis or declared.memory_bytes > machine.memory_bytes

@@ -12,7 +12,7 @@ from typing import TypeVar
 from federation.model.identity import Members, name_of
 from federation.model.operation import Operation
 from federation.model.ownership import AgentRecord, Owned, Ownership, SiteLease
-from federation.model.placing import Assignment, ClassroomRecord, SealedSecret
+from federation.model.placing import Assignment, ClassroomRecord, SealedSecret, UserRecord
 from federation.model.schema import Document
 from federation.model.status import HubObservation, Roster, SiteRecord
 from federation.store import keys
@@ -111,6 +111,11 @@ class Snapshot:
         """Every hub that concerns the site: owned there, or not yet confirmed as closed there."""
         prefixes = (keys.owned_by(site), keys.closing_at(site))
         return {keys.tail(entry.key) for prefix in prefixes for entry in self.mirror.entries(prefix)}
+
+    def roles_of(self, user: str) -> tuple[str, ...]:
+        """What a person may do; nothing if nobody gave them a role."""
+        stored = self.get(keys.user(user), UserRecord)
+        return stored.document.roles if stored else ()
 
     def secret(self, name: str) -> SealedSecret | None:
         """Ciphertext of a secret."""

@@ -67,3 +67,10 @@ class SealedSecret(Document):
     sealed: dict[str, str]
     changed: AwareDatetime
     actor: str
+
+
+class UserRecord(Document):
+    """Key `user/<name>`: the roles of a person (admin, operator, viewer)."""
+
+    name: str
+    roles: tuple[str, ...]

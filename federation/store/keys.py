@@ -110,6 +110,11 @@ def secret(name: str) -> str:
     return f"{SECRETS}{name}"
 
 
+def user(name: str) -> str:
+    """The roles of a person."""
+    return f"{USERS}{name}"
+
+
 def event(subject: str, order: str) -> str:
     """One event of a hub or a site; `order` sorts by time."""
     return f"{EVENTS}{subject}/{order}"

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from federation.model.errors import Conflict, RegisterFault
 from federation.model.identity import RegisterId
+from federation.model.placing import UserRecord
 from federation.model.schema import Document
 from federation.store import keys
 from federation.store.interface import Committed, Entry, Guard, Put, Store, Transaction
@@ -105,9 +106,9 @@ class Register:
         self._identity_guard = Guard(keys.REGISTER_ID, value=encode(identity))
 
     @classmethod
-    async def open(cls, store: Store, uuid: str) -> Register:
-        """Open the register `uuid`, writing its id into an empty one. RegisterFault if it is another one,
-        or if it holds documents but no id (an emptied or half-restored register is not a new one)."""
+    async def open(cls, store: Store, uuid: str, admins: tuple[str, ...] = ()) -> Register:
+        """Open the register `uuid`, writing its id and its first `admins` into an empty one. RegisterFault if it is
+        another one, or if it holds documents but no id (an emptied or half-restored register is not a new one)."""
         entry = await store.get(keys.REGISTER_ID)
         if entry is None:
             if (await store.list("")).entries:

@@ -11,7 +11,7 @@ import json
 import secrets
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from agents.drivers.base import HubOrder
 from agents.drivers.local.settings import LocalSettings
@@ -41,7 +41,9 @@ class HubSecrets(Model):
     @classmethod
     def draw(cls) -> HubSecrets:
         """Fresh ones."""
-        return cls(api_token=secrets.token_hex(32), proxy_token=secrets.token_hex(32), cookie_secret=secrets.token_hex(32))
+        return cls(
+            api_token=secrets.token_hex(32), proxy_token=secrets.token_hex(32), cookie_secret=secrets.token_hex(32)
+        )
 
 
 class Place(Model):
@@ -77,7 +79,7 @@ class HubSettings(Model):
     """What the hub process is started with; a change restarts it (students' servers live on)."""
 
     auth_type: str
-    auth_options: dict[str, str] = Field(default_factory=dict)
+    auth_options: dict[str, JsonValue] = Field(default_factory=dict)
     auth_secret: str = Field(repr=False)
     admit: str
     public_url: str
@@ -132,16 +134,15 @@ class HubFile(Document):
 def hub_settings(order: HubOrder) -> HubSettings:
     """The part of an order that needs a restart."""
     spec = order.classroom.spec
-    active = spec.limits.active_servers
     return HubSettings(
-        auth_type=str(spec.auth.type),
-        auth_options={name: str(value) for name, value in spec.auth.options.items()},
+        auth_type=spec.auth.type.value,
+        auth_options=dict(spec.auth.options),
         auth_secret=order.secrets.get("auth", ""),
-        admit=str(spec.roster.admit),
+        admit=spec.roster.admit.value,
         public_url=order.public_url,
-        start_timeout_s=int(spec.limits.start_timeout),
-        concurrent_spawns=int(spec.limits.concurrent_spawns),
-        active_servers=int(active or 0),
+        start_timeout_s=spec.limits.start_timeout,
+        concurrent_spawns=spec.limits.concurrent_spawns,
+        active_servers=spec.active_server_limit,
     )
 
 
@@ -149,10 +150,10 @@ def server_settings(order: HubOrder) -> ServerSettings:
     """The part of an order that is for new servers."""
     spec = order.classroom.spec
     return ServerSettings(
-        image=f"{spec.image.name}:{spec.image.tag}",
-        memory_guarantee=spec.resources.memory.guarantee.bytes,
+        image=f"{spec.image.name}:{spec.image.tag}" if spec.image.tag else f"{spec.image.name}@{spec.image.digest}",
+        memory_guarantee=spec.seat_memory_bytes,
         memory_limit=spec.resources.memory.limit.bytes,
-        cpu_guarantee_millis=spec.resources.cpu.guarantee.millis,
+        cpu_guarantee_millis=spec.seat_cpu_millis,
         cpu_limit_millis=spec.resources.cpu.limit.millis,
     )
 
@@ -160,7 +161,7 @@ def server_settings(order: HubOrder) -> ServerSettings:
 def roster(order: HubOrder) -> Roster:
     """The live part of an order."""
     wanted = order.classroom.spec.roster
-    return Roster(users=tuple(sorted(wanted.users)), admins=tuple(sorted(wanted.admins)))
+    return Roster(users=wanted.students, admins=wanted.admins)
 
 
 def place(settings: LocalSettings, hub: str, cgroups: Cgroups, *, isolated: bool) -> Place:

@@ -13,12 +13,12 @@ from jupyterhub.spawner import Spawner
 from jupyterhub.utils import random_port
 
 from agents.drivers.local.hub_file import HubFile
+from agents.drivers.local.spawner_env import HUB_FILE
 from agents.drivers.local.students import make_home, slug, uid_of
 from federation.runtime.cgroups import Group, Limits
 from federation.runtime.clock import SystemClock
 from federation.runtime.processes import Launch, ProcessId, SystemProcesses, inherited
 
-HUB_FILE = "HUBFED_HUB_FILE"
 GRACE_S = 8.0
 
 

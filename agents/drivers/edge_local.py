@@ -1,0 +1,152 @@
+"""The edge of a `local` site: one proxy process with one address, routing by host name, closed unless the lease file says so.
+
+This side only starts it and writes its table. What may pass is decided in the edge itself, at each request
+(`federation/runtime/proxy/gate.mjs`), so it stays closed or open for the right reasons when the agent is dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import aiohttp
+import structlog
+
+from agents.drivers.base import Route
+from agents.drivers.local.census import EDGE
+from agents.drivers.local.ports import can_bind, free_ports
+from agents.drivers.local.settings import LocalSettings
+from federation.model.errors import DriverError
+from federation.runtime.clock import Clock
+from federation.runtime.disk import Disk
+from federation.runtime.node import ProxyInstall
+from federation.runtime.processes import Found, Launch, Processes, inherited
+
+log = structlog.get_logger(__name__)
+
+START_S = 10.0
+HUNG_LOOKS = 3
+GATE_HEADER = "X-Hubfed-Gate"
+
+
+@dataclass(slots=True)
+class LocalEdge:
+    """The EdgeDriver."""
+
+    settings: LocalSettings
+    processes: Processes
+    clock: Clock
+    disk: Disk
+    install: Callable[[], Awaitable[ProxyInstall]]
+    _session: aiohttp.ClientSession | None = None
+    _published: bytes = b""
+    _hosts: dict[str, str] = field(default_factory=dict)
+    _silent: int = 0
+
+    async def ensure(self) -> str:
+        living = await self._living()
+        port = self._known_port()
+        if living and port is not None:
+            if await self._answers(self._address(port)):
+                self._silent = 0
+                return self._address(port)
+            self._silent += 1
+            if self._silent < HUNG_LOOKS:
+                raise DriverError(f"the edge at {self._address(port)} does not answer", delay_s=1.0)
+            log.warning("edge.hung", port=port)
+        if living:
+            await self.processes.stop(self._marks(), grace_s=0.0)
+        self._silent = 0
+        return await self._start(port)
+
+    async def publish(self, routes: tuple[Route, ...]) -> None:
+        table = [
+            {"hub": r.hub, "epoch": [r.epoch.era, r.epoch.n], "hosts": list(r.hosts), "target": r.target}
+            for r in routes
+        ]
+        content = json.dumps({"routes": table}).encode()
+        self._hosts = {r.hub: r.hosts[0] for r in routes if r.hosts}
+        path = self.settings.edge_dir / "routes.json"
+        if content != self._published or self.disk.read(path) != content:
+            self.disk.replace(path, content, durable=False)
+            self._published = content
+
+    async def is_open(self, hub: str) -> bool:
+        host, port = self._hosts.get(hub), self._known_port()
+        if host is None or port is None:
+            return False
+        url = f"http://{self._address(port)}/hub/health"
+        try:
+            async with self._open_session().get(url, headers={"Host": host}, allow_redirects=False) as answer:
+                return answer.status == HTTPStatus.OK and GATE_HEADER not in answer.headers
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def stop(self) -> None:
+        """End the edge itself: for `fedctl down` and tests; an agent that ends leaves it running."""
+        await self.processes.stop(self._marks(), grace_s=2.0)
+
+    async def _start(self, port: int | None) -> str:
+        """At the address of last time if it can be had; a fixed one that is taken is an error that says so."""
+        fixed = self.settings.edge_port
+        if fixed and not can_bind(fixed, self.settings.edge_host):
+            raise DriverError(f"cannot start the edge: {self._address(fixed)} is taken by another program")
+        if not fixed and (port is None or not can_bind(port, self.settings.edge_host)):
+            (port,) = free_ports(1, self.settings.edge_host)
+        chosen = fixed or port
+        assert chosen is not None
+        folder = self.settings.edge_dir
+        self.disk.replace(folder / "port", str(chosen).encode())
+        install = await self.install()
+        address = self._address(chosen)
+        words = install.launcher("edge", address, folder / "routes.json", self.settings.lease_file)
+        who = self.processes.spawn(Launch(words, folder / "edge.log", env={**inherited(), **self._marks()}, cwd=folder))
+        deadline_mono = self.clock.mono() + START_S
+        while not await self._answers(address):
+            if not self.processes.alive(who):
+                raise DriverError(f"the edge ended at once; see {folder / 'edge.log'}", delay_s=1.0)
+            if self.clock.mono() > deadline_mono:
+                self.processes.signal(who, signal.SIGKILL)
+                raise DriverError(f"the edge did not answer at {address} within {START_S:.0f} s", delay_s=1.0)
+            await self.clock.sleep(0.05)
+        log.info("edge.started", address=address, pid=who.pid)
+        return address
+
+    async def _living(self) -> list[Found]:
+        return await asyncio.to_thread(self.processes.find, self._marks())
+
+    async def _answers(self, address: str) -> bool:
+        try:
+            async with self._open_session().get(f"http://{address}/.hubfed/proxy") as answer:
+                body = await answer.json()
+                return isinstance(body, dict) and body.get("mode") == EDGE
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return False
+
+    def _known_port(self) -> int | None:
+        if self.settings.edge_port:
+            return self.settings.edge_port
+        content = self.disk.read(self.settings.edge_dir / "port")
+        return int(content) if content and content.isdigit() else None
+
+    def _address(self, port: int) -> str:
+        return f"{self.settings.edge_host}:{port}"
+
+    def _marks(self) -> dict[str, str]:
+        return self.settings.marks(ROLE=EDGE)
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # a connection is never reused: the edge may have been replaced by another process in between
+            connector = aiohttp.TCPConnector(force_close=True)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=2.0))
+        return self._session

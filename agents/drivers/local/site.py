@@ -1,0 +1,64 @@
+"""Assembles the drivers of a `local` site. The composition root of the kind: nothing else makes these."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from agents.drivers.base import SiteDrivers
+from agents.drivers.cluster_local import LocalCluster
+from agents.drivers.edge_local import LocalEdge
+from agents.drivers.homes_local import LocalHomes
+from agents.drivers.hub_local import LocalHubs
+from agents.drivers.local.isolation import probe
+from agents.drivers.local.settings import LocalSettings
+from federation.runtime.cgroups import Cgroups
+from federation.runtime.clock import Clock
+from federation.runtime.disk import LocalDisk
+from federation.runtime.node import Progress, ensure_proxy
+from federation.runtime.processes import Processes
+
+T = TypeVar("T")
+
+
+def local_site(
+    settings: LocalSettings,
+    processes: Processes,
+    clock: Clock,
+    *,
+    cgroups: Cgroups | None = None,
+    progress: Progress = lambda _line: None,
+) -> SiteDrivers:
+    """Drivers over what runs on this machine now; nothing is started or installed before it is needed."""
+    disk = LocalDisk()
+    groups = cgroups if cgroups is not None else Cgroups.probe(group_name(settings))
+    install = _once(lambda: ensure_proxy(processes, clock, progress=progress))
+    isolation = _once(lambda: probe(settings, processes))
+    return SiteDrivers(
+        cluster=LocalCluster(settings, processes, groups, isolation),
+        hubs=LocalHubs(settings, processes, clock, disk, groups, install, isolation),
+        homes=LocalHomes(settings, disk),
+        edge=LocalEdge(settings, processes, clock, disk, install),
+    )
+
+
+def group_name(settings: LocalSettings) -> str:
+    """One control group per (federation, site); file-system safe whatever the federation is called."""
+    digest = hashlib.sha256(settings.federation.encode()).hexdigest()[:10]
+    return f"hubfed-{digest}-{settings.site}"
+
+
+def _once(make: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
+    """Remember the first success; callers meanwhile wait for it, a failure is tried again by the next."""
+    lock = asyncio.Lock()
+    made: list[T] = []
+
+    async def get() -> T:
+        async with lock:
+            if not made:
+                made.append(await make())
+            return made[0]
+
+    return get

@@ -1,0 +1,108 @@
+"""fed-agent: the composition root of one site's agent. Reads its files, picks the drivers, and hands over to `agent`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+from random import SystemRandom
+
+from agents.agent import Agent, Place, Ports
+from agents.drivers.base import Capacity, SiteDrivers
+from agents.drivers.local.settings import LocalSettings
+from agents.drivers.local.site import local_site
+from agents.grpc_transport import GrpcTransport
+from agents.journal import SingleWriter
+from agents.link import Self
+from federation import __version__
+from federation.model.errors import InvalidRequest, Refused
+from federation.model.files.reading import read_site
+from federation.model.profile import PROFILES
+from federation.model.site_file import SiteFile, SiteKind
+from federation.runtime.clock import SystemClock
+from federation.runtime.daemon import run_daemon, tls_files
+from federation.runtime.disk import LocalDisk
+from federation.runtime.grpc_client import Channels
+from federation.runtime.identity_uri import Kind
+from federation.runtime.logs import set_up_logs
+from federation.runtime.own_identity import own_principal
+from federation.runtime.processes import SystemProcesses
+from federation.runtime.sealing import SealingKey
+from federation.runtime.supervisor import Supervisor
+
+
+def main() -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="fed-agent", description="The agent of one site.")
+    parser.add_argument("--site", type=Path, required=True, metavar="FILE", help="the site file")
+    parser.add_argument("--state-dir", type=Path, required=True, metavar="DIR", help="journal, keys, hubs")
+    parser.add_argument("--runtime-dir", type=Path, required=True, metavar="DIR", help="lease file; must be on tmpfs")
+    arguments = parser.parse_args()
+    set_up_logs(process=f"agent/{arguments.site.stem}")
+    return run_daemon(lambda stop: serve(arguments.site, arguments.state_dir, arguments.runtime_dir, stop))
+
+
+async def serve(path: Path, state_dir: Path, runtime_dir: Path, stop: asyncio.Event) -> None:
+    """Run until told to stop; hubs go on."""
+    site = read_site(path)
+    settings = site.spec.agent
+    if settings is None or settings.tls is None:
+        raise InvalidRequest(f"{path}: spec.agent with coordinators and tls is missing")
+    tls = tls_files(settings.tls, path.parent)
+    principal = own_principal(tls)
+    if principal.kind is not Kind.AGENT or principal.site != site.name:
+        raise InvalidRequest(f"{tls.cert} is the certificate of {principal.label}, the file is of site {site.name}")
+    writer = SingleWriter(state_dir)
+    clock, disk = SystemClock(), LocalDisk()
+    sealing = SealingKey.open_or_create(state_dir / "sealing.key", disk)
+    who = Self(site.name, principal.uid, machine_id(), sealing.public, __version__)
+    drivers = site_drivers(site, state_dir, runtime_dir, clock)
+    try:
+        async with Supervisor(f"agent-{site.name}") as tasks, Channels(tls) as channels:
+            agent = Agent(
+                who,
+                Place(state_dir, runtime_dir),
+                Ports(drivers, GrpcTransport(channels), disk, clock, SystemRandom()),
+                kind=site.spec.kind.value,
+                coordinators=tuple(settings.coordinators),
+                profile=PROFILES[settings.profile],
+                sealing=sealing,
+                tasks=tasks,
+            )
+            tasks.start("agent", agent.run())
+            await tasks.wait(stop)
+    finally:
+        await drivers.hubs.close()
+        await drivers.edge.close()
+        writer.release()
+
+
+def site_drivers(site: SiteFile, state_dir: Path, runtime_dir: Path, clock: SystemClock) -> SiteDrivers:
+    """The drivers of the site's kind."""
+    capacity = site.spec.capacity
+    if site.spec.kind is not SiteKind.LOCAL or capacity is None:
+        raise Refused(f"site {site.name}: no drivers for kind {site.spec.kind.value} yet", help="Use kind: local.")
+    host, _, port = site.spec.edge.listen.rpartition(":")
+    settings = LocalSettings(
+        site=site.name,
+        federation=os.environ.get("HUBFED_DIR", str(state_dir)),
+        state_dir=state_dir,
+        runtime_dir=runtime_dir,
+        homes_dir=Path(site.spec.homes_dir) if site.spec.homes_dir else state_dir / "homes",
+        capacity=Capacity(capacity.cpu.millis, capacity.memory.bytes),
+        edge_host=host,
+        edge_port=int(port),
+    )
+    return local_site(settings, SystemProcesses(clock), clock)
+
+
+def machine_id() -> str:
+    """Names this machine; empty if the system has no id."""
+    path = Path("/etc/machine-id")
+    return path.read_text(encoding="ascii").strip() if path.exists() else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

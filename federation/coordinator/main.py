@@ -1,0 +1,153 @@
+"""fed-coordinator: the composition root of one replica. Reads its files, opens sockets, and hands over to `replica`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import SystemRandom
+
+from federation.api.v1 import agent_pb2_grpc, control_pb2, control_pb2_grpc
+from federation.coordinator.probe import HttpProber
+from federation.coordinator.replica import Identity, Ports, Replica
+from federation.coordinator.rights import RIGHTS
+from federation.dns.frontdoor import FrontDoorNames
+from federation.dns.interface import NameDriver
+from federation.model.errors import InvalidRequest, Refused, Unavailable
+from federation.model.federation_file import CoordinatorSettings, FederationFile, NameDriverKind
+from federation.model.files.reading import read_federation
+from federation.model.identity import RegisterId
+from federation.runtime.access import AccessCheck
+from federation.runtime.clock import SystemClock
+from federation.runtime.daemon import run_daemon, tls_files
+from federation.runtime.grpc_client import Channels, stream
+from federation.runtime.grpc_server import ControlServer, build_server
+from federation.runtime.logs import set_up_logs
+from federation.runtime.supervisor import Supervisor
+from federation.runtime.tls import TlsFiles
+from federation.store.etcd import EtcdStore
+from federation.store.register import Register
+
+SERVICES = ("federation.api.v1.AgentService", "federation.api.v1.ControlService")
+UNSAFE_ETCD = ("3.5.0", "3.5.1", "3.5.2")
+REGISTER_WAIT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLeader:
+    """The leading replica, called by this one with its own certificate."""
+
+    channels: Channels
+    address: str
+
+    def logs(self, request: control_pb2.LogsRequest) -> AsyncIterator[control_pb2.LogsResponse]:
+        stub = control_pb2_grpc.ControlServiceStub(self.channels.to(self.address))
+        return stream(stub.Logs, request)  # type: ignore[arg-type]
+
+
+def main() -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="fed-coordinator", description="One coordinator replica of a federation.")
+    parser.add_argument("--federation", type=Path, required=True, metavar="FILE", help="the federation file")
+    parser.add_argument("--id", required=True, help="which of the file's coordinators this is, e.g. c1")
+    parser.add_argument("--state-dir", type=Path, required=True, metavar="DIR", help="where it remembers the register")
+    arguments = parser.parse_args()
+    set_up_logs(process=f"coordinator/{arguments.id}")
+    return run_daemon(lambda stop: serve(arguments.federation, arguments.id, arguments.state_dir, stop))
+
+
+async def serve(path: Path, name: str, state_dir: Path, stop: asyncio.Event) -> None:
+    """Serve until told to stop."""
+    federation = read_federation(path)
+    settings = federation.spec.coordinator(name)
+    if settings is None:
+        raise InvalidRequest(f"{path} has no coordinator {name}", help="Add it to spec.coordinators, or correct --id.")
+    paths = settings.tls or federation.spec.tls
+    if paths is None:
+        raise InvalidRequest(f"{path}: coordinator {name} has no certificate", help="Set spec.tls or its own tls.")
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    tls = tls_files(paths, path.parent)
+    store = open_store(federation, path.parent)
+    async with Supervisor(name) as tasks, Channels(tls) as channels:
+        opening = tasks.start("open-register", open_register(federation, store), eternal=False)
+        stopping = tasks.start("stop", stop.wait(), eternal=False)
+        await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if opening.done():
+            register: Register = opening.result()
+            replica = assemble(federation, settings, register, channels, tasks)
+            server = open_server(replica, register.identity, settings, tls)
+            tasks.start("replica", replica.run())
+            await asyncio.wait({tasks.start("sync", replica.mirror.synced(), eternal=False), stopping})
+            await server.start()
+            try:
+                await tasks.wait(stop)
+            finally:
+                await server.stop(replica.sessions.end_all)
+    await store.close()
+
+
+def open_store(federation: FederationFile, folder: Path) -> EtcdStore:
+    """The register's client."""
+    register = federation.spec.register_
+    tls = tls_files(register.tls, folder) if register.tls is not None else None
+    prefix = f"/{register.prefix}/{federation.name}"
+    return EtcdStore(tuple(register.endpoints), tls=tls, prefix=prefix)
+
+
+async def open_register(federation: FederationFile, store: EtcdStore) -> Register:
+    """Wait for the register, check that it is fit, and open it."""
+    uuid = federation.spec.register_.uuid
+    if uuid is None:
+        raise InvalidRequest(f"federation {federation.name} has no spec.register.uuid", help="Draw one, e.g. `uuidgen`.")
+    while True:
+        try:
+            version = (await store.status()).version
+            break
+        except Unavailable:
+            await asyncio.sleep(REGISTER_WAIT_S)
+    if federation.spec.production and version in UNSAFE_ETCD:
+        raise Refused(f"the register runs etcd {version}, which can corrupt its data when killed", help="Use 3.5.6+.")
+    return await Register.open(store, uuid, tuple(federation.spec.admins))
+
+
+def assemble(
+    federation: FederationFile, settings: CoordinatorSettings, register: Register, channels: Channels, tasks: Supervisor
+) -> Replica:
+    """The replica with its real ports."""
+    addresses = tuple(c.address for c in federation.spec.coordinators)
+    identity = Identity(settings.id, settings.address, federation.name, addresses, federation.spec.times())
+    ports = Ports(
+        register=register,
+        names=name_driver(federation),
+        prober=HttpProber(),
+        clock=SystemClock(),
+        random=SystemRandom(),
+        connect_leader=lambda address: PeerLeader(channels, address),
+    )
+    return Replica(identity, ports, tasks)
+
+
+def name_driver(federation: FederationFile) -> NameDriver:
+    """The driver that the federation file names."""
+    names = federation.spec.names
+    if names.driver is not NameDriverKind.FRONTDOOR or names.file is None or names.address is None:
+        raise Refused(f"name driver {names.driver.value} is not built yet", help="Use frontdoor.")
+    return FrontDoorNames(Path(names.file), names.address)
+
+
+def open_server(
+    replica: Replica, identity: RegisterId, settings: CoordinatorSettings, tls: TlsFiles
+) -> ControlServer:
+    """The gRPC server with both services behind the table of rights."""
+    access = AccessCheck(RIGHTS, lambda: identity.uuid, replica.snapshot.roles_of)
+    server = build_server(settings.listen, tls, access, services=SERVICES)
+    agent_pb2_grpc.add_AgentServiceServicer_to_server(replica.agent_service, server.grpc)  # type: ignore[no-untyped-call]
+    control_pb2_grpc.add_ControlServiceServicer_to_server(replica.control_service, server.grpc)  # type: ignore[no-untyped-call]
+    return server
+
+
+if __name__ == "__main__":
+    sys.exit(main())

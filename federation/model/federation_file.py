@@ -1,0 +1,223 @@
+"""The federation file (kind Federation): what the coordinators share. Validated and immutable.
+
+Static settings of the processes; what changes while they run lives in the register.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Self
+
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+
+from federation.model.profile import PROFILES, Profile, ProfileName
+from federation.model.refusal import Problem, problems_in, refuse_all
+from federation.model.scalars import Flag, Listen, Number, Site, Text
+from federation.model.schema import Model
+from federation.model.site_file import SiteMetadata, TlsPaths
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+PRODUCTION_ENDPOINTS = 3  # fewer register members survive no failure
+PRODUCTION_COORDINATORS = 2
+
+
+class NameDriverKind(StrEnum):
+    FRONTDOOR = "frontdoor"
+    RFC2136 = "rfc2136"
+    DESIGNATE = "designate"
+
+
+class Timing(Model):
+    """Departures from the profile's times, in seconds. The whole is refused if it is unsafe."""
+
+    renew_s: Number | None = Field(None, description="r: time between renewals.", gt=0, examples=[5])
+    contact_s: Number | None = Field(
+        None, description="D: served this long after a renewal was sent.", gt=0, examples=[30]
+    )
+    fence_s: Number | None = Field(None, description="F: the agent stops a hub within this.", gt=0, examples=[30])
+    fencer_s: Number | None = Field(None, description="W: the fencer does it within this.", gt=0, examples=[15])
+    margin_s: Number | None = Field(None, description="eps: margin.", gt=0, examples=[2])
+    takeover_s: Number | None = Field(None, description="L: the leader waits this long.", gt=0, examples=[90])
+    leader_ttl_s: Number | None = Field(None, description="The leader's own lease.", gt=0, examples=[15])
+
+
+class RegisterSettings(Model):
+    """The register (etcd)."""
+
+    uuid: Text | None = Field(
+        None,
+        description="The register's id; drawn at the first start if left out.",
+        examples=["6f1c2d9e-0f5b-4d7e-9a49-0d6f6c1a2b3c"],
+    )
+    endpoints: tuple[Listen, ...] = Field(
+        description="host:port of each member.", examples=[["etcd-iu.example.edu:2379"]], min_length=1
+    )
+    tls: TlsPaths | None = Field(None, description="Certificate for the register; only coordinators hold one.")
+    prefix: Text = Field("hubfed", description="Key prefix, one per federation.")
+
+    @model_validator(mode="after")
+    def _well_formed(self) -> Self:
+        problems = []
+        if self.uuid is not None and UUID.fullmatch(self.uuid) is None:
+            example = "6f1c2d9e-0f5b-4d7e-9a49-0d6f6c1a2b3c"
+            problems.append(
+                Problem(f"{self.uuid!r} is not a uuid", "32 hexadecimal digits with dashes", example, ("uuid",))
+            )
+        if self.prefix.startswith("/") or self.prefix.endswith("/"):
+            problems.append(
+                Problem(f"{self.prefix!r} begins or ends with /", "words with / between", "hubfed", ("prefix",))
+            )
+        if problems:
+            raise refuse_all(problems)
+        return self
+
+
+class CoordinatorSettings(Model):
+    """One coordinator."""
+
+    id: Site = Field(description="A short name.", examples=["c1"])
+    listen: Listen = Field(description="Where it listens.", examples=["0.0.0.0:8443"])
+    advertise: Listen | None = Field(
+        None, description="Where others reach it; default: listen.", examples=["c1.example.edu:8443"]
+    )
+    tls: TlsPaths | None = Field(None, description="Its certificate; default: spec.tls.")
+
+    @property
+    def address(self) -> str:
+        """Where others reach it."""
+        return self.advertise or self.listen
+
+
+class Names(Model):
+    """Who writes the hubs' names."""
+
+    driver: NameDriverKind = Field(NameDriverKind.FRONTDOOR, description="How names are written.")
+    zone: Text = Field("localhost", description="Zone in which hubs have names.", examples=["hubs.example.edu"])
+    file: Text | None = Field(
+        None, description="frontdoor: the table that it reads.", examples=["frontdoor/names.json"]
+    )
+    address: Listen | None = Field(
+        None, description="frontdoor: where it serves; asked to see names from outside.", examples=["127.0.0.1:8000"]
+    )
+
+    @model_validator(mode="after")
+    def _driver_has_what_it_needs(self) -> Self:
+        if self.driver is NameDriverKind.FRONTDOOR:
+            problems = [
+                Problem(f"the front door's {what} is not given", need, example, (what,))
+                for what, need, example in (
+                    ("file", "a path", "frontdoor/names.json"),
+                    ("address", "host:port", "127.0.0.1:8000"),
+                )
+                if getattr(self, what) is None
+            ]
+            if problems:
+                raise refuse_all(problems)
+        return self
+
+
+class FederationSpec(Model):
+    """Everything below `spec` of a federation file."""
+
+    profile: ProfileName = Field(ProfileName.NORM, description="Failover timing: lab (one machine), norm, wide.")
+    timing: Timing | None = Field(None, description="Departures from the profile.")
+    production: Flag = Field(False, description="Refuses what is only fit for a trial.")
+    register_: RegisterSettings = Field(alias="register", description="The register.")
+    coordinators: tuple[CoordinatorSettings, ...] = Field(description="All coordinators.", min_length=1)
+    names: Names = Field(description="Names of the hubs.")
+    tls: TlsPaths | None = Field(None, description="Certificate of coordinators that name none of their own.")
+
+    model_config = ConfigDict(
+        validate_by_name=True, validate_by_alias=True
+    )  # `register` is a method of every class that is an ABC
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        problems = [*self._twins(), *self._unfit_for_production(), *self._unsafe_times()]
+        if problems:
+            raise refuse_all(problems)
+        return self
+
+    def _unsafe_times(self) -> list[Problem]:
+        try:
+            self.times()
+        except ValidationError as error:
+            found = [problem for line in error.errors() for problem in problems_in(line.get("ctx"))]
+            return [problem.below("timing") for problem in found]
+        return []
+
+    def _twins(self) -> list[Problem]:
+        ids = [coordinator.id for coordinator in self.coordinators]
+        return [
+            Problem(f"two coordinators are named {name}", "each id once", "c2", ("coordinators", index, "id"))
+            for index, name in enumerate(ids)
+            if name in ids[:index]
+        ]
+
+    def _unfit_for_production(self) -> list[Problem]:
+        if not self.production:
+            return []
+        register = self.register_
+        checks = (
+            (self.profile is ProfileName.LAB, "the lab profile", "norm or wide", "norm", ("profile",)),
+            (
+                self.names.driver is NameDriverKind.FRONTDOOR,
+                "a laptop's front door",
+                "rfc2136 or designate",
+                "rfc2136",
+                ("names", "driver"),
+            ),
+            (
+                register.tls is None,
+                "a register without certificates",
+                "ca, cert, key",
+                "pki/etcd.crt",
+                ("register", "tls"),
+            ),
+            (
+                len(register.endpoints) < PRODUCTION_ENDPOINTS,
+                f"{len(register.endpoints)} register member(s), which survive no failure",
+                f"at least {PRODUCTION_ENDPOINTS}",
+                "etcd-iu:2379, etcd-tacc:2379, etcd-witness:2379",
+                ("register", "endpoints"),
+            ),
+            (
+                len(self.coordinators) < PRODUCTION_COORDINATORS,
+                "one coordinator",
+                "at least two",
+                "c1, c2",
+                ("coordinators",),
+            ),
+        )
+        return [
+            Problem(f"{wrong} in production", allowed, example, at)
+            for bad, wrong, allowed, example, at in checks
+            if bad
+        ]
+
+    def times(self) -> Profile:
+        """The profile with the departures of `timing`."""
+        base = PROFILES[self.profile]
+        changed = self.timing.model_dump(exclude_none=True) if self.timing is not None else {}
+        return base.revise(**changed)
+
+    def coordinator(self, id: str) -> CoordinatorSettings | None:
+        """One coordinator's settings; None: not in the file."""
+        return next((settings for settings in self.coordinators if settings.id == id), None)
+
+
+class FederationFile(Model):
+    """A federation file."""
+
+    model_config = ConfigDict(title="Federation")
+
+    apiVersion: str = Field(description="Version of this format.", examples=["hubfed/v1"], pattern=r"^hubfed/v1$")  # noqa: N815
+    kind: str = Field(description="Kind of the document.", examples=["Federation"], pattern=r"^Federation$")
+    metadata: SiteMetadata = Field(description="Its name and labels.")
+    spec: FederationSpec = Field(description="What the coordinators share.")
+
+    @property
+    def name(self) -> str:
+        """The federation's name."""
+        return self.metadata.name
