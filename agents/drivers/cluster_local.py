@@ -1,4 +1,4 @@
-"""The machine of a `local` site: declared capacity, what running servers were guaranteed, and what is not as it should be."""
+"""The machine of a `local` site: declared capacity, what is used of it, and what is not as it should be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The edge of a `local` site: one proxy process with one address, routing by host name, closed unless the lease file says so.
+"""The edge of a `local` site: one process, one address, routes by host name, closed unless the lease file says so.
 
 This side only starts it and writes its table. What may pass is decided in the edge itself, at each request
 (`federation/runtime/proxy/gate.mjs`), so it stays closed or open for the right reasons when the agent is dead.
@@ -95,15 +95,16 @@ class LocalEdge:
         """End the edge itself: for `fedctl down` and tests; an agent that ends leaves it running."""
         await self.processes.stop(self._marks(), grace_s=2.0)
 
+    def _choose(self, port: int | None) -> int:
+        """The port of last time if it can be had; a fixed one that is taken is an error that says so."""
+        if port is not None and can_bind(port, self.settings.edge_host):
+            return port
+        if self.settings.edge_port:
+            raise DriverError(f"cannot start the edge: {self._address(self.settings.edge_port)} is taken by another")
+        return free_ports(1, self.settings.edge_host)[0]
+
     async def _start(self, port: int | None) -> str:
-        """At the address of last time if it can be had; a fixed one that is taken is an error that says so."""
-        fixed = self.settings.edge_port
-        if fixed and not can_bind(fixed, self.settings.edge_host):
-            raise DriverError(f"cannot start the edge: {self._address(fixed)} is taken by another program")
-        if not fixed and (port is None or not can_bind(port, self.settings.edge_host)):
-            (port,) = free_ports(1, self.settings.edge_host)
-        chosen = fixed or port
-        assert chosen is not None
+        chosen = self._choose(port)
         folder = self.settings.edge_dir
         self.disk.replace(folder / "port", str(chosen).encode())
         install = await self.install()

@@ -36,7 +36,7 @@ from agents.drivers.local.settings import LocalSettings
 from agents.drivers.local.students import slug
 from federation.model.errors import DriverError, StaleEpoch
 from federation.model.status import RosterEntry
-from federation.runtime.cgroups import Cgroups
+from federation.runtime.cgroups import Cgroups, Group
 from federation.runtime.clock import Clock
 from federation.runtime.disk import Disk
 from federation.runtime.node import ProxyInstall
@@ -144,6 +144,7 @@ class LocalHubs:
         finally:
             attempts.stopping = False
         self._attempts.pop(hub, None)
+        self._remove_groups(hub)
         if ended:
             log.info("hub.stopped", hub=hub, processes=ended)
 
@@ -160,6 +161,7 @@ class LocalHubs:
 
     async def close(self) -> None:
         await self.api.close()
+        self.cgroups.remove()  # only what is empty
 
     def file(self, hub: str) -> HubFile | None:
         """What this hub was last told."""
@@ -183,6 +185,7 @@ class LocalHubs:
             server_settings=server_settings(order),
             roster=wanted,
             applied=known.applied if known and seen.hub_lives else wanted,
+            groups=self._groups(order.hub, known),
         )
         if file != known:
             self._write(file)
@@ -269,6 +272,17 @@ class LocalHubs:
         await self.processes.stop(marks, descendants=False, grace_s=STOP_GRACE_S, limit_s=STOP_LIMIT_S)
 
     # --- files ---
+
+    def _groups(self, hub: str, known: HubFile | None) -> tuple[str, ...]:
+        """Every control group that may exist for it; those of an earlier agent may lie elsewhere."""
+        made = {str(path) for path in self.cgroups.group(hub).every}
+        return tuple(sorted(made.union(known.groups if known else ())))
+
+    def _remove_groups(self, hub: str) -> None:
+        file = self.file(hub)
+        if file is not None:
+            Group(None, None, None, tuple(Path(path) for path in file.groups)).remove()
+        self.cgroups.remove()
 
     def _write(self, file: HubFile) -> None:
         folder = self.settings.hub_dir(file.hub)

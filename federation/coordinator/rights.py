@@ -62,6 +62,5 @@ RIGHTS: Rights = {
     # for probes and tools: they tell nothing about classes
     "/grpc.health.v1.Health/Check": Right(ANYONE),
     "/grpc.health.v1.Health/Watch": Right(ANYONE),
-    "/grpc.health.v1.Health/List": Right(ANYONE),
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Right(ANYONE),
 }

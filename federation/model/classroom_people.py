@@ -112,7 +112,7 @@ class Roster(Model):
     users: tuple[UserName, ...] = Field((), description="Students' user names.", examples=[["s01", "s02"]])
     users_file: Text | None = Field(
         None,
-        description="A file beside this one with a user name in the first column of each line; read by fedctl into users.",
+        description="A file beside this one, a user name in the first column of each line; read into users by fedctl.",
         examples=["roster.csv"],
     )
     admit: Admit = Field(Admit.ROSTER, description="Who may sign in; anyone-with-password is for workshops.")
@@ -141,9 +141,7 @@ class Roster(Model):
 class Auth(Model):
     """How people sign in. A secret is given by name only; `fedctl secret set` stores its value."""
 
-    type: AuthType = Field(
-        AuthType.GITHUB, description="The service that knows the users; dummy is one shared password."
-    )
+    type: AuthType = Field(AuthType.GITHUB, description="The service that knows the users; dummy: one shared password.")
     secret: SecretName | None = Field(
         None,
         description="Name of the secret with the client id and secret (dummy: the password; drawn if left out).",

@@ -1,5 +1,5 @@
-"""Rules across sections of a classroom. Each works on the sections that are valid by themselves, so that one bad section
-does not hide what is wrong between the others.
+"""Rules across sections of a classroom. Each works on the sections that are valid by themselves, so that one bad
+section does not hide what is wrong between the others.
 """
 
 from __future__ import annotations

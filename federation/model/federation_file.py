@@ -202,9 +202,9 @@ class FederationSpec(Model):
         changed = self.timing.model_dump(exclude_none=True) if self.timing is not None else {}
         return base.revise(**changed)
 
-    def coordinator(self, id: str) -> CoordinatorSettings | None:
+    def coordinator(self, name: str) -> CoordinatorSettings | None:
         """One coordinator's settings; None: not in the file."""
-        return next((settings for settings in self.coordinators if settings.id == id), None)
+        return next((settings for settings in self.coordinators if settings.id == name), None)
 
 
 class FederationFile(Model):

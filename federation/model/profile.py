@@ -46,15 +46,16 @@ class Profile(Model):
     @model_validator(mode="after")
     def _safe(self) -> Self:
         if self.takeover_s < self.least_takeover_s:
-            wrong = (
-                f"takeover_s {self.takeover_s:g} is unsafe: (D {self.contact_s:g} + F {self.fence_s:g} + W {self.fencer_s:g})"
-                f" x (1 + {self.drift:g})/(1 - {self.drift:g}) + {self.margin_s:g} = {self.least_takeover_s:.2f}"
-            )
+            silent = f"(D {self.contact_s:g} + F {self.fence_s:g} + W {self.fencer_s:g})"
+            drifting = f"(1 + {self.drift:g})/(1 - {self.drift:g})"
+            sum_of_all = f"{silent} x {drifting} + {self.margin_s:g} = {self.least_takeover_s:.2f}"
+            wrong = f"takeover_s {self.takeover_s:g} is unsafe: {sum_of_all}"
             raise refuse(
                 wrong, f"at least {self.least_takeover_s:.2f} s", f"{self.least_takeover_s + 1:.0f}", "takeover_s"
             )
         if self.renew_s * 2 > self.contact_s:
-            wrong = f"contact_s {self.contact_s:g} is less than two renewals of {self.renew_s:g} s: one lost answer closes a class"
+            lost = f"one lost answer closes a class, for renewals are {self.renew_s:g} s apart"
+            wrong = f"contact_s {self.contact_s:g} is too short: {lost}"
             raise refuse(wrong, "at least 2 x renew_s", f"{self.renew_s * 3:g}", "contact_s")
         return self
 

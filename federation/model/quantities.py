@@ -1,8 +1,8 @@
 """Quantities of the files: memory, CPU, volume size, image size, duration. Exact integers inside, one canonical text.
 
 Two grammars meet here. JupyterHub's `1G` is 1024-based and knows no `Gi`; Kubernetes' `1Gi` is 1024-based and its `1G`
-is 1000-based. Memory is JupyterHub's word, so `1G` and `1Gi` are both 1 GiB there; a volume is Kubernetes' word, so `1G`
-is 10^9 bytes there. `GB` and `GiB` are refused where the program behind would refuse them later, at run time.
+is 1000-based. Memory is JupyterHub's word, so `1G` and `1Gi` are both 1 GiB there; a volume is Kubernetes' word, so
+`1G` is 10^9 bytes there. `GB` and `GiB` are refused where the program behind would refuse them later, at run time.
 """
 
 from __future__ import annotations

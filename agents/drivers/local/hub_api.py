@@ -23,8 +23,12 @@ class HubApi:
         self._session: aiohttp.ClientSession | None = None
 
     async def healthy(self, file: HubFile) -> bool:
-        """Whether the hub answers through its proxy, as a user would reach it."""
-        url = f"http://127.0.0.1:{file.ports.proxy}/hub/health"
+        """Whether the hub answers, and then also through its proxy, as a user would reach it. In this order: a proxy
+        that is asked for a hub that is still starting fills its log."""
+        return await self._is_ok(file.ports.hub) and await self._is_ok(file.ports.proxy)
+
+    async def _is_ok(self, port: int) -> bool:
+        url = f"http://127.0.0.1:{port}/hub/health"
         try:
             async with self._open().get(url, timeout=aiohttp.ClientTimeout(total=2.0)) as answer:
                 return answer.status == HTTPStatus.OK

@@ -61,8 +61,10 @@ class Place(Model):
 
     def cgroups(self) -> Cgroups:
         """The control groups that the agent found; probing again from inside one would nest them."""
-        roots = (Path(root) if root else None for root in (self.member_root, self.memory_root, self.cpu_root))
-        return Cgroups(*roots)
+        member, memory, cpu = (
+            Path(root) if root else None for root in (self.member_root, self.memory_root, self.cpu_root)
+        )
+        return Cgroups(member, memory, cpu)
 
 
 class ServerSettings(Model):

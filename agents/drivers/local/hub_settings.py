@@ -11,8 +11,14 @@ from agents.drivers.local.sign_in import CLASSES, authenticator
 from agents.drivers.local.spawner import StudentSpawner
 
 SCOPES = [
-    "admin:users", "admin:servers", "list:users", "read:users:activity", "read:hub", "read:metrics", "proxy", "shutdown",
-]  # fmt: skip
+    "admin:users",
+    "admin:servers",
+    "list:users",
+    "read:users:activity",
+    "read:hub",
+    "read:metrics",
+    "proxy",
+]
 
 
 def apply(c: Any, path: Path) -> None:

@@ -28,12 +28,12 @@ def last_lines(path: Path, count: int) -> bytes:
 
 async def follow(path: Path, tail: int, clock: Clock) -> AsyncIterator[bytes]:
     """The last lines, then whatever is appended, until the caller stops; a file that is replaced is read anew."""
-    position = path.stat().st_size if path.exists() else 0
+    position = _size(path)
     if first := last_lines(path, tail):
         yield first
     while True:
         await clock.sleep(LOOK_S)
-        size = path.stat().st_size if path.exists() else 0
+        size = _size(path)
         if size < position:
             position = 0
         if size > position:
@@ -42,3 +42,7 @@ async def follow(path: Path, tail: int, clock: Clock) -> AsyncIterator[bytes]:
                 chunk = file.read(BLOCK)
             position += len(chunk)
             yield chunk
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -1,4 +1,4 @@
-"""Starts the two programs of a hub: its configurable-http-proxy and its JupyterHub. Secrets go by environment and file."""
+"""Starts the two programs of a hub, its proxy and its JupyterHub. Secrets go by environment and file."""
 
 from __future__ import annotations
 

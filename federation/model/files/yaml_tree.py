@@ -1,7 +1,7 @@
 """YAML to plain data with the position of every key and value. Hardened: it reads files of strangers.
 
 YAML 1.2's core words only: `no` and `14:30` are text, `true` and `false` are the only booleans. Duplicate keys, tags,
-deep nesting, large files and alias bombs are refused. Never builds objects: only dict, list, str, int, float, bool, None.
+deep nesting, large files and alias bombs are refused. Builds nothing but dict, list, str, int, float, bool and None.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MOST_NODES = 20_000
 MOST_DIGITS = 18
 DOCUMENT = "a document of `key: value` lines"
 EXAMPLE = "apiVersion: hubfed/v1"
-INT = re.compile(r"[-+]?(0|[1-9][0-9]*)", re.ASCII)
+INT = re.compile(r"[-+]?[0-9]+", re.ASCII)
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
 WORDS: dict[str, bool | None] = {
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
@@ -92,7 +92,7 @@ def _compose(text: str) -> list[nodes.Node]:
         return [node for node in composed if not _is_nothing(node)]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        position = Position(mark.line + 1, mark.column + 1) if mark is not None else Position()
+        position = _at(mark) if mark is not None else Position()
         raise _Unreadable(_yaml_problem(error), position) from None
     except yaml.YAMLError as error:
         raise _Unreadable(Problem(f"not YAML: {error}", DOCUMENT, EXAMPLE), Position()) from None
@@ -100,16 +100,20 @@ def _compose(text: str) -> list[nodes.Node]:
 
 def _measure(text: str) -> None:
     """Refuse what is too deep or too long before anything is built; the parser below is not recursive."""
-    depth = count = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        count += 1
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
-        position = Position(event.start_mark.line + 1, event.start_mark.column + 1)
+        position = _at(event.start_mark)
         if depth > MOST_DEPTH:
-            raise _Unreadable(Problem(f"nested more than {MOST_DEPTH} deep", "what the reference shows", EXAMPLE), position)
+            raise _Unreadable(
+                Problem(f"nested more than {MOST_DEPTH} deep", "what the reference shows", EXAMPLE), position
+            )
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise _Unreadable(Problem(f"the tag {tag} is not known here", "plain values", "no tags"), position)
         if count > MOST_NODES * 2:
             raise _Unreadable(Problem("too many parts for one file", f"at most {MOST_NODES}", EXAMPLE), position)
 
@@ -123,7 +127,7 @@ def _yaml_problem(error: yaml.MarkedYAMLError) -> Problem:
     if "\\t" in said or "'\\t'" in str(said):
         return Problem("a tab is used to indent", "spaces only", "two spaces per level")
     if "undefined alias" in said:
-        return Problem("not YAML: " + said, "an alias of an anchor above", "&name before *name")
+        return Problem("not YAML: an alias of no anchor", "text that begins with * in quotes", '"*"')
     return Problem(f"not YAML: {said}", DOCUMENT, EXAMPLE)
 
 
@@ -154,7 +158,7 @@ class _Builder:
             return {key: self._value(value, (*place, key)) for key, value in self._pairs(node, place)}
         if isinstance(node, nodes.SequenceNode):
             return [self._item(inner, (*place, index)) for index, inner in enumerate(node.value)]
-        return self._scalar(node, place)
+        return _scalar(node)
 
     def _item(self, node: nodes.Node, place: Place) -> Any:
         self.positions[place] = _start(node)
@@ -179,25 +183,26 @@ class _Builder:
             self.positions[(*at, KEY)] = position
             yield key, value_node
 
-    def _scalar(self, node: nodes.Node, place: Place) -> Any:
-        text = str(node.value)
-        tag = node.tag
-        if node.style is not None or tag == "!":
-            return text
-        if not tag.startswith("tag:yaml.org,2002:"):
-            self.problems.append(Problem(f"the tag {tag} is not known here", "plain values", "remove the tag", place))
-            return text
-        if text in WORDS:
-            return WORDS[text]
-        if len(text) <= MOST_DIGITS and INT.fullmatch(text):
-            return int(text)
-        if len(text) <= 2 * MOST_DIGITS and FLOAT.fullmatch(text):
-            return float(text)
+
+def _scalar(node: nodes.Node) -> Any:
+    text = str(node.value)
+    if not isinstance(node, nodes.ScalarNode) or node.style is not None:  # quoted, or a block of text
         return text
+    if text in WORDS:
+        return WORDS[text]
+    if len(text) <= MOST_DIGITS and INT.fullmatch(text):
+        return int(text)
+    if len(text) <= 2 * MOST_DIGITS and FLOAT.fullmatch(text):
+        return float(text)
+    return text
 
 
 KEY = "\0key"  # positions[(*place, KEY)] is that of the key itself
 
 
 def _start(node: nodes.Node) -> Position:
-    return Position(node.start_mark.line + 1, node.start_mark.column + 1)
+    return _at(node.start_mark)
+
+
+def _at(mark: Any) -> Position:
+    return Position(mark.line + 1, mark.column + 1)

@@ -1,0 +1,33 @@
+# Each target is one line; `make` or `make help` explains them. Everything they need is installed by scripts/setup.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test proto lint type bench lock fmt
+
+help: ## show this help
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
+
+setup: ## make .venv with everything that building and testing needs
+	@scripts/setup dev
+
+demo: ## place a class on this machine and use it as a student would (KEEP=1 leaves it running)
+	@scripts/demo
+
+test: ## install what is needed and pass every test
+	@scripts/setup dev && .venv/bin/python scripts/test
+
+proto: setup ## generate federation/api from proto/
+	@scripts/proto
+
+lint: setup ## ruff: rules and format
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+
+fmt: setup ## let ruff mend what it can
+	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
+
+type: setup ## mypy --strict
+	@.venv/bin/mypy
+
+bench: setup ## measure, and write docs/benchmarks.md
+	@.venv/bin/python scripts/bench
+
+lock: setup ## resolve pyproject.toml into requirements/
+	@scripts/lock

@@ -1,0 +1,192 @@
+"""Reads classroom, site and federation files: every error of every file at once, each with its place.
+
+Pure: files come as (name, bytes). A classroom's `roster.users_file` is asked for through a callback, because only the
+caller knows the folder. The same file read twice gives equal models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from federation.model.classroom import Classroom, ClassroomFile, ClassroomSpec
+from federation.model.classroom_rules import problems_of
+from federation.model.federation_file import FederationFile
+from federation.model.files.explain import explain
+from federation.model.files.finding import Checked, Finding, Located, finding_at
+from federation.model.files.roster_file import read_roster
+from federation.model.files.yaml_tree import KEY, Tree, read_trees
+from federation.model.refusal import REFUSED, Place, Problem
+from federation.model.scalars import near_miss
+from federation.model.site_file import SiteFile
+
+Files = Sequence[tuple[str, bytes]]
+ReadFile = Callable[[str], bytes]  # name as written in the file -> content; raises OSError
+M = TypeVar("M", bound=BaseModel)
+API_VERSION = "hubfed/v1"
+KINDS = ("Classroom", "Site", "Federation")
+USERS_FILE: Place = ("spec", "roster", "users_file")
+
+
+def read_classrooms(files: Files, read_file: ReadFile | None = None) -> Checked[Classroom]:
+    """Every classroom of every file. Two documents with the same name are refused, also in different files.
+
+    `read_file` gives the content of a `roster.users_file`; without it, a file that names one is refused.
+    """
+    documents: list[Located[Classroom]] = []
+    findings: list[Finding] = []
+    first: dict[str, tuple[str, int]] = {}
+    for file, content in files:
+        trees, unreadable = read_trees(file, content)
+        findings += unreadable
+        for tree in trees:
+            found, wrong = _classroom(file, tree, read_file)
+            findings += wrong
+            name = _name_in(tree)
+            twice = _same_name(file, tree, name, first)
+            findings += twice
+            if found is not None and not wrong and not twice:
+                documents.append(found)
+    return Checked(tuple(documents), tuple(findings))
+
+
+def read_site(file: str, content: bytes) -> Checked[SiteFile]:
+    """One site file: exactly one document."""
+    return _single(file, content, SiteFile, "Site")
+
+
+def read_federation(file: str, content: bytes) -> Checked[FederationFile]:
+    """One federation file: exactly one document."""
+    return _single(file, content, FederationFile, "Federation")
+
+
+def _single(file: str, content: bytes, model: type[M], kind: str) -> Checked[M]:
+    trees, unreadable = read_trees(file, content)
+    if unreadable:
+        return Checked((), unreadable)
+    if len(trees) > 1:
+        problem = Problem(f"{len(trees)} documents", "one document in a file of this kind", f"kind: {kind}")
+        return Checked((), (finding_at(file, trees[1].positions, problem),))
+    found, findings = _document(file, trees[0], model, kind)
+    documents = (Located(found, file, trees[0].positions),) if found is not None and not findings else ()
+    return Checked(documents, findings)
+
+
+def _document(file: str, tree: Tree, model: type[M], kind: str) -> tuple[M | None, tuple[Finding, ...]]:
+    """Dispatch on `kind`, validate, explain."""
+    if not tree.positions:  # it could not be walked, and its one finding says why
+        return None, tree.findings
+    wrong = _wrong_kind(tree.data, kind)
+    if wrong:
+        return None, (*tree.findings, *_located(file, tree, wrong))
+    try:
+        return model.model_validate(tree.data), tree.findings
+    except ValidationError as error:
+        problems = [*explain(error, model), *_rules_that_still_apply(error, tree.data, model)]
+        return None, (*tree.findings, *_located(file, tree, problems))
+
+
+def _wrong_kind(data: Any, kind: str) -> list[Problem]:
+    if not isinstance(data, dict):
+        what = "a list" if isinstance(data, list) else "a single value"
+        return [Problem(f"the document is {what}", "a document of `key: value` lines", f"apiVersion: {API_VERSION}")]
+    found = data.get("kind")
+    if found == kind or not isinstance(found, str):
+        return []  # a missing or mistyped kind is explained like any other field
+    near = near_miss(found, list(KINDS))
+    hint = f"; did you mean {near}?" if near else ""
+    return [Problem(f"kind {found} where {kind} is wanted{hint}", f"kind: {kind}", f"kind: {kind}", ("kind",))]
+
+
+def _rules_that_still_apply(error: ValidationError, data: dict[str, Any], model: type[BaseModel]) -> list[Problem]:
+    """Rules across sections, for the sections that are right: pydantic checks them only when all are."""
+    if model is not ClassroomFile:
+        return []
+    bad = {line["loc"][1] for line in error.errors() if line["loc"][:1] == ("spec",) and len(line["loc"]) > 1}
+    rules_ran = any(line["loc"] == ("spec",) and line["type"] == REFUSED for line in error.errors())
+    spec = data.get("spec")
+    if rules_ran or not bad or not isinstance(spec, dict):
+        return []
+    sections: dict[str, Any] = {}
+    for name, field in ClassroomSpec.model_fields.items():
+        if name in bad:
+            continue
+        adapter: TypeAdapter[Any] = TypeAdapter(field.annotation or Any)
+        sections[name] = adapter.validate_python(spec[name]) if name in spec else field.get_default()
+    return [problem.below("spec") for problem in problems_of(sections)]
+
+
+def _classroom(
+    file: str, tree: Tree, read_file: ReadFile | None
+) -> tuple[Located[Classroom] | None, tuple[Finding, ...]]:
+    tree, in_roster = _with_users(file, tree, read_file)
+    found, findings = _document(file, tree, ClassroomFile, "Classroom")
+    findings = (*findings, *in_roster)
+    if found is None or findings:
+        return None, findings
+    return Located(found.classroom(), file, tree.positions), ()
+
+
+def _with_users(file: str, tree: Tree, read_file: ReadFile | None) -> tuple[Tree, tuple[Finding, ...]]:
+    """The tree with `users_file` replaced by the users in it, so that a list in a file and one in place are equal."""
+    try:
+        roster = tree.data["spec"]["roster"]
+        name = roster["users_file"]
+    except (KeyError, TypeError):
+        return tree, ()
+    if not isinstance(roster, dict) or not isinstance(name, str) or not name:
+        return tree, ()  # explained like any other field
+    if read_file is None:
+        problem = Problem(
+            "the file cannot be read here", "users in the document itself", "users: [s01, s02]", USERS_FILE
+        )
+        return tree, _located(file, tree, [problem])
+    try:
+        content = read_file(name)
+    except OSError as error:
+        wrong = f"{name} cannot be read: {error.strerror or 'an error'}"
+        return tree, _located(file, tree, [Problem(wrong, "a file beside this one", "roster.csv", USERS_FILE)])
+    users, findings = read_roster(name, content)
+    listed = roster.get("users", [])
+    if isinstance(listed, list):
+        rest = [user for user in users if user not in {str(one).lower() for one in listed}]
+        merged = {key: value for key, value in roster.items() if key != "users_file"} | {"users": [*listed, *rest]}
+        spec = {**tree.data["spec"], "roster": merged}
+        tree = Tree({**tree.data, "spec": spec}, tree.positions, tree.findings)
+    return tree, findings
+
+
+def _same_name(file: str, tree: Tree, name: str | None, first: dict[str, tuple[str, int]]) -> tuple[Finding, ...]:
+    if name is None:
+        return ()
+    place: Place = ("metadata", "name")
+    line = tree.positions[place].line
+    if name not in first:
+        first[name] = (file, line)
+        return ()
+    where = f"{first[name][0]}:{first[name][1]}"
+    problem = Problem(f"{name} is also the name of the document at {where}", "each name once", f"{name}-2", place)
+    return _located(file, tree, [problem])
+
+
+def _name_in(tree: Tree) -> str | None:
+    try:
+        name = tree.data["metadata"]["name"]
+    except (KeyError, TypeError):
+        return None
+    return name if isinstance(name, str) else None
+
+
+def _located(file: str, tree: Tree, problems: Sequence[Problem]) -> tuple[Finding, ...]:
+    """Sorted by position. An unknown key is shown where the key stands, everything else where the value does."""
+    found = []
+    for problem in problems:
+        key = (*problem.at, KEY)
+        if problem.wrong.startswith("unknown key") and key in tree.positions:
+            moved = {**tree.positions, problem.at: tree.positions[key]}
+            found.append(finding_at(file, moved, problem))
+        else:
+            found.append(finding_at(file, tree.positions, problem))
+    return tuple(sorted(found, key=lambda finding: (finding.line, finding.column)))
