@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 HELLO_TIMEOUT_S = 5.0
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
-SILENCE_S = 90.0  # the leader repeats itself at least this often; a stream that is silent for longer is dead
+SILENCE_S = 60.0  # the leader repeats itself at least this often; a stream that is silent for longer is dead
 
 R = TypeVar("R")
 
@@ -119,6 +119,7 @@ class Link:
         self._random = random
         self._on_change = on_change
         self.incarnation = 0
+        self._trouble = ""
 
     async def hello(self, last_incarnation: int) -> agent_pb2.HelloResponse:
         """Draw a new incarnation, for as long as it takes. Refusals that waiting will not mend are logged each time:
@@ -152,12 +153,22 @@ class Link:
             began = self._clock.mono()
             try:
                 await self._renew(members_version())
+                self._note("")
             except OldIncarnation:
                 raise
             except FederationError as error:
-                log.warning("renewal.failed", error=error.message)
+                self._note(error.message)
             spent = self._clock.mono() - began
             await self._clock.sleep(max(0.05, self._profile.renew_s - spent))
+
+    def _note(self, trouble: str) -> None:
+        """One line when renewals begin to fail, one when they work again; not one for each."""
+        if bool(trouble) != bool(self._trouble):
+            if trouble:
+                log.warning("renewal.failed", error=trouble)
+            else:
+                log.info("renewal.works")
+        self._trouble = trouble
 
     async def _renew(self, members_version: int) -> None:
         async def attempt(address: str) -> agent_pb2.RenewResponse:

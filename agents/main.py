@@ -18,7 +18,6 @@ from agents.journal import SingleWriter
 from agents.link import Self
 from federation import __version__
 from federation.model.errors import InvalidRequest, Refused
-from federation.model.files.reading import read_site
 from federation.model.profile import PROFILES
 from federation.model.site_file import SiteFile, SiteKind
 from federation.runtime.clock import SystemClock
@@ -26,10 +25,11 @@ from federation.runtime.daemon import run_daemon, tls_files
 from federation.runtime.disk import LocalDisk
 from federation.runtime.grpc_client import Channels
 from federation.runtime.identity_uri import Kind
-from federation.runtime.logs import set_up_logs
+from federation.runtime.logs import set_up_logging
 from federation.runtime.own_identity import own_principal
 from federation.runtime.processes import SystemProcesses
 from federation.runtime.sealing import SealingKey
+from federation.runtime.settings_files import load_site
 from federation.runtime.supervisor import Supervisor
 
 
@@ -40,13 +40,13 @@ def main() -> int:
     parser.add_argument("--state-dir", type=Path, required=True, metavar="DIR", help="journal, keys, hubs")
     parser.add_argument("--runtime-dir", type=Path, required=True, metavar="DIR", help="lease file; must be on tmpfs")
     arguments = parser.parse_args()
-    set_up_logs(process=f"agent/{arguments.site.stem}")
+    set_up_logging(SystemClock())
     return run_daemon(lambda stop: serve(arguments.site, arguments.state_dir, arguments.runtime_dir, stop))
 
 
 async def serve(path: Path, state_dir: Path, runtime_dir: Path, stop: asyncio.Event) -> None:
     """Run until told to stop; hubs go on."""
-    site = read_site(path)
+    site = load_site(path)
     settings = site.spec.agent
     if settings is None or settings.tls is None:
         raise InvalidRequest(f"{path}: spec.agent with coordinators and tls is missing")

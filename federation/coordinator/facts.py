@@ -18,12 +18,8 @@ ANY_STANDBY = "auto"
 
 def need_of(classroom: Classroom) -> Need:
     """Seats x guarantee (DOMAIN: one seat is what one student is guaranteed)."""
-    seats, resources = classroom.spec.roster.expected, classroom.spec.resources
-    return Need(
-        seats=seats,
-        cpu_millis=seats * resources.cpu.guarantee.millis,
-        memory_bytes=seats * resources.memory.guarantee.bytes,
-    )
+    seats, spec = classroom.spec.roster.expected, classroom.spec
+    return Need(seats, cpu_millis=seats * spec.seat_cpu_millis, memory_bytes=seats * spec.seat_memory_bytes)
 
 
 def wish_of(classroom: Classroom) -> Wish:

@@ -18,20 +18,19 @@ from federation.dns.frontdoor import FrontDoorNames
 from federation.dns.interface import NameDriver
 from federation.model.errors import InvalidRequest, Refused, Unavailable
 from federation.model.federation_file import CoordinatorSettings, FederationFile, NameDriverKind
-from federation.model.files.reading import read_federation
 from federation.model.identity import RegisterId
 from federation.runtime.access import AccessCheck
 from federation.runtime.clock import SystemClock
 from federation.runtime.daemon import run_daemon, tls_files
 from federation.runtime.grpc_client import Channels, stream
 from federation.runtime.grpc_server import ControlServer, build_server
-from federation.runtime.logs import set_up_logs
+from federation.runtime.logs import set_up_logging
+from federation.runtime.settings_files import load_federation
 from federation.runtime.supervisor import Supervisor
 from federation.runtime.tls import TlsFiles
 from federation.store.etcd import EtcdStore
 from federation.store.register import Register
 
-SERVICES = ("federation.api.v1.AgentService", "federation.api.v1.ControlService")
 UNSAFE_ETCD = ("3.5.0", "3.5.1", "3.5.2")
 REGISTER_WAIT_S = 1.0
 
@@ -45,7 +44,7 @@ class PeerLeader:
 
     def logs(self, request: control_pb2.LogsRequest) -> AsyncIterator[control_pb2.LogsResponse]:
         stub = control_pb2_grpc.ControlServiceStub(self.channels.to(self.address))
-        return stream(stub.Logs, request)  # type: ignore[arg-type]
+        return stream(stub.Logs, request)
 
 
 def main() -> int:
@@ -55,13 +54,13 @@ def main() -> int:
     parser.add_argument("--id", required=True, help="which of the file's coordinators this is, e.g. c1")
     parser.add_argument("--state-dir", type=Path, required=True, metavar="DIR", help="where it remembers the register")
     arguments = parser.parse_args()
-    set_up_logs(process=f"coordinator/{arguments.id}")
+    set_up_logging(SystemClock())
     return run_daemon(lambda stop: serve(arguments.federation, arguments.id, arguments.state_dir, stop))
 
 
 async def serve(path: Path, name: str, state_dir: Path, stop: asyncio.Event) -> None:
     """Serve until told to stop."""
-    federation = read_federation(path)
+    federation = load_federation(path)
     settings = federation.spec.coordinator(name)
     if settings is None:
         raise InvalidRequest(f"{path} has no coordinator {name}", help="Add it to spec.coordinators, or correct --id.")
@@ -143,9 +142,9 @@ def open_server(
 ) -> ControlServer:
     """The gRPC server with both services behind the table of rights."""
     access = AccessCheck(RIGHTS, lambda: identity.uuid, replica.snapshot.roles_of)
-    server = build_server(settings.listen, tls, access, services=SERVICES)
-    agent_pb2_grpc.add_AgentServiceServicer_to_server(replica.agent_service, server.grpc)  # type: ignore[no-untyped-call]
-    control_pb2_grpc.add_ControlServiceServicer_to_server(replica.control_service, server.grpc)  # type: ignore[no-untyped-call]
+    server = build_server(settings.listen, tls, access)
+    agent_pb2_grpc.add_AgentServiceServicer_to_server(replica.agent_service, server.grpc)
+    control_pb2_grpc.add_ControlServiceServicer_to_server(replica.control_service, server.grpc)
     return server
 
 

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 PART_HUBS = 50  # a part stays far below gRPC's message limit
 SETTLE_S = 0.05  # changes that come together go out together
-RELIST_S = 60.0
+RELIST_S = 20.0
 MOST_CHUNKS = 1000  # of an answer that nobody reads
 
 
@@ -63,7 +63,7 @@ class AgentSession:
         self._dirty = self._builder.hubs()
         first = True
         while not self._ended:
-            for part in self._parts(first):
+            for part in self._parts(even_empty=first):
                 yield agent_pb2.CoordinatorMessage(wanted=part)
             first = False
             while self._asks:
@@ -73,11 +73,12 @@ class AgentSession:
                     await self._wake.wait()
             except TimeoutError:
                 self._dirty = self._builder.hubs() | self._sent.keys()
+                first = True  # nothing may have changed: an empty part is the leader's sign of life
             await clock.sleep(SETTLE_S)
             self._wake.clear()
 
-    def _parts(self, first: bool) -> list[agent_pb2.Wanted]:
-        """What changed since the last part; nothing if nothing did. The first time at least one, complete part."""
+    def _parts(self, *, even_empty: bool) -> list[agent_pb2.Wanted]:
+        """What changed since the last part; nothing if nothing did, unless an empty part is asked for."""
         changed: list[agent_pb2.WantedHub] = []
         gone: list[str] = []
         revision = self._builder.snapshot.mirror.revision
@@ -90,7 +91,7 @@ class AgentSession:
                 self._sent[hub] = wanted
                 changed.append(wanted)
         self._dirty.clear()
-        if not (changed or gone or first):
+        if not (changed or gone or even_empty):
             return []
         chunks = [changed[i : i + PART_HUBS] for i in range(0, len(changed), PART_HUBS)] or [[]]
         parts = [

@@ -103,7 +103,7 @@ class Contacts(Model):
 
 
 class Roster(Model):
-    """Who may sign in. Names are lower-cased and kept in order of the alphabet; one who is also an admin counts once."""
+    """Who may sign in. Names are lower-cased and sorted; one who is also an admin is no student."""
 
     expected: Positive = Field(description="How many students are expected: sizes the class.", examples=[25])
     admins: tuple[UserName, ...] = Field(

@@ -35,7 +35,9 @@ def _meetings_in_term(sections: Sections) -> Iterator[Problem]:
         for number, day in enumerate(meeting.weekly.days):
             if day.number not in weekdays:
                 wrong = f"no {day} is in the term {span}"
-                yield Problem(wrong, "a day of the term", "once", ("meetings", index, "weekly", "days", number))
+                yield Problem(
+                    wrong, "days of the week that are in it", "once", ("meetings", index, "weekly", "days", number)
+                )
 
 
 def _attendance_expected(sections: Sections) -> Iterator[Problem]:

@@ -42,7 +42,8 @@ class MemoryRange(Model):
             wrong = f"a guarantee of {self.guarantee.bytes} bytes"
             raise refuse(wrong, "at least 16M, and a unit", "1G", "guarantee")
         if self.limit < self.guarantee:
-            wrong = f"the limit {self.limit} is below the guarantee {self.guarantee}"
+            default = "" if "limit" in self.model_fields_set else " (the default)"
+            wrong = f"the limit {self.limit}{default} is below the guarantee {self.guarantee}"
             raise refuse(wrong, "limit at least as large as guarantee", str(self.guarantee), "limit")
         return self
 
@@ -56,7 +57,8 @@ class CpuRange(Model):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.limit < self.guarantee:
-            wrong = f"the limit {self.limit.cores:g} is below the guarantee {self.guarantee.cores:g}"
+            default = "" if "limit" in self.model_fields_set else " (the default)"
+            wrong = f"the limit {self.limit.cores:g}{default} is below the guarantee {self.guarantee.cores:g}"
             raise refuse(wrong, "limit at least as large as guarantee", f"{self.guarantee.cores:g}", "limit")
         if self.limit.millis < LEAST_CPU_MILLIS:
             raise refuse("a limit of no CPU at all", "more than 0", "2", "limit")

@@ -120,7 +120,7 @@ def not_yet_in_effect(classroom: Classroom) -> tuple[str, ...]:
     """Paths that the admin set to something else than the default and that do nothing at a local site yet."""
     untouched = dict(_leaves_of(_defaults(), "spec"))
     later = [
-        path
+        _section(path)
         for path, value in _leaves(classroom)
         if not effect_of(path).in_effect and value not in (None, ()) and untouched.get(path) != value
     ]
@@ -128,6 +128,11 @@ def not_yet_in_effect(classroom: Classroom) -> tuple[str, ...]:
     if auth.type is not AuthType.DUMMY:
         later.append("spec.auth.type")
     return tuple(sorted(set(later)))
+
+
+def _section(path: str) -> str:
+    """Short enough to be read: lists as a whole, and nothing below `spec.SECTION.FIELD`."""
+    return ".".join(path.partition("[")[0].split(".")[:3])
 
 
 def _defaults() -> dict[str, Any]:

@@ -127,6 +127,7 @@ class FederationSpec(Model):
     coordinators: tuple[CoordinatorSettings, ...] = Field(description="All coordinators.", min_length=1)
     names: Names = Field(description="Names of the hubs.")
     tls: TlsPaths | None = Field(None, description="Certificate of coordinators that name none of their own.")
+    admins: tuple[Site, ...] = Field(("admin",), description="Users who are admins of a new federation.", min_length=1)
 
     model_config = ConfigDict(
         validate_by_name=True, validate_by_alias=True

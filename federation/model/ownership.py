@@ -29,7 +29,7 @@ class Ownership(Document):
     """Key `hub/<uid>`: which site may run a hub now. The epoch only rises; a tombstone is positive evidence of the end."""
 
     hub: str
-    owner: str | None
+    owner: str | None = None
     epoch: Epoch
     mode: Mode = Mode.STANDING
     armed_seq: int | None = None

@@ -96,10 +96,13 @@ def _judged(code: grpc.StatusCode, text: str, doing: str) -> FederationError:
             return Denied(said)
         case grpc.StatusCode.UNIMPLEMENTED:
             return Refused(said, help="The other end does not know this call: it is older, or is no coordinator.")
-        case grpc.StatusCode.INVALID_ARGUMENT | grpc.StatusCode.OUT_OF_RANGE | grpc.StatusCode.RESOURCE_EXHAUSTED:
-            # Without our own error beside it RESOURCE_EXHAUSTED means that a message was too large. If that was the
-            # answer, the request has been carried out.
+        case grpc.StatusCode.RESOURCE_EXHAUSTED if "larger than max" in text:
+            # if it was the answer that is too large for us, the request has been carried out
             return InvalidRequest(said, definite=not text.startswith("CLIENT"))
+        case grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return Unavailable(said)  # the server takes no more calls now
+        case grpc.StatusCode.INVALID_ARGUMENT | grpc.StatusCode.OUT_OF_RANGE:
+            return InvalidRequest(said)
         case grpc.StatusCode.NOT_FOUND:
             return NotFound(said)
         case _:

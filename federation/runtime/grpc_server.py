@@ -84,14 +84,16 @@ class _Call:
     streams: set[asyncio.Task[Any]]
 
     async def one_answer(self, asked: Any, context: Context) -> Any:
+        # ours, if the client gave none; else gRPC ends the call at the client's
+        limit = asyncio.timeout(self.default_deadline_s if context.time_remaining() is None else None)
         try:
             principal = self._enter(context)
             behaviour: Behaviour = self.handler.stream_unary or self.handler.unary_unary
-            async with asyncio.timeout(self._deadline(context)):
+            async with limit:
                 return await behaviour(self._request(principal, asked), context)
         except TimeoutError as error:
             late = DeadlineExceeded(f"{self.method}: not done within {self.default_deadline_s:g} s")
-            return self._refuse(context, late if context.time_remaining() is None else self._unexpected(error))
+            return self._refuse(context, late if limit.expired() else self._unexpected(error))
         except FederationError as error:
             return self._refuse(context, error)
         except grpc.aio.AbortError:
@@ -138,10 +140,6 @@ class _Call:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(rpc=self.method.rpartition("/")[2], principal=principal.label)
         return principal
-
-    def _deadline(self, context: Context) -> float | None:
-        """Ours, if the client gave none; else gRPC ends the call at the client's."""
-        return self.default_deadline_s if context.time_remaining() is None else None
 
     def _request(self, principal: Principal, asked: Any) -> Any:
         if self.handler.request_streaming:
@@ -217,10 +215,10 @@ def build_server(
     tls: TlsFiles,
     access: AccessCheck,
     *,
-    services: tuple[str, ...] = (),
     default_deadline_s: float = DEFAULT_DEADLINE_S,
 ) -> ControlServer:
-    """A server on `listen` (host:port, port 0 takes a free one) with guard, health and reflection of `services`.
+    """A server on `listen` (host:port, port 0 takes a free one) with guard, health, and reflection of every service
+    that the table of rights knows.
 
     Raises Unavailable if the address cannot be had, InvalidRequest if a TLS file cannot be read.
     """
@@ -232,7 +230,8 @@ def build_server(
     )
     healths: Any = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healths, server)
-    reflection.enable_server_reflection((*services, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    services = {method.split("/")[1] for method in access.rights}
+    reflection.enable_server_reflection(sorted(services), server)
     try:
         port = server.add_secure_port(listen, server_credentials(tls))
     except RuntimeError as error:

@@ -42,7 +42,8 @@ class Supervisor:
         """Return when `stop` is set; raise the first error if a task fails before that."""
         stopped = asyncio.get_running_loop().create_task(stop.wait())
         try:
-            await asyncio.wait({stopped, self._failed()}, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {stopped, self._failed()}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if self._failed().done():
                 self._failed().result()
         finally:

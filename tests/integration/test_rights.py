@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from google.protobuf.message_factory import GetMessageClass
 from federation.coordinator.rights import RIGHTS
 from federation.model.errors import Denied, FederationError, InvalidRequest, Unavailable
 from federation.runtime.access import Role
-from federation.runtime.grpc_client import Channels, call, first, stream
+from federation.runtime.grpc_client import Channels, call, first, open_channel, stream
 from federation.runtime.tls import TlsFiles
 from tests.support.certificates import OTHER_REGISTER, Certificates
 from tests.support.dummy_services import all_methods, dummy_server, request_of
@@ -43,48 +43,34 @@ ALLOWED: dict[str, set[str]] = {
 }
 
 
-def files_of(caller: str, certificates: Certificates, elsewhere: Certificates) -> TlsFiles:
-    match caller:
-        case "admin":
-            return certificates.user("ada")
-        case "operator":
-            return certificates.user("olga")
-        case "viewer":
-            return certificates.user("vic")
-        case "coordinator":
-            return certificates.coordinator("c2")
-        case "agent of the site":
-            return certificates.agent("iu", "u1")
-        case "agent of another site":
-            return certificates.agent("tacc", "u2")
-        case "agent of the site under an earlier uid":
-            return certificates.agent("iu", "u0")
-        case "user without a role":
-            return certificates.user("eve")
-        case "user whose roles are those of agents and coordinators":
-            return certificates.user("mallory")
-        case "admin of another federation":
-            return certificates.user("ada", OTHER_REGISTER)
-        case "certificate without a name":
-            return certificates.issue("nameless", hosts=("localhost",))
-        case "certificate of another CA":
-            theirs = elsewhere.user("ada")
-            return TlsFiles(ca=certificates.coordinator().ca, cert=theirs.cert, key=theirs.key)
-        case _:
-            raise AssertionError(caller)
+FILES: dict[str, Callable[[Certificates], TlsFiles]] = {
+    "admin": lambda ours: ours.user("ada"),
+    "operator": lambda ours: ours.user("olga"),
+    "viewer": lambda ours: ours.user("vic"),
+    "coordinator": lambda ours: ours.coordinator("c2"),
+    "agent of the site": lambda ours: ours.agent("iu", "u1"),
+    "agent of another site": lambda ours: ours.agent("tacc", "u2"),
+    "agent of the site under an earlier uid": lambda ours: ours.agent("iu", "u0"),
+    "user without a role": lambda ours: ours.user("eve"),
+    "user whose roles are those of agents and coordinators": lambda ours: ours.user("mallory"),
+    "admin of another federation": lambda ours: ours.user("ada", OTHER_REGISTER),
+    "certificate without a name": lambda ours: ours.issue("nameless", hosts=("localhost",)),
+}
 
 
-def channel_of(caller: str, address: str, certificates: Certificates, elsewhere: Certificates) -> grpc.aio.Channel:
+def channel_of(caller: str, address: str, ours: Certificates, theirs: Certificates) -> grpc.aio.Channel:
+    trusted = ours.coordinator().ca
     if caller == "nobody: no certificate":
-        return grpc.aio.secure_channel(
-            address, grpc.ssl_channel_credentials(certificates.coordinator().ca.read_bytes())
-        )
-    return Channels(files_of(caller, certificates, elsewhere)).to(address)
+        return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(trusted.read_bytes()))
+    if caller == "certificate of another CA":
+        admin = theirs.user("ada")
+        return open_channel(address, TlsFiles(ca=trusted, cert=admin.cert, key=admin.key))
+    return open_channel(address, FILES[caller](ours))
 
 
 async def attempt(channel: grpc.aio.Channel, path: str, method: Any, request: Any) -> str:
     """How one call ended: ok, or the name of the error."""
-    codec = {
+    codec: dict[str, Any] = {
         "request_serializer": GetMessageClass(method.input_type).SerializeToString,
         "response_deserializer": GetMessageClass(method.output_type).FromString,
     }
@@ -122,9 +108,9 @@ def test_no_row_gives_a_right_to_nobody_in_particular() -> None:
 
 @pytest.mark.parametrize("caller", ALLOWED)
 async def test_a_caller_may_do_what_the_table_says_and_nothing_else(caller: str, tmp_path: Path) -> None:
-    certificates, elsewhere = Certificates(tmp_path / "ours"), Certificates(tmp_path / "theirs")
-    async with dummy_server(certificates) as server:
-        channel = channel_of(caller, f"127.0.0.1:{server.port}", certificates, elsewhere)
+    ours, theirs = Certificates(tmp_path / "ours"), Certificates(tmp_path / "theirs")
+    async with dummy_server(ours) as server:
+        channel = channel_of(caller, f"127.0.0.1:{server.port}", ours, theirs)
         try:
             ended = {
                 short(path): await attempt(channel, path, method, request_of(method))

@@ -160,10 +160,10 @@ async def test_hubs_run_on_while_no_coordinator_answers_and_the_agent_restarts()
         hub = (await place(replica)).record.document.uid
         await served(replica, hub)
         await federation.kill("c1")
-        await asyncio.sleep(3600)
+        await asyncio.sleep(600)
         await federation.kill("agent-iu")
         federation.start_agent("iu")
-        await asyncio.sleep(3600)
+        await asyncio.sleep(600)
         site = federation.sites["iu"]
         assert list(site.hubs) == [hub]
         assert await site.drivers().edge.is_open(hub)

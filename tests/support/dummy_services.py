@@ -21,7 +21,7 @@ from federation.runtime.access import AccessCheck, Role
 from federation.runtime.grpc_server import ControlServer, build_server
 from tests.support.certificates import Certificates
 
-ROLES = {
+ROLES: dict[str, set[str]] = {
     "ada": {Role.ADMIN},
     "olga": {Role.OPERATOR},
     "vic": {Role.VIEWER},

@@ -23,7 +23,7 @@ from federation.coordinator.replica import Ports as ReplicaPorts
 from federation.coordinator.standing import Leader
 from federation.dns.memory import MemoryNames
 from federation.model.errors import Unavailable
-from federation.model.profile import PROFILES
+from federation.model.profile import PROFILES, ProfileName
 from federation.runtime.sealing import SealingKey
 from federation.runtime.supervisor import Supervisor
 from federation.store.memory import MemoryStore
@@ -108,7 +108,7 @@ class VirtualFederation:
     async def start_replica(self, name: str) -> Replica:
         register = await Register.open(self.store, UUID)
         tasks = self.tasks[name] = Supervisor(name)
-        identity = Identity(name, name, "virtual", ("c1", "c2"), PROFILES["lab"])
+        identity = Identity(name, name, "virtual", ("c1", "c2"), PROFILES[ProfileName.LAB])
         ports = ReplicaPorts(
             register, self.names, MemoryProber(self.sites), self.clock, Random(self.random.random()), no_leader
         )
@@ -134,7 +134,7 @@ class VirtualFederation:
             ),
             kind="local",
             coordinators=("c1", "c2"),
-            profile=PROFILES["lab"],
+            profile=PROFILES[ProfileName.LAB],
             sealing=self.keys[name],
             tasks=tasks,
         )

@@ -6,7 +6,7 @@ whose name says that a secret may stand there are never repeated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -38,29 +38,49 @@ _WANTED = {
 }
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> tuple[Problem, ...]:
-    """Every problem in `error`, which came from validating data against `model`."""
-    return tuple(problem for details in error.errors() for problem in _problems(details, model))
+def explain(
+    error: ValidationError, model: type[BaseModel], texts: Mapping[Place, str] | None = None
+) -> tuple[Problem, ...]:
+    """Every problem in `error`, which came from validating data against `model`. `texts` says how numbers were written,
+    so that a version 4.10 is not shown as 4.1."""
+    lines = error.errors()
+    meant = {(*line["loc"][:-1], _meant(line, model)) for line in lines if line["type"] == "extra_forbidden"}
+    return tuple(
+        problem
+        for line in lines
+        if not (line["type"] == "missing" and line["loc"] in meant)  # one mistake, not two
+        for problem in _problems(line, model, texts or {})
+    )
 
 
-def _problems(details: ErrorDetails, model: type[BaseModel]) -> Iterator[Problem]:
+def _meant(details: ErrorDetails, model: type[BaseModel]) -> str:
+    """The key that an unknown one stands for; empty if none is near."""
+    key, parent = str(details["loc"][-1]), model_at(details["loc"][:-1], model)
+    known = keys_of(parent) if parent is not None else []
+    return near_miss(key, known) or near_miss(key.lower().replace("-", "_"), known)
+
+
+def _problems(details: ErrorDetails, model: type[BaseModel], texts: Mapping[Place, str]) -> Iterator[Problem]:
     place = tuple(part for part in details["loc"] if part != "[key]")  # pydantic's mark for the key of a mapping
     if details["type"] == REFUSED:
         for problem in problems_in(details.get("ctx")):
             yield problem.below(*place)
         return
     if details["type"] == "extra_forbidden":
-        yield _unknown_key(place, model)
+        yield _unknown_key(place, model, _meant(details, model))
         return
+    if details["type"] == "too_short" and details["input"]:
+        return  # it only looks empty because none of its parts is right, and each says why
     field = field_at(place, model)
-    wrong, allowed = _standard(details, place, field)
-    yield Problem(wrong, allowed, _example(field, details), place)
+    written = texts.get(place) or _shown(details["input"])
+    hidden = place[-1:] == ("auth",) or any(part in SECRET_PLACES for part in place)
+    wrong, allowed = _standard(details, place, field, "the value (not shown)" if hidden else written)
+    yield Problem(wrong, allowed, example_of(field) if hidden else _example(field, details, written), place)
 
 
-def _unknown_key(place: Place, model: type[BaseModel]) -> Problem:
+def _unknown_key(place: Place, model: type[BaseModel], near: str) -> Problem:
     key, parent = str(place[-1]), model_at(place[:-1], model)
     known = keys_of(parent) if parent is not None else []
-    near = near_miss(key, known) or near_miss(key.lower().replace("-", "_"), known)
     if near:
         return Problem(f"unknown key {key}; did you mean {near}?", _listed(known), near, place)
     elsewhere = [path for path in _paths(model) if path.rpartition(".")[2] == key]
@@ -69,11 +89,10 @@ def _unknown_key(place: Place, model: type[BaseModel]) -> Problem:
     return Problem(f"unknown key {key}", _listed(known), known[0] if known else "remove it", place)
 
 
-def _standard(details: ErrorDetails, place: Place, field: FieldInfo | None) -> tuple[str, str]:
+def _standard(details: ErrorDetails, place: Place, field: FieldInfo | None, shown: str) -> tuple[str, str]:
     kind, given = details["type"], details["input"]
     context = details.get("ctx", {})
     about = f" ({field.description.rstrip('.')})" if field is not None and field.description else ""
-    shown = _shown(given, place)
     if kind == "missing":
         return f"{place[-1]} is missing", f"it must be given{about}"
     if kind in {"too_short", "string_too_short"}:
@@ -85,12 +104,14 @@ def _standard(details: ErrorDetails, place: Place, field: FieldInfo | None) -> t
 
 
 def _wrong_type(kind: str, given: object, shown: str, context: dict[str, Any], message: str) -> tuple[str, str]:
-    if kind in {"int_type", "float_type"} and isinstance(given, str):
+    if kind in {"int_type", "float_type"} and isinstance(given, str) and _is_number(given):
         return f"the number {shown} is given as text", "a number without quotes"
     if kind == "string_type" and isinstance(given, bool | int | float):
         return f"text is wanted, {shown} is not text", "the same in quotes"
     if kind in {"int_type", "int_from_float"}:
         return f"{shown} is not a whole number", "a whole number"
+    if kind == "bool_type" and given in ("true", "false"):
+        return f"{shown} is given as text", f"{shown} without quotes"
     if kind == "bool_type":
         return f"{shown} is neither true nor false", "true or false, without quotes"
     if kind == "enum":
@@ -99,6 +120,8 @@ def _wrong_type(kind: str, given: object, shown: str, context: dict[str, Any], m
         return "the text is too long", f"at most {context.get('max_length')} characters"
     if kind == "string_pattern_mismatch":
         return f"{shown} is not known here", str(context.get("pattern", "")).strip("^$")
+    if given is None:
+        return "nothing is given", _WANTED.get(kind, message)
     return f"{shown} is not {_WANTED.get(kind, 'allowed here')}", _WANTED.get(kind, message)
 
 
@@ -108,9 +131,7 @@ def _not_a_choice(given: object, shown: str, context: dict[str, Any]) -> tuple[s
     return f"{shown} is not a choice{f'; did you mean {near}?' if near else ''}", f"one of {allowed}"
 
 
-def _shown(value: object, place: Place) -> str:
-    if place[-1:] == ("auth",) or any(part in SECRET_PLACES for part in place):
-        return "the value (not shown)"
+def _shown(value: object) -> str:
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list | tuple):
@@ -121,12 +142,14 @@ def _shown(value: object, place: Place) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
-def _example(field: FieldInfo | None, details: ErrorDetails) -> str:
+def _example(field: FieldInfo | None, details: ErrorDetails, written: str) -> str:
     given = details["input"]
     if details["type"] in {"int_type", "float_type"} and isinstance(given, str) and _is_number(given):
         return given
+    if details["type"] == "bool_type" and given in ("true", "false"):
+        return str(given)
     if details["type"] == "string_type" and isinstance(given, int | float):
-        return f'"{str(given).lower() if isinstance(given, bool) else given}"'
+        return f'"{written}"'
     return example_of(field)
 
 

@@ -7,6 +7,7 @@ caller knows the folder. The same file read twice gives equal models.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import PurePath
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -19,11 +20,10 @@ from federation.model.files.finding import Checked, Finding, Located, finding_at
 from federation.model.files.roster_file import read_roster
 from federation.model.files.yaml_tree import KEY, Tree, read_trees
 from federation.model.refusal import REFUSED, Place, Problem
-from federation.model.scalars import near_miss
 from federation.model.site_file import SiteFile
 
 Files = Sequence[tuple[str, bytes]]
-ReadFile = Callable[[str], bytes]  # name as written in the file -> content; raises OSError
+ReadFile = Callable[[str], bytes]  # path, joined to the folder of the file that names it -> content; raises OSError
 M = TypeVar("M", bound=BaseModel)
 API_VERSION = "hubfed/v1"
 KINDS = ("Classroom", "Site", "Federation")
@@ -84,7 +84,7 @@ def _document(file: str, tree: Tree, model: type[M], kind: str) -> tuple[M | Non
     try:
         return model.model_validate(tree.data), tree.findings
     except ValidationError as error:
-        problems = [*explain(error, model), *_rules_that_still_apply(error, tree.data, model)]
+        problems = [*explain(error, model, tree.texts), *_rules_that_still_apply(error, tree.data, model)]
         return None, (*tree.findings, *_located(file, tree, problems))
 
 
@@ -95,9 +95,8 @@ def _wrong_kind(data: Any, kind: str) -> list[Problem]:
     found = data.get("kind")
     if found == kind or not isinstance(found, str):
         return []  # a missing or mistyped kind is explained like any other field
-    near = near_miss(found, list(KINDS))
-    hint = f"; did you mean {near}?" if near else ""
-    return [Problem(f"kind {found} where {kind} is wanted{hint}", f"kind: {kind}", f"kind: {kind}", ("kind",))]
+    other = " (another verb reads it)" if found in KINDS else ""
+    return [Problem(f"kind {found} where {kind} is wanted{other}", f"kind: {kind}", f"kind: {kind}", ("kind",))]
 
 
 def _rules_that_still_apply(error: ValidationError, data: dict[str, Any], model: type[BaseModel]) -> list[Problem]:
@@ -143,18 +142,19 @@ def _with_users(file: str, tree: Tree, read_file: ReadFile | None) -> tuple[Tree
             "the file cannot be read here", "users in the document itself", "users: [s01, s02]", USERS_FILE
         )
         return tree, _located(file, tree, [problem])
+    path = str(PurePath(file).parent / name)
     try:
-        content = read_file(name)
-    except OSError as error:
-        wrong = f"{name} cannot be read: {error.strerror or 'an error'}"
+        content = read_file(path)
+    except (OSError, ValueError) as error:  # ValueError: a name that no system has
+        wrong = f"{path} cannot be read: {getattr(error, 'strerror', None) or 'no such name'}"
         return tree, _located(file, tree, [Problem(wrong, "a file beside this one", "roster.csv", USERS_FILE)])
-    users, findings = read_roster(name, content)
+    users, findings = read_roster(path, content)
     listed = roster.get("users", [])
     if isinstance(listed, list):
         rest = [user for user in users if user not in {str(one).lower() for one in listed}]
         merged = {key: value for key, value in roster.items() if key != "users_file"} | {"users": [*listed, *rest]}
         spec = {**tree.data["spec"], "roster": merged}
-        tree = Tree({**tree.data, "spec": spec}, tree.positions, tree.findings)
+        tree = Tree({**tree.data, "spec": spec}, tree.positions, tree.findings, tree.texts)
     return tree, findings
 
 

@@ -39,6 +39,7 @@ class Tree:
     data: Any
     positions: dict[Place, Position]
     findings: tuple[Finding, ...] = ()
+    texts: dict[Place, str] = field(default_factory=dict)  # how numbers are written: 4.10 is not 4.1
 
 
 def read_trees(file: str, content: bytes) -> tuple[tuple[Tree, ...], tuple[Finding, ...]]:
@@ -113,7 +114,8 @@ def _measure(text: str) -> None:
             )
         tag = getattr(event, "tag", None)
         if tag is not None:
-            raise _Unreadable(Problem(f"the tag {tag} is not known here", "plain values", "no tags"), position)
+            shown = str(tag).replace("tag:yaml.org,2002:", "!!")
+            raise _Unreadable(Problem(f"the tag {shown} is not known here", "plain values", "no tags"), position)
         if count > MOST_NODES * 2:
             raise _Unreadable(Problem("too many parts for one file", f"at most {MOST_NODES}", EXAMPLE), position)
 
@@ -139,15 +141,16 @@ class _Builder:
     count: int = 0
     positions: dict[Place, Position] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    texts: dict[Place, str] = field(default_factory=dict)
 
     def tree(self, root: nodes.Node) -> Tree:
-        self.count, self.positions, self.problems = 0, {(): _start(root)}, []
+        self.count, self.positions, self.problems, self.texts = 0, {(): _start(root)}, [], {}
         try:
             data = self._value(root, ())
         except _Unreadable as error:
             return Tree(None, {}, (finding_at(self.file, {(): error.position}, error.problem),))
         found = tuple(finding_at(self.file, self.positions, problem) for problem in self.problems)
-        return Tree(data, self.positions, found)
+        return Tree(data, self.positions, found, self.texts)
 
     def _value(self, node: nodes.Node, place: Place) -> Any:
         self.count += 1
@@ -158,7 +161,10 @@ class _Builder:
             return {key: self._value(value, (*place, key)) for key, value in self._pairs(node, place)}
         if isinstance(node, nodes.SequenceNode):
             return [self._item(inner, (*place, index)) for index, inner in enumerate(node.value)]
-        return _scalar(node)
+        value = _scalar(node)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            self.texts[place] = str(node.value)
+        return value
 
     def _item(self, node: nodes.Node, place: Place) -> Any:
         self.positions[place] = _start(node)

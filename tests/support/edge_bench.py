@@ -1,0 +1,136 @@
+"""One bench for the contract of edges, with something behind the real one that answers as a hub would."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from aiohttp import WSMsgType, web
+
+from agents.drivers.base import Capacity, EdgeDriver, Route
+from agents.drivers.local.census import EDGE
+from agents.drivers.memory import MemorySite
+from federation.model.identity import Epoch
+from federation.runtime.clock import SystemClock
+from tests.support.hub_bench import local_site_or_skip
+from tests.support.local_site import E1, GIB, LocalSite, order
+
+HUB = order().hub
+HOST = "atm101.localhost"
+
+
+class EdgeBench(Protocol):
+    """What a test of the contract may do around an edge."""
+
+    edge: EdgeDriver
+
+    def route(self, epoch: Epoch = E1) -> Route:
+        """To a hub that answers."""
+        ...
+
+    def write_lease(self, content: bytes | None) -> None:
+        """Replace the lease file; None removes it."""
+        ...
+
+    async def kill(self) -> None:
+        """SIGKILL of the edge."""
+        ...
+
+
+class MemoryEdgeBench:
+    def __init__(self) -> None:
+        self._lease: bytes | None = None
+        capacity = Capacity(30_000, 60 * GIB)
+        self.site = MemorySite("iu", SystemClock(), capacity, lease=lambda: self._lease, start_delay_s=0.0)
+        self.edge = self.site.drivers().edge
+
+    def route(self, epoch: Epoch = E1) -> Route:
+        return Route(HUB, epoch, (HOST,), f"{HUB}.memory:80")
+
+    def write_lease(self, content: bytes | None) -> None:
+        self._lease = content
+
+    async def kill(self) -> None:
+        self.site.kill_edge()
+
+
+class LocalEdgeBench:
+    def __init__(self, site: LocalSite, target: str) -> None:
+        self.site = site
+        self.edge = site.drivers.edge
+        self._target = target
+
+    def route(self, epoch: Epoch = E1) -> Route:
+        return Route(HUB, epoch, (HOST,), self._target)
+
+    def write_lease(self, content: bytes | None) -> None:
+        if content is None:
+            self.site.settings.lease_file.unlink(missing_ok=True)
+        else:
+            self.site.write_lease(content)
+
+    async def kill(self) -> None:
+        for found in self.site.processes.find(self.site.settings.marks(ROLE=EDGE)):
+            os.kill(found.pid, signal.SIGKILL)
+            while self.site.processes.alive(found.id):
+                await self.site.clock.sleep(0.01)
+
+
+@asynccontextmanager
+async def edge_bench(kind: str) -> AsyncIterator[EdgeBench]:
+    """`memory` or `local`."""
+    if kind == "memory":
+        bench = MemoryEdgeBench()
+        await bench.site.drivers().hubs.start(order())
+        yield bench
+        return
+    async with local_site_or_skip() as site, answering() as target:
+        yield LocalEdgeBench(site, target)
+
+
+@asynccontextmanager
+async def answering() -> AsyncIterator[str]:
+    """A server that looks like a hub from the edge: health, an echo over a web socket, and an answer that never ends."""
+    app = web.Application()
+    app.router.add_get("/hub/health", _health)
+    app.router.add_get("/echo", _echo)
+    app.router.add_get("/endless", _endless)
+    app.router.add_get("/who", _who)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    try:
+        yield f"{host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+async def _health(_request: web.Request) -> web.Response:
+    return web.Response(text="fine")
+
+
+async def _who(request: web.Request) -> web.Response:
+    return web.json_response({"host": request.host, "for": request.headers.get("X-Forwarded-For", "")})
+
+
+async def _echo(request: web.Request) -> web.WebSocketResponse:
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    async for message in socket:
+        if message.type is WSMsgType.TEXT:
+            await socket.send_str(message.data)
+    return socket
+
+
+async def _endless(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse()
+    await answer.prepare(request)
+    clock = SystemClock()
+    while True:
+        await answer.write(b"more\n")
+        await clock.sleep(0.05)
