@@ -7,7 +7,7 @@ always found by scanning the machine, so a new agent adopts what an earlier one 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,10 +44,10 @@ from federation.runtime.processes import Processes
 
 log = structlog.get_logger(__name__)
 
-YOUNG_S = 15.0  # a hub that died younger than this did not die of an accident
 MOST_EARLY_DEATHS = 2
 REST_S = 20.0
 STOP_GRACE_S = 5.0
+PORTS_S = 3.0
 STOP_LIMIT_S = 25.0
 
 
@@ -55,8 +55,9 @@ STOP_LIMIT_S = 25.0
 class Attempts:
     """Starts of one hub process by this agent, to tell an accident from a hub that cannot start."""
 
-    started_mono: float = 0.0
-    early_deaths: int = 0
+    started_mono: float = 0.0  # 0: not by this agent, or it has served since
+    rest_until_mono: float = 0.0
+    early_deaths: int = 0  # since it last served
     resync: bool = False  # the proxy was started anew and has no routes yet
     stopping: bool = False
 
@@ -92,6 +93,7 @@ class LocalHubs:
         if known is not None and seen.hub_lives and known.hub_settings != hub_settings(order):
             log.info("hub.restart", hub=order.hub, generation=order.generation)
             await self._stop_role(order.hub, HUB)
+            self._attempts.pop(order.hub, None)
             seen = await self._look(order.hub)
         file = await self._written(order, known, seen)
         attempts = self._attempts.setdefault(order.hub, Attempts())
@@ -195,14 +197,24 @@ class LocalHubs:
         """The ports of last time, unless somebody else took one meanwhile."""
         if known is not None:
             ports = known.ports
-            hub_fine = seen.hub_lives or can_bind(ports.hub)
-            if hub_fine and (seen.proxy_lives or (can_bind(ports.proxy) and can_bind(ports.proxy_api))):
+            needed = [] if seen.hub_lives else [ports.hub]
+            needed += [] if seen.proxy_lives else [ports.proxy, ports.proxy_api]
+            if await self._become_free(needed):
                 return ports
             log.warning("hub.ports_taken", hub=hub, ports=ports.model_dump())
             await self._stop_role(hub, PROXY)
             await self._stop_role(hub, HUB)
         proxy, proxy_api, own = free_ports(3, taken=self._ports_of_others(hub))
         return Ports(proxy=proxy, proxy_api=proxy_api, hub=own)
+
+    async def _become_free(self, ports: Iterable[int]) -> bool:
+        """Students' servers know the ports, so a port that is still being given back is waited for."""
+        deadline_mono = self.clock.mono() + PORTS_S
+        while not all(can_bind(port) for port in ports):
+            if self.clock.mono() > deadline_mono:
+                return False
+            await self.clock.sleep(0.1)
+        return True
 
     def _ports_of_others(self, hub: str) -> frozenset[int]:
         taken: set[int] = set()
@@ -213,16 +225,13 @@ class LocalHubs:
         return frozenset(taken)
 
     def _check_attempts(self, hub: str, attempts: Attempts) -> None:
-        """A hub that keeps dying young rests between attempts, and its own last words are the message."""
-        if not attempts.started_mono:
-            return
-        age_s = self.clock.mono() - attempts.started_mono
-        if age_s < YOUNG_S:
+        """A hub that keeps dying before it served rests between attempts; its own last words are the message."""
+        now_mono = self.clock.mono()
+        if attempts.started_mono:  # it was started, did not serve since, and is dead
+            attempts.started_mono = 0.0
             attempts.early_deaths += 1
-            attempts.started_mono = self.clock.mono() - YOUNG_S  # counted once
-        elif age_s > YOUNG_S + REST_S:
-            attempts.early_deaths = 0
-        if attempts.early_deaths >= MOST_EARLY_DEATHS and age_s < YOUNG_S + REST_S:
+            attempts.rest_until_mono = now_mono + REST_S if attempts.early_deaths >= MOST_EARLY_DEATHS else 0.0
+        if now_mono < attempts.rest_until_mono:
             raise DriverError(f"{hub}: the hub ends soon after each start: {self._last_words(hub)}", delay_s=REST_S)
 
     async def _tell(self, file: HubFile, attempts: Attempts) -> None:
@@ -264,6 +273,7 @@ class LocalHubs:
             return Phase.STARTING, f"the {' and the '.join(gone)} died; {len(seen.servers)} servers live on"
         if attempts.resync or not await self.api.healthy(file):
             return Phase.STARTING, "the hub does not answer through its proxy yet"
+        attempts.started_mono, attempts.early_deaths = 0.0, 0
         return Phase.SERVING, ""
 
     async def _stop_role(self, hub: str, role: str) -> None:

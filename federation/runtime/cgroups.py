@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,11 +46,12 @@ class Cgroups:
     def probe(
         cls, name: str, *, mounts: Path = Path("/proc/self/mounts"), own: Path = Path("/proc/self/cgroup")
     ) -> Cgroups:
-        """Make a group `name` below our own in every usable tree."""
+        """Try to make a group `name` below our own in every tree; what was made for the trial is removed again."""
         trees = _own_groups(mounts.read_text(encoding="utf-8"), own.read_text(encoding="utf-8"))
         made = {tree: path / name for tree, path in trees.items() if _make(path / name)}
         member = next((made[tree] for tree in MEMBERSHIP if tree in made), None)
         if member is None:
+            _forget(made.values())
             return cls.none("no control group tree is writable here")
         unified = made.get("")
         if unified is not None:
@@ -59,6 +61,7 @@ class Cgroups:
         cpu = unified if unified and _offers(unified, "cpu") else made.get("cpu")
         missing = [what for what, path in (("memory", memory), ("cpu", cpu)) if path is None]
         reason = f"no control group for {' and '.join(missing)} is writable here" if missing else ""
+        _forget(made.values())
         return cls(member_root=member, memory_root=memory, cpu_root=cpu, reason=reason)
 
     @property
@@ -161,6 +164,12 @@ def _make(path: Path) -> bool:
     except OSError:
         return False
     return os.access(path / "cgroup.procs", os.W_OK)
+
+
+def _forget(groups: Iterable[Path]) -> None:
+    for group in groups:
+        with suppress(OSError):  # another agent of this site may be using it
+            group.rmdir()
 
 
 def _delegate(unified: Path) -> None:

@@ -29,6 +29,7 @@ EMPTY_SCANS = 2  # one scan can miss what forks between two looks at /proc
 ENTER = """
 import ctypes, os, sys
 groups, uid, gid = sys.argv[1].split(), int(sys.argv[2]), int(sys.argv[3])
+prctl = ctypes.CDLL(None).prctl
 for path in groups:
     with open(path, "w") as file:
         file.write(str(os.getpid()))
@@ -37,9 +38,11 @@ if uid >= 0:
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
     os.umask(0o077)
-    ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+    prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+if sys.argv[5] == "keep":
+    prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: what detaches itself stays a descendant
 os.chdir(sys.argv[4])
-os.execvp(sys.argv[5], sys.argv[5:])
+os.execvp(sys.argv[6], sys.argv[6:])
 """
 
 _children: dict[int, subprocess.Popen[bytes]] = {}  # of this operating-system process: somebody has to reap them
@@ -71,7 +74,8 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class Launch:
     """A program to start. `env` is its whole environment. It gets its own session, no standard input, and appends its
-    output to `log`; `join` are `cgroup.procs` files that it enters before it runs."""
+    output to `log`; `join` are `cgroup.procs` files that it enters before it runs. With `keep_descendants` what
+    detaches itself from the program stays below it, so that a stop finds it by descent as long as the program lives."""
 
     argv: tuple[str, ...]
     log: Path
@@ -80,6 +84,7 @@ class Launch:
     uid: int | None = None
     gid: int | None = None
     join: tuple[Path, ...] = ()
+    keep_descendants: bool = False
 
 
 def inherited(env: Mapping[str, str] = os.environ, **marks: str) -> dict[str, str]:
@@ -156,8 +161,7 @@ class SystemProcesses:
 
     async def run(self, launch: Launch, *, timeout_s: float) -> Finished:
         begin = launch.log.stat().st_size if launch.log.exists() else 0
-        who = self.spawn(launch)
-        child = _children.pop(who.pid)
+        child = _start(launch)
         try:
             async with asyncio.timeout(timeout_s):
                 while child.poll() is None:
@@ -253,7 +257,8 @@ class SystemProcesses:
         except OSError:
             return None
         fields = line[line.rindex(b")") + 2 :].split()
-        if fields[0] in {b"Z", b"X"}:
+        threads = int(fields[17])
+        if fields[0] in {b"Z", b"X"} and threads <= 1:  # a zombie with threads still holds its files and ports
             return None
         return int(fields[1]), int(fields[19])
 
@@ -296,10 +301,12 @@ def reap() -> None:
 
 def _start(launch: Launch) -> subprocess.Popen[bytes]:
     argv = list(launch.argv)
-    if launch.join or launch.uid is not None:
+    if launch.join or launch.uid is not None or launch.keep_descendants:
         groups = " ".join(str(path) for path in launch.join)
         uid, gid = (-1, -1) if launch.uid is None else (launch.uid, launch.uid if launch.gid is None else launch.gid)
-        enter = (sys.executable, "-I", "-S", "-c", ENTER, groups, str(uid), str(gid), str(launch.cwd or Path.cwd()))
+        keep = "keep" if launch.keep_descendants else "free"
+        words = (groups, str(uid), str(gid), str(launch.cwd or Path.cwd()), keep)
+        enter = (sys.executable, "-I", "-S", "-c", ENTER, *words)
         argv = [*enter, *argv]
     try:
         launch.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

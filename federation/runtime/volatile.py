@@ -18,13 +18,12 @@ MEMORY_FILESYSTEMS = {"tmpfs", "ramfs"}
 
 
 def volatile_dir(
-    state_dir: Path, *, env: Mapping[str, str] = os.environ, mounts: Path = Path("/proc/self/mountinfo")
+    state_dir: Path, *, bases: Iterable[Path] | None = None, mounts: Path = Path("/proc/self/mountinfo")
 ) -> Path:
     """The directory for this state directory, made with mode 0700; the same on every call within a boot."""
-    uid = os.getuid()
     name = hashlib.sha256(os.fsencode(state_dir.resolve())).hexdigest()[:16]
     refused = []
-    for base in _candidates(uid, env):
+    for base in standard_bases() if bases is None else bases:
         reason = _prepare(base, mounts)
         if not reason:
             return _private(base / name)
@@ -46,7 +45,9 @@ def file_system(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
     return "unknown"
 
 
-def _candidates(uid: int, env: Mapping[str, str]) -> Iterable[Path]:
+def standard_bases(env: Mapping[str, str] = os.environ) -> Iterable[Path]:
+    """Where to look, best first."""
+    uid = os.getuid()
     if runtime := env.get("XDG_RUNTIME_DIR"):
         yield Path(runtime) / "hubfed"
     if uid == 0:

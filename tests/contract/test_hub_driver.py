@@ -11,7 +11,7 @@ from agents.drivers.base import HubOrder, Phase
 from federation.model.errors import DriverError, StaleEpoch
 from federation.model.identity import Epoch
 from tests.support.hub_bench import HubBench, hub_bench
-from tests.support.local_site import E1, order, serving, until
+from tests.support.local_site import order, serving, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -25,8 +25,7 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[HubBench]:
 @pytest_asyncio.fixture(loop_scope="module")
 async def newest(bench: HubBench) -> HubOrder:
     """An order for the module's one hub that is not older than what an earlier test gave. The hub serves."""
-    before = await bench.drivers.hubs.observe(order().hub)
-    wanted = order(epoch=before.epoch or E1, generation=max(before.generation, 1))
+    wanted = order(epoch=bench.epoch, generation=bench.generation)
     await bench.drivers.homes.ensure(wanted.hub, wanted.epoch)
     await serving(bench.drivers, wanted)
     return wanted
@@ -62,9 +61,10 @@ async def test_an_order_of_an_older_epoch_is_refused(bench: HubBench, newest: Hu
 
 async def test_a_newer_epoch_is_taken_without_a_restart(bench: HubBench, newest: HubOrder) -> None:
     pids = bench.pids(newest.hub)
-    await bench.drivers.hubs.start(order(epoch=newest.epoch.next(), generation=newest.generation))
+    bench.epoch = newest.epoch.next()
+    await bench.drivers.hubs.start(order(epoch=bench.epoch, generation=newest.generation))
     view = await bench.drivers.hubs.observe(newest.hub)
-    assert (view.phase, view.epoch) == (Phase.SERVING, newest.epoch.next())
+    assert (view.phase, view.epoch) == (Phase.SERVING, bench.epoch)
     assert bench.pids(newest.hub) == pids
 
 
@@ -111,7 +111,8 @@ async def test_a_new_image_is_for_new_servers_only_and_old_ones_are_counted(benc
     await bench.start_server(newest.hub, "ada")
     pids = bench.pids(newest.hub)
     image = {"name": "unidata/atm101", "tag": f"2026-{newest.generation + 1}"}
-    newer = order(epoch=newest.epoch, generation=newest.generation + 1, image=image)
+    bench.generation += 1
+    newer = order(epoch=newest.epoch, generation=bench.generation, image=image)
     await bench.drivers.hubs.start(newer)
     view = await bench.drivers.hubs.observe(newest.hub)
     assert (view.generation, view.outdated_servers) == (newer.generation, view.servers)

@@ -109,15 +109,15 @@ async def test_closing_a_class_ends_requests_in_flight(bench: LocalEdgeBench, br
         assert await answer.content.readline() == b"more\n"
         grant(bench, False)
         with pytest.raises(aiohttp.ClientPayloadError):
-            while True:
-                await answer.content.readline()
+            await answer.content.read()
 
 
 async def test_a_broken_table_keeps_the_last_good_one(bench: LocalEdgeBench, browser: aiohttp.ClientSession) -> None:
     path = bench.site.settings.edge_dir / "routes.json"
-    path.write_text('{"routes": [{"hub"')
-    async with browser.get("/hub/health") as answer:
-        assert answer.status == 200
+    for content in (path.read_text(), '{"routes": [{"hub"'):
+        path.write_text(content)
+        async with browser.get("/hub/health") as answer:
+            assert answer.status == 200
 
 
 async def test_the_front_door_leads_by_name_to_the_edge_and_tells_where(
@@ -157,7 +157,7 @@ async def front_door(bench: LocalEdgeBench, table: Path) -> AsyncIterator[str]:
     async def answers() -> bool:
         try:
             async with browse(address) as door, door.get("/.hubfed/proxy") as answer:
-                return (await answer.json())["mode"] == "frontdoor"
+                return bool((await answer.json())["mode"] == "frontdoor")
         except aiohttp.ClientError:
             return False
 

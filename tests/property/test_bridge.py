@@ -150,6 +150,15 @@ def test_an_assignment_comes_back_when_the_fields_that_do_not_travel_are_given(
     assert from_message(to_message(sent, types_pb2.Assignment), Assignment, hub="h-1", generation=3) == sent
 
 
+def test_an_absent_field_is_none_and_not_the_default_of_the_model() -> None:
+    class Contacts(Model):
+        instructor: str
+        support: str | None = "help-desk"
+
+    sent = to_message(Contacts(instructor="ada", support=None), classroom_pb2.ClassroomSpec.Contacts)
+    assert from_message(sent, Contacts).support is None
+
+
 def test_a_newer_peers_unknown_field_is_left_out() -> None:
     newer = types_pb2.RegisterId.FromString(
         types_pb2.RegisterId(uuid="u", era=2).SerializeToString() + b"\x9a\x06\x01x"  # field 99, text

@@ -93,7 +93,7 @@ async def edge_bench(kind: str) -> AsyncIterator[EdgeBench]:
 
 @asynccontextmanager
 async def answering() -> AsyncIterator[str]:
-    """A server that looks like a hub from the edge: health, an echo over a web socket, and an answer that never ends."""
+    """A server that looks like a hub to the edge: health, an echo over a web socket, an answer that never ends."""
     app = web.Application()
     app.router.add_get("/hub/health", _health)
     app.router.add_get("/echo", _echo)

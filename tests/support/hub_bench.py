@@ -15,15 +15,18 @@ from agents.drivers.base import Capacity, HubDriver, SiteDrivers
 from agents.drivers.hub_local import LocalHubs
 from agents.drivers.memory import MemorySite
 from federation.model.errors import Unavailable
+from federation.model.identity import Epoch
 from federation.runtime.clock import SystemClock
 from federation.runtime.node import ensure_proxy
-from tests.support.local_site import GIB, LocalSite, running_site, until
+from tests.support.local_site import E1, GIB, LocalSite, running_site, until
 
 
 class HubBench(Protocol):
     """What a test of the contract may do to a site."""
 
     drivers: SiteDrivers
+    epoch: Epoch  # the newest that was given
+    generation: int
 
     def drivers_anew(self) -> SiteDrivers:
         """As a restarted agent makes them."""
@@ -44,6 +47,7 @@ class HubBench(Protocol):
 
 class MemoryBench:
     def __init__(self) -> None:
+        self.epoch, self.generation = E1, 1
         self.site = MemorySite("iu", SystemClock(), Capacity(30_000, 60 * GIB), start_delay_s=0.05, stop_delay_s=0.01)
         self.drivers = self.site.drivers()
 
@@ -65,6 +69,7 @@ class MemoryBench:
 
 class LocalBench:
     def __init__(self, site: LocalSite) -> None:
+        self.epoch, self.generation = E1, 1
         self.site = site
         self.drivers = site.drivers
 

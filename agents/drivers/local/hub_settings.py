@@ -10,16 +10,6 @@ from agents.drivers.local.hub_file import HubFile, HubSettings
 from agents.drivers.local.sign_in import CLASSES, authenticator
 from agents.drivers.local.spawner import StudentSpawner
 
-SCOPES = [
-    "admin:users",
-    "admin:servers",
-    "list:users",
-    "read:users:activity",
-    "read:hub",
-    "read:metrics",
-    "proxy",
-]
-
 
 def apply(c: Any, path: Path) -> None:
     """Fill the configuration object `c`."""
@@ -34,8 +24,8 @@ def apply(c: Any, path: Path) -> None:
     hub.cookie_secret = bytes.fromhex(file.secrets.cookie_secret)
     hub.cleanup_servers = False  # students' servers and the proxy live on when the hub ends
     hub.cleanup_proxy = False
-    hub.services = [{"name": "hubfed", "api_token": file.secrets.api_token}]
-    hub.load_roles = [{"name": "hubfed", "services": ["hubfed"], "scopes": SCOPES}]
+    # the roster names admins, and JupyterHub lets only an admin make another; no narrower scope can
+    hub.services = [{"name": "hubfed", "api_token": file.secrets.api_token, "admin": True}]
     hub.concurrent_spawn_limit = file.hub_settings.concurrent_spawns
     hub.active_server_limit = file.hub_settings.active_servers
     hub.log_level = "INFO"

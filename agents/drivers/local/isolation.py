@@ -28,6 +28,8 @@ async def probe(settings: LocalSettings, processes: Processes) -> Isolation:
     """Run the interpreter as the first student's uid and let it enter the homes."""
     if os.getuid() != 0:
         return Isolation(False, "NotRoot", "the agent does not run as root, so all servers run as its own user")
+    if settings.homes_dir.is_relative_to(settings.state_dir):
+        make_enterable(settings.state_dir)  # what else lies there is 0600 or 0700
     make_enterable(settings.homes_dir)
     uid = settings.first_student_uid
     with tempfile.TemporaryDirectory(prefix="hubfed-probe-") as folder:
@@ -39,12 +41,21 @@ async def probe(settings: LocalSettings, processes: Processes) -> Isolation:
             return Isolation(False, "ProbeFailed", error.message)
     if finished.code == 0:
         return Isolation(True, "OneUidPerStudent", f"each student has a system uid from {uid}")
+    if blocked := _blocked(settings.homes_dir):
+        return Isolation(
+            False, "NotReachable", f"others may not pass {blocked}, so all servers run as the agent's user"
+        )
     said = (finished.output.strip().splitlines() or ["no message"])[-1]
     return Isolation(
         False,
         "NotReachable",
         f"a student's uid can not use this installation ({said}), so all servers run as the agent's user",
     )
+
+
+def _blocked(homes: Path) -> Path | None:
+    """The folder on the way to the homes that keeps others out, if it is that."""
+    return next((folder for folder in reversed(homes.parents) if not folder.stat().st_mode & 0o001), None)
 
 
 def make_enterable(folder: Path) -> None:

@@ -62,7 +62,7 @@ class StudentSpawner(Spawner):  # type: ignore[misc]
             words.append("--allow-root")
         log = hub_file_path().parent / "logs" / f"{slug(self.user.name)}.log"
         env = self._environment(file, home)
-        launch = Launch(tuple(words), log, env=env, cwd=home, uid=uid, gid=gid, join=join)
+        launch = Launch(tuple(words), log, env=env, cwd=home, uid=uid, gid=gid, join=join, keep_descendants=True)
         self._who = self._processes.spawn(launch)
         return "127.0.0.1", self.port
 

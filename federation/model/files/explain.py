@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from federation.model.quantities import Cpu
 from federation.model.refusal import REFUSED, Place, Problem, problems_in
 from federation.model.scalars import near_miss
 
@@ -168,7 +169,7 @@ def example_of(field: FieldInfo | None) -> str:
         return choices[0]
     if not field.is_required() and field.get_default() is not None:
         return as_text(field.get_default())
-    inner = _models_in(field.annotation)
+    inner = models_in(field.annotation)
     required = [f"{name}: ..." for model in inner for name, part in model.model_fields.items() if part.is_required()]
     return f"{{{', '.join(required)}}}" if required else "see the reference"
 
@@ -177,6 +178,8 @@ def as_text(value: Any) -> str:
     """A value in YAML's one-line form."""
     if isinstance(value, BaseModel):
         return as_text(value.model_dump(mode="json", by_alias=True, exclude_none=True))
+    if isinstance(value, Cpu):
+        return f"{value.cores:g}"  # as people write it; the canonical form is for programs
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {as_text(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
@@ -194,7 +197,7 @@ def model_at(place: Place, model: type[BaseModel]) -> type[BaseModel] | None:
             inner
             for candidate in here
             if (found := field_named(part, candidate)) is not None
-            for inner in _models_in(found.annotation)
+            for inner in models_in(found.annotation)
         ]
     return here[0] if here else None
 
@@ -228,7 +231,8 @@ def _is_enum(part: Any) -> bool:
     return isinstance(part, type) and issubclass(part, Enum)
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models that an annotation holds, through lists and optional parts."""
     return [part for part in _parts(annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
 
 
@@ -244,7 +248,7 @@ def _paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for key in keys_of(model):
         yield f"{prefix}{key}"
         field = field_named(key, model)
-        for inner in _models_in(field.annotation) if field is not None else []:
+        for inner in models_in(field.annotation) if field is not None else []:
             yield from _paths(inner, f"{prefix}{key}.")
 
 

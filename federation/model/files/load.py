@@ -92,6 +92,9 @@ def _wrong_kind(data: Any, kind: str) -> list[Problem]:
     if not isinstance(data, dict):
         what = "a list" if isinstance(data, list) else "a single value"
         return [Problem(f"the document is {what}", "a document of `key: value` lines", f"apiVersion: {API_VERSION}")]
+    if not data.keys() & {"apiVersion", "kind", "metadata", "spec"}:
+        wrong = "neither apiVersion nor kind: this is another program's file (values of a chart?)"
+        return [Problem(wrong, "apiVersion, kind, metadata, spec", f"apiVersion: {API_VERSION}")]
     found = data.get("kind")
     if found == kind or not isinstance(found, str):
         return []  # a missing or mistyped kind is explained like any other field

@@ -16,7 +16,6 @@ from federation.runtime.clock import SystemClock
 from federation.runtime.logs import get_logger, redact, set_up_logging
 from federation.runtime.sealing import SHOWN, Secret
 
-
 PLANTED = "hunter2"
 
 

@@ -1,0 +1,1 @@
+"""fedctl: one file per verb, loaded only when it is used."""

@@ -1,0 +1,111 @@
+"""fedctl's line to the coordinators: tries all of them, a deadline on every call, our own errors.
+
+The synchronous gRPC API, because it is the quickest to import and start. A write that may have been carried out is
+repeated only with the same request id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc
+
+from federation.api.v1 import control_pb2_grpc
+from federation.cli.contexts import Context
+from federation.model.errors import DeadlineExceeded, FederationError, NotLeader, Unavailable
+from federation.runtime.channel import CHANNEL_OPTIONS
+from federation.runtime.grpc_errors import error_of_call
+from federation.runtime.tls import TlsFiles, channel_credentials
+
+A = TypeVar("A")
+
+CALL_S = 10.0
+CONNECT_S = 0.8  # for one coordinator while others are left
+
+
+class Client:
+    """A connection to whichever coordinator answers."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        files = TlsFiles(Path(context.ca), Path(context.cert), Path(context.key))
+        self._credentials = channel_credentials(files)
+        self._channels: dict[str, grpc.Channel] = {}
+        self._addresses = list(context.coordinators)
+
+    def call(self, method: str, request: Any, *, timeout_s: float = CALL_S, repeatable: bool = True) -> Any:
+        """One call with one answer. With `repeatable` it is tried at the next coordinator when it may not have been
+        carried out; reads are, and writes with a request id."""
+
+        def ask(stub: Any) -> Any:
+            return getattr(stub, method)(request, timeout=timeout_s)
+
+        return self._first_that_answers(method, ask, repeatable)
+
+    def stream(self, method: str, request: Any, *, timeout_s: float | None = None) -> Iterator[Any]:
+        """The answers of a streaming call, from the first coordinator that begins to answer."""
+        last: FederationError = Unavailable("the context names no coordinator")
+        for address in tuple(self._addresses):
+            running = getattr(self._stub(address), method)(request, timeout=timeout_s)
+            begun = False
+            try:
+                for answer in running:
+                    begun = True
+                    yield answer
+                return
+            except grpc.RpcError as failed:
+                last = error_of_call(failed, method)
+                if begun or not _elsewhere(last):
+                    raise last from failed
+                self._demote(address)
+            finally:
+                running.cancel()
+        raise last
+
+    def close(self) -> None:
+        """Close all channels."""
+        for channel in self._channels.values():
+            channel.close()
+
+    def _first_that_answers(self, method: str, ask: Callable[[Any], A], repeatable: bool) -> A:
+        last: FederationError = Unavailable("the context names no coordinator")
+        for address in tuple(self._addresses):
+            if len(self._addresses) > 1 and not self._connects(address):
+                last = Unavailable(f"{method}: coordinator {address} does not answer")
+                self._demote(address)
+                continue
+            try:
+                return ask(self._stub(address))
+            except grpc.RpcError as failed:
+                last = error_of_call(failed, method)
+                if not _elsewhere(last) or not (repeatable or last.definite):
+                    raise last from failed
+                self._demote(address)
+        raise last
+
+    def _connects(self, address: str) -> bool:
+        try:
+            grpc.channel_ready_future(self._channel(address)).result(timeout=CONNECT_S)
+        except grpc.FutureTimeoutError:
+            return False
+        return True
+
+    def _stub(self, address: str) -> Any:
+        return control_pb2_grpc.ControlServiceStub(self._channel(address))
+
+    def _channel(self, address: str) -> grpc.Channel:
+        if address not in self._channels:
+            self._channels[address] = grpc.secure_channel(address, self._credentials, options=CHANNEL_OPTIONS)
+        return self._channels[address]
+
+    def _demote(self, address: str) -> None:
+        """Ask it last from now on."""
+        self._addresses.remove(address)
+        self._addresses.append(address)
+
+
+def _elsewhere(error: FederationError) -> bool:
+    """Whether another coordinator may do better."""
+    return isinstance(error, Unavailable | DeadlineExceeded | NotLeader)

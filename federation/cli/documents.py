@@ -1,0 +1,104 @@
+"""From the API's messages to what is shown: JSON documents in Kubernetes' shape, and table rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+
+from federation.api.v1 import control_pb2, types_pb2
+from federation.cli import output
+
+HEAD = ("NAME", "SITE", "PHASE", "EPOCH", "URL", "AGE")
+WIDE = (*HEAD, "STUDENTS", "SERVERS", "GENERATION", "MODE", "UID")
+
+
+def plain(message: Any) -> Any:
+    """A message as plain data; empty fields are left out. 64-bit numbers stay numbers."""
+    return _numbers(MessageToDict(message, preserving_proto_field_name=True))
+
+
+def hub_document(hub: types_pb2.Hub) -> dict[str, Any]:
+    """metadata, spec, status, as `kubectl -o json` has them."""
+    body = plain(hub)
+    status = body.setdefault("status", {})
+    status.setdefault("site", "")
+    status["epoch"] = epoch_text(hub.status.epoch)
+    status.setdefault("url", "")
+    status.setdefault("conditions", [])
+    return {"apiVersion": "hubfed/v1", "kind": "Classroom", **body}
+
+
+def show_hubs(hubs: Iterable[types_pb2.Hub], form: str, freshness: control_pb2.Freshness, *, single: bool) -> None:
+    """In the form that was asked for; stale answers say so on standard error and in the document."""
+    hubs = list(hubs)
+    tell_staleness(freshness)
+    if form in ("json", "yaml"):
+        documents = [hub_document(hub) for hub in hubs]
+        if single and len(documents) == 1:
+            output.document(documents[0], form)
+        else:
+            body: dict[str, Any] = {"apiVersion": "hubfed/v1", "kind": "List", "items": documents}
+            if freshness.stale:
+                body["metadata"] = {"stale": True, "ageSeconds": round(freshness.age_s, 1)}
+            output.document(body, form)
+    elif form == "name":
+        for hub in hubs:
+            output.data(hub.metadata.name)
+    elif not hubs:
+        output.say("no classrooms; `fedctl place FILE` makes one")
+    else:
+        head = WIDE if form == "wide" else HEAD
+        output.table(head, (row(hub)[: len(head)] for hub in hubs))
+
+
+def row(hub: types_pb2.Hub) -> tuple[str, ...]:
+    """One line of `get -o wide`."""
+    status, metadata = hub.status, hub.metadata
+    return (
+        metadata.name,
+        status.site,
+        status.phase,
+        epoch_text(status.epoch),
+        status.url,
+        age(metadata.created),
+        str(status.students),
+        str(status.servers),
+        str(metadata.generation),
+        status.mode,
+        metadata.uid,
+    )
+
+
+def tell_staleness(freshness: control_pb2.Freshness) -> None:
+    """Without a quorum the last known state is shown, and said to be that."""
+    if freshness.stale:
+        output.say(f"STALE: last known state, {freshness.age_s:.0f} s old: the register does not answer")
+
+
+def epoch_text(epoch: types_pb2.Epoch) -> str:
+    """era.n; empty if there is none."""
+    return f"{epoch.era}.{epoch.n}" if epoch.era else ""
+
+
+def age(stamp: str) -> str:
+    """How long ago, in one unit, as kubectl shows it."""
+    if not stamp:
+        return ""
+    seconds = int((datetime.now(UTC) - datetime.fromisoformat(stamp)).total_seconds())  # noqa: TID251 - shown to a person
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size}{unit}"
+    return f"{max(seconds, 0)}s"
+
+
+def _numbers(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {k: _numbers(v, k) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_numbers(v) for v in value]
+    if key in ("revision", "memory_bytes") and isinstance(value, str):
+        return int(value)
+    return value

@@ -1,0 +1,42 @@
+"""Reading classroom files for the verbs that take them; every finding of every file is shown at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from federation.api.v1 import control_pb2
+from federation.api.v1.classroom_pb2 import ClassroomSpec
+from federation.cli import output
+from federation.model.classroom import Classroom
+from federation.model.errors import InvalidRequest
+from federation.model.files.load import read_classrooms
+from federation.runtime.bridge import to_message
+
+MOST_BYTES = 1 << 21
+
+
+def read_checked(paths: list[str]) -> tuple[Classroom, ...] | None:
+    """The classrooms of all files; None if anything is wrong, which is then on standard error."""
+    checked = read_classrooms([(path, _content(path)) for path in paths], _content)
+    for finding in checked.findings:
+        output.say(str(finding))
+    if checked.findings:
+        count = len(checked.findings)
+        output.say(f"{count} error{'s' if count > 1 else ''}; nothing was sent")
+        return None
+    return checked.values
+
+
+def classroom_message(classroom: Classroom) -> control_pb2.Classroom:
+    """For the wire."""
+    return control_pb2.Classroom(
+        name=classroom.name, labels=dict(classroom.labels), spec=to_message(classroom.spec, ClassroomSpec)
+    )
+
+
+def _content(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(MOST_BYTES)
+    except OSError as error:
+        raise InvalidRequest(f"cannot read {path}: {error.strerror}", help="Check the path.") from error

@@ -1,0 +1,81 @@
+"""The programs of a local federation and the order in which they start: what the supervisor keeps alive."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from federation.cli.local.layout import COORDINATORS, Choices, Layout
+from federation.runtime.etcd_process import EtcdBinary, etcd_arguments
+from federation.runtime.node import ProxyInstall
+from federation.runtime.processes import Launch
+from federation.runtime.volatile import volatile_dir
+
+KEEP = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "SSL_CERT_FILE", "HUBFED_TEST_RUN")
+"""What a daemon inherits of its starter's environment; nothing else, so that no secret of the shell travels along."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One process that is to run. `port` is what it needs free, as a role of the layout."""
+
+    name: str
+    role: str
+    argv: tuple[str, ...]
+    site: str = ""
+    port: str = ""
+
+    def marks(self, layout: Layout) -> dict[str, str]:
+        """How it is found again."""
+        marks = {**layout.marks, "HUBFED_ROLE": self.role, "HUBFED_NAME": self.name}
+        return {**marks, "HUBFED_SITE": self.site} if self.site else marks
+
+    def launch(self, layout: Layout) -> Launch:
+        """How it is started."""
+        inherited = {key: os.environ[key] for key in KEEP if key in os.environ}
+        return Launch(self.argv, layout.log(self.name), env={**inherited, **self.marks(layout)}, cwd=layout.root)
+
+
+def programs(layout: Layout, choices: Choices, etcd: EtcdBinary, proxy: ProxyInstall) -> tuple[Program, ...]:
+    """All of them, in starting order."""
+    return (
+        _etcd(layout, choices, etcd),
+        *(_coordinator(layout, name) for name in COORDINATORS),
+        _front_door(layout, choices, proxy),
+        *(_agent(layout, site) for site in choices.sites),
+    )
+
+
+def _etcd(layout: Layout, choices: Choices, etcd: EtcdBinary) -> Program:
+    argv = etcd_arguments(
+        etcd,
+        name="m1",
+        data_dir=layout.state("etcd"),
+        client=choices.address("etcd"),
+        peer=choices.address("etcd-peer"),
+        cluster={"m1": choices.address("etcd-peer")},
+        tls=layout.tls("etcd"),
+    )
+    return Program("etcd", "etcd", argv, port="etcd")
+
+
+def _coordinator(layout: Layout, name: str) -> Program:
+    argv = (*_python("federation.coordinator.main"), "--federation", str(layout.federation), "--id", name)
+    return Program(name, "coordinator", (*argv, "--state-dir", str(layout.state("coordinators", name))), port=name)
+
+
+def _front_door(layout: Layout, choices: Choices, proxy: ProxyInstall) -> Program:
+    argv = proxy.launcher("frontdoor", choices.address("frontdoor"), layout.names)
+    return Program("frontdoor", "frontdoor", argv, port="frontdoor")
+
+
+def _agent(layout: Layout, site: str) -> Program:
+    state = layout.state("sites", site)
+    argv = (*_python("agents.main"), "--site", str(layout.site_file(site)), "--state-dir", str(state))
+    return Program(f"agent-{site}", "agent", (*argv, "--runtime-dir", str(volatile_dir(state))), site=site)
+
+
+def _python(module: str) -> tuple[str, ...]:
+    return (str(Path(sys.executable)), "-m", module)

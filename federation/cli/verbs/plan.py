@@ -1,0 +1,49 @@
+"""Show where a classroom would go and what a changed file would change. Nothing is changed.
+
+  fedctl plan atm101.yaml
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from federation.api.v1 import control_pb2
+from federation.cli import output
+from federation.cli.connecting import connected
+from federation.cli.files import classroom_message, read_checked
+from federation.model.errors import ExitCode
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument("files", nargs="+", metavar="FILE", help="classroom files")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask and show."""
+    classrooms = read_checked(arguments.files)
+    if classrooms is None:
+        return ExitCode.BAD_INPUT
+    with connected(arguments) as client:
+        for classroom in classrooms:
+            request = control_pb2.PlanRequest(classroom=classroom_message(classroom))
+            show_plan(classroom.name, client.call("Plan", request))
+    return ExitCode.OK
+
+
+def show_plan(name: str, plan: control_pb2.PlanResponse) -> None:
+    """What would change, and where it would go with every site's reason."""
+    if plan.exists and not plan.differences:
+        output.data(f"{name}: unchanged")
+    elif plan.exists:
+        output.data(f"{name}: changes")
+        for change in plan.differences:
+            output.data(f"  {change.path}: {change.live or '-'} -> {change.wanted or '-'}  ({change.effect})")
+    assignment = plan.assignment
+    if not plan.feasible:
+        output.data(f"{name}: {assignment.reason}")
+    else:
+        standby = f", standby {assignment.standby}" if assignment.standby else ""
+        output.data(f"{name}: {assignment.site}{standby}: {assignment.reason}")
+    for verdict in assignment.verdicts:
+        output.data(f"  {verdict.site}: {verdict.reason}")

@@ -1,0 +1,49 @@
+"""End a classroom. Its hub is stopped and its name removed; its homes are kept, and `fedctl restore` undoes it.
+
+  fedctl retire atm101
+  fedctl retire atm101 --delete-homes --yes-delete atm101      also delete the students' files, for ever
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from federation.api.v1 import control_pb2
+from federation.cli import output
+from federation.cli.connecting import connected
+from federation.cli.waiting import wait_for
+from federation.model.errors import ExitCode
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("--delete-homes", action="store_true", help="delete the students' files; needs the name typed")
+    parser.add_argument("--yes-delete", default="", metavar="NAME", help="the name, for scripts")
+    parser.add_argument("--no-wait", action="store_true", help="return when accepted")
+    parser.add_argument("--timeout", type=float, default=300.0, metavar="S", help="seconds to wait (300)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Order it and wait."""
+    typed = arguments.yes_delete
+    if arguments.delete_homes and not typed and sys.stdin.isatty():
+        output.say(f"This deletes every file of every student of {arguments.name}. Type the name to go on:")
+        typed = sys.stdin.readline().strip()
+    request = control_pb2.RetireRequest(
+        name=arguments.name, delete_homes=arguments.delete_homes, confirm_name=typed
+    )
+    with connected(arguments) as client:
+        answer = client.call("Retire", request)
+        code = ExitCode.OK
+        if not arguments.no_wait and not answer.operation.done:
+            code = wait_for(client, arguments.name, answer.operation, arguments.timeout)
+        hub = client.call("Get", control_pb2.GetRequest(name=arguments.name)).hub
+        if arguments.delete_homes:
+            output.data(f"{arguments.name}: retired with its homes")
+        else:
+            days = hub.spec.term.keep_homes_days
+            where = hub.status.homes or answer.homes or "at no site yet"
+            output.data(f"{arguments.name}: retired; homes are kept for {days} days in {where}")
+    return code

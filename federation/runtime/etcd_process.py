@@ -1,0 +1,98 @@
+"""Finding an etcd and saying how to run it. Starts nothing: that is for whoever supervises it.
+
+etcd 3.5.0 to 3.5.2 can corrupt their data when killed: fine for a demo, never for crash tests or production.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from federation.model.errors import Unavailable
+from federation.runtime.processes import Launch, Processes
+from federation.runtime.tls import TlsFiles
+
+UNSAFE = ("3.5.0", "3.5.1", "3.5.2")
+VERSION = re.compile(r"etcd Version: (\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdBinary:
+    """An etcd program."""
+
+    path: Path
+    version: str
+
+    @property
+    def crash_safe(self) -> bool:
+        """Whether kill -9 keeps its data whole."""
+        return self.version not in UNSAFE
+
+
+async def find_etcd(processes: Processes, log: Path, *, crash_safe: bool = False) -> EtcdBinary:
+    """The first that runs: PATH, the cache of `scripts/get-etcd`, the `embedded` extra. Unavailable if there is none."""
+    tried: list[str] = []
+    for path in _candidates():
+        done = await processes.run(Launch((str(path), "--version"), log, env=dict(os.environ)), timeout_s=20.0)
+        match = VERSION.search(done.output)
+        if match is None:
+            tried.append(f"{path} does not say its version")
+            continue
+        found = EtcdBinary(path, match.group(1))
+        if found.crash_safe or not crash_safe:
+            return found
+        tried.append(f"{path} is {found.version}, which can corrupt its data when killed")
+    raise Unavailable(
+        f"no etcd was found ({'; '.join(tried) or 'none on PATH'})",
+        help="Install etcd (Debian: etcd-server), or run scripts/get-etcd, which needs no root.",
+    )
+
+
+def etcd_arguments(
+    binary: EtcdBinary,
+    *,
+    name: str,
+    data_dir: Path,
+    client: str,
+    peer: str,
+    cluster: dict[str, str],
+    tls: TlsFiles | None,
+    quota_bytes: int = 2 * 2**30,
+) -> tuple[str, ...]:
+    """The command of one member. `client` and `peer` are host:port; `cluster` maps member names to peers' host:port.
+    With `tls`, clients and peers must show a certificate of its CA."""
+    scheme = "https" if tls else "http"
+    words = [
+        str(binary.path),
+        *("--name", name),
+        *("--data-dir", str(data_dir)),
+        *("--listen-client-urls", f"{scheme}://{client}"),
+        *("--advertise-client-urls", f"{scheme}://{client}"),
+        *("--listen-peer-urls", f"{scheme}://{peer}"),
+        *("--initial-advertise-peer-urls", f"{scheme}://{peer}"),
+        *("--initial-cluster", ",".join(f"{member}={scheme}://{at}" for member, at in sorted(cluster.items()))),
+        *("--quota-backend-bytes", str(quota_bytes)),
+        *("--logger", "zap"),
+        *("--log-level", "warn"),
+    ]
+    if tls is not None:
+        for side in ("", "peer-"):
+            words += [f"--{side}cert-file", str(tls.cert), f"--{side}key-file", str(tls.key)]
+            words += [f"--{side}trusted-ca-file", str(tls.ca), f"--{side}client-cert-auth"]
+    return tuple(words)
+
+
+def _candidates() -> Iterator[Path]:
+    found = shutil.which("etcd")
+    beside = Path(sys.executable).parent / "etcd"
+    if found and Path(found) != beside:
+        yield Path(found)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path(os.environ.get("HOME", "/")) / ".cache") / "hubfed"
+    yield from sorted(cache.glob("etcd-*/usr/bin/etcd"), reverse=True)
+    if beside.exists():
+        yield beside
