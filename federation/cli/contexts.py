@@ -45,7 +45,9 @@ def load_contexts() -> tuple[str, dict[str, Context]]:
         }
         return str(body["current"]), found
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidRequest(f"{path} is damaged: {error}", help="Correct it or delete it; `fedctl up` writes it.") from error
+        raise InvalidRequest(
+            f"{path} is damaged: {error}", help="Correct it or delete it; `fedctl up` writes it."
+        ) from error
 
 
 def choose_context(wanted: str | None) -> Context:

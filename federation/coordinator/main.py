@@ -79,7 +79,8 @@ async def serve(path: Path, name: str, state_dir: Path, stop: asyncio.Event) -> 
             replica = assemble(federation, settings, register, channels, tasks)
             server = open_server(replica, register.identity, settings, tls)
             tasks.start("replica", replica.run())
-            await asyncio.wait({tasks.start("sync", replica.mirror.synced(), eternal=False), stopping})
+            synced = tasks.start("sync", replica.mirror.synced(), eternal=False)
+            await asyncio.wait({synced, stopping}, return_when=asyncio.FIRST_COMPLETED)
             await server.start()
             try:
                 await tasks.wait(stop)

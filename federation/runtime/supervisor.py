@@ -69,10 +69,11 @@ class Supervisor:
     ) -> None:
         await self.close()
 
-    async def _guard(self, name: str, work: Coroutine[Any, Any, Any], eternal: bool) -> None:
-        await work
+    async def _guard(self, name: str, work: Coroutine[Any, Any, Any], eternal: bool) -> Any:
+        result = await work
         if eternal:
             raise TaskReturned(f"{self._name}.{name} returned; it should run until stopped")
+        return result
 
     def _failed(self) -> asyncio.Future[None]:
         if self._failure is None:

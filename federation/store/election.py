@@ -19,7 +19,19 @@ from federation.store.interface import Guard, Put, Store, Transaction
 
 log = structlog.get_logger(__name__)
 
-MARGIN = 0.7  # of the ttl: after that long without a good keepalive, leadership is given up
+GIVEN_UP = 0.7  # of the ttl: so long after the last good keepalive was sent, leadership is given up
+RENEWED = 0.2  # of the ttl: the pause between two keepalives
+PATIENCE = 0.25  # of the ttl: one keepalive; short enough that another member can be asked before it is too late
+LOOK_S = 1.0  # a candidate looks at least so often whether the key is free
+RESIGN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """Who leads now: what the candidate put into the key, and the epoch."""
+
+    candidate: str
+    epoch: int
 
 
 @dataclass(slots=True)
@@ -38,29 +50,54 @@ class Leadership:
         """Holds while this term lasts."""
         return Guard(self.key, created=self.epoch)
 
+    @property
+    def deadline_mono(self) -> float:
+        """When leadership is given up if no further keepalive succeeds; well before the lease can end."""
+        return self.sent_mono + self.ttl_s * GIVEN_UP
+
     async def lost(self) -> None:
-        """Keep the lease alive; return when it could not be, or when the key is somebody else's."""
-        while self.clock.mono() - self.sent_mono < self.ttl_s * MARGIN:
-            await self.clock.sleep(self.ttl_s / 5)
-            sent = self.clock.mono()
+        """Keep the lease alive; return when that failed until the deadline, or when the key is somebody else's."""
+        while (left := self.deadline_mono - self.clock.mono()) > 0:
             try:
-                async with asyncio.timeout(self.ttl_s / 3):
-                    if await self.store.lease_keepalive(self.lease) <= 0:
+                async with asyncio.timeout(min(left, self.ttl_s * PATIENCE)):
+                    if not await self._renewed():
+                        log.warning("leader.deposed", key=self.key, epoch=self.epoch)
                         return
-                self.sent_mono = sent
             except (FederationError, TimeoutError) as error:
-                log.warning("leader.keepalive-failed", error=str(error))
+                log.warning("leader.keepalive-failed", key=self.key, epoch=self.epoch, error=str(error) or "late")
+            left = self.deadline_mono - self.clock.mono()
+            await self.clock.sleep(max(0.0, min(self.ttl_s * RENEWED, left)))
+        log.warning("leader.lapsed", key=self.key, epoch=self.epoch)
+
+    async def _renewed(self) -> bool:
+        sent = self.clock.mono()
+        if await self.store.lease_keepalive(self.lease) <= 0:
+            return False
+        self.sent_mono = sent
+        entry = await self.store.get(self.key)  # the lease may live on while somebody deleted the key
+        return entry is not None and entry.created == self.epoch
 
 
 class Election:
-    """`async with election.campaign() as leadership` waits until elected and resigns at the end."""
+    """`async with election.campaign() as leadership` waits until elected and resigns at the end.
 
-    def __init__(self, store: Store, key: str, candidate_id: str, *, ttl_s: float, clock: Clock) -> None:
+    `delay_s`: how long this candidate leaves a free key to the others (the witness's coordinator has none).
+    """
+
+    def __init__(
+        self, store: Store, key: str, candidate_id: str, *, ttl_s: float, clock: Clock, delay_s: float = 0.0
+    ) -> None:
         self._store = store
         self._key = key
         self._candidate = candidate_id
         self._ttl_s = ttl_s
         self._clock = clock
+        self._delay_s = delay_s
+
+    async def leader(self) -> Leader | None:
+        """Who leads now (linearizable), or None."""
+        entry = await self._store.get(self._key)
+        return None if entry is None else Leader(entry.value.decode(errors="replace"), entry.created)
 
     @asynccontextmanager
     async def campaign(self) -> AsyncIterator[Leadership]:
@@ -69,29 +106,38 @@ class Election:
         try:
             yield leadership
         finally:
-            with suppress(FederationError, TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await self._store.lease_revoke(leadership.lease)
+            await self._give_back(leadership.lease)
 
     async def _win(self) -> Leadership:
+        free_since: float | None = None
         while True:
             try:
-                leadership = await self._try()
-                if leadership is not None:
-                    return leadership
+                if await self.leader() is not None:
+                    free_since = None
+                else:
+                    free_since = self._clock.mono() if free_since is None else free_since
+                    if self._clock.mono() - free_since >= self._delay_s:
+                        return await self._take()
+            except Conflict:
+                log.info("leader.lost-the-race", key=self._key, candidate=self._candidate)
             except FederationError as error:
-                log.warning("leader.campaign-failed", error=error.message)
-            await self._clock.sleep(self._ttl_s / 5)
+                log.warning("leader.campaign-failed", key=self._key, error=error.message)
+            await self._clock.sleep(min(LOOK_S, self._ttl_s * RENEWED))
 
-    async def _try(self) -> Leadership | None:
-        if await self._store.get(self._key) is not None:
-            return None
+    async def _take(self) -> Leadership:
         sent = self._clock.mono()
         lease = await self._store.lease_grant(self._ttl_s)
         put = Put(self._key, self._candidate.encode(), lease)
         try:
             committed = await self._store.commit(Transaction(guards=(Guard.absent(self._key),), puts=(put,)))
-        except Conflict:
-            await self._store.lease_revoke(lease)
-            return None
+        except (FederationError, asyncio.CancelledError):
+            # Whether it was applied may be unknown. Without its lease the key is gone, or can never be written.
+            await self._give_back(lease)
+            raise
         return Leadership(self._store, self._key, committed.revision, lease, self._ttl_s, self._clock, sent)
+
+    async def _give_back(self, lease: int) -> None:
+        """Best effort: what is not given back ends by itself after the ttl."""
+        with suppress(FederationError, TimeoutError):
+            async with asyncio.timeout(RESIGN_S):
+                await self._store.lease_revoke(lease)

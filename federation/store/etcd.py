@@ -136,9 +136,7 @@ class EtcdStore:
             status = await member.maintenance.Status(rpc.StatusRequest(), timeout=limit_s)
             alarms = await member.maintenance.Alarm(rpc.AlarmRequest(action=GET), timeout=limit_s)
             names = sorted({ALARMS.get(alarm.alarm, "UNKNOWN") for alarm in alarms.alarms})
-            return StoreStatus(
-                status.version, member.endpoint, status.dbSize, tuple(names), status.header.revision
-            )
+            return StoreStatus(status.version, member.endpoint, status.dbSize, tuple(names), status.header.revision)
 
         return await self._members.call("status", ask, timeout_s=self._timeout_s, write=False)
 

@@ -163,7 +163,9 @@ def translate(what: str, error: grpc.aio.AioRpcError, *, write: bool) -> Federat
     code, details = error.code(), error.details() or ""
     words = details.lower()
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return DeadlineExceeded(f"{what}: the register did not answer in time") if write else Unavailable(f"{what}: late")
+        return (
+            DeadlineExceeded(f"{what}: the register did not answer in time") if write else Unavailable(f"{what}: late")
+        )
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "space exceeded" in words:
         return RegisterFull(f"{what}: the register's quota is used up (alarm NOSPACE)")
     if code is grpc.StatusCode.NOT_FOUND:

@@ -44,8 +44,7 @@ class EtcdMessages:
             for put in transaction.puts
         ]
         operations += [
-            rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=self.key(key)))
-            for key in transaction.deletes
+            rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=self.key(key))) for key in transaction.deletes
         ]
         operations += [rpc.RequestOp(request_range=rpc.RangeRequest(key=self.key(key))) for key in transaction.reads]
         operations += [

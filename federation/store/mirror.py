@@ -7,12 +7,15 @@ a schedule in any case; differences that a relist finds are announced like any c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from typing import Any
+from weakref import WeakSet
 
 import structlog
 
-from federation.model.errors import FederationError
+from federation.model.errors import FederationError, RegisterFault
 from federation.runtime.clock import Clock
+from federation.store.folders import Folders
 from federation.store.interface import Batch, ChangeKind, Compacted, Entry, Listing, Store
 
 log = structlog.get_logger(__name__)
@@ -20,112 +23,123 @@ log = structlog.get_logger(__name__)
 RETRY_S = 0.5
 
 
-class Mirror:
-    """All keys, grouped by their first folder. `run` is eternal; `entries` and `get` never block."""
+class Subscription:
+    """Keys as they change, from the moment of `subscribe` on, in order and coalesced: a slow reader gets a key that
+    changed several times once. Hints: what changed is read from the mirror."""
 
-    def __init__(self, store: Store, *, clock: Clock, relist_s: float = 300.0) -> None:
+    def __init__(self) -> None:
+        self._changed: dict[str, None] = {}
+        self._news = asyncio.Event()
+
+    def changed(self, key: str) -> None:
+        """For the mirror: this key is different now."""
+        self._changed[key] = None
+        self._news.set()
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> str:
+        while not self._changed:
+            self._news.clear()
+            await self._news.wait()
+        key = next(iter(self._changed))
+        del self._changed[key]
+        return key
+
+
+class Mirror:
+    """All keys below `prefix`. `run` is eternal; `entries` and `get` never block."""
+
+    def __init__(self, store: Store, *, clock: Clock, relist_s: float = 300.0, prefix: str = "") -> None:
         self._store = store
         self._clock = clock
         self._relist_s = relist_s
-        self._folders: dict[str, dict[str, Entry]] = {}
+        self._prefix = prefix
+        self._folders = Folders()
         self._fresh_mono: float | None = None
         self._synced = asyncio.Event()
-        self._readers: list[tuple[set[str], asyncio.Event]] = []
+        self._subscriptions: WeakSet[Subscription] = WeakSet()
         self.revision = 0
 
     def get(self, key: str) -> Entry | None:
         """One key as last seen."""
-        return self._folders.get(_folder(key), {}).get(key)
+        return self._folders.get(key)
 
-    def entries(self, prefix: str) -> Iterator[Entry]:
-        """Every key below `prefix`, in key order. A prefix that ends inside a folder's name is not supported."""
-        folder = self._folders.get(_folder(prefix), {})
-        whole = prefix == _folder(prefix)
-        for key in sorted(folder):
-            if whole or key.startswith(prefix):
-                yield folder[key]
+    def entries(self, prefix: str) -> tuple[Entry, ...]:
+        """Every key below `prefix` as last seen, in key order."""
+        return self._folders.below(prefix)
 
     def age_s(self) -> float:
-        """Seconds since it was last known to be current."""
+        """Seconds since it was last known to be current. For people and for choosing what to show, never for a
+        decision about leases: the register's member that feeds the watch may itself be a little behind."""
         return float("inf") if self._fresh_mono is None else self._clock.mono() - self._fresh_mono
 
     async def synced(self) -> None:
         """Wait for the first complete listing."""
         await self._synced.wait()
 
-    async def subscribe(self) -> AsyncIterator[str]:
-        """Keys as they change, coalesced: a slow reader gets each changed key once."""
-        reader: tuple[set[str], asyncio.Event] = (set(), asyncio.Event())
-        self._readers.append(reader)
-        try:
-            while True:
-                await reader[1].wait()
-                reader[1].clear()
-                while reader[0]:
-                    yield reader[0].pop()
-        finally:
-            self._readers.remove(reader)
+    def subscribe(self) -> Subscription:
+        """Hear of every change from now on. Forgotten when the caller lets go of it."""
+        subscription = Subscription()
+        self._subscriptions.add(subscription)
+        return subscription
 
     async def run(self) -> None:
         """List, then watch, for ever."""
         while True:
             try:
-                listing = await self._store.list("")
-                self._take_listing(listing)
-                await self._watch_until(self._clock.mono() + self._relist_s)
+                sent_mono = self._clock.mono()
+                self._take_listing(await self._store.list(self._prefix), sent_mono)
+                await self._watch_until(sent_mono + self._relist_s)
             except Compacted:
-                continue
+                log.info("mirror.compacted", revision=self.revision)
             except FederationError as error:
                 log.warning("mirror.behind", error=error.message, age_s=round(self.age_s(), 1))
                 await self._clock.sleep(RETRY_S)
 
     async def _watch_until(self, until_mono: float) -> None:
+        """Follow changes, resuming after breaks, until it is time to list again."""
         while self._clock.mono() < until_mono:
-            stream = self._store.watch("", self.revision + 1)
+            stream: Any = self._store.watch(self._prefix, self.revision + 1)
             try:
-                async for batch in stream:
-                    self._take(batch)
-                    if self._clock.mono() >= until_mono:
-                        return
+                async with aclosing(stream):
+                    async for batch in stream:
+                        self._take(batch)
+                        if self._clock.mono() >= until_mono:
+                            return
             except FederationError as error:
                 log.info("mirror.resume", error=error.message, revision=self.revision)
                 await self._clock.sleep(RETRY_S)
-                if self.age_s() > self._relist_s:
-                    return
 
     def _take(self, batch: Batch) -> None:
         for change in batch.changes:
-            folder = self._folders.setdefault(_folder(change.entry.key), {})
             if change.kind is ChangeKind.PUT:
-                folder[change.entry.key] = change.entry
+                self._folders.put(change.entry)
             else:
-                folder.pop(change.entry.key, None)
+                self._folders.remove(change.entry.key)
             self._announce(change.entry.key)
-        self._current(batch.revision)
-
-    def _take_listing(self, listing: Listing) -> None:
-        fresh: dict[str, dict[str, Entry]] = {}
-        for entry in listing.entries:
-            fresh.setdefault(_folder(entry.key), {})[entry.key] = entry
-        old = {key: e.revision for folder in self._folders.values() for key, e in folder.items()}
-        new = {key: e.revision for folder in fresh.values() for key, e in folder.items()}
-        self._folders = fresh
-        for key in old.keys() | new.keys():
-            if old.get(key) != new.get(key):
-                self._announce(key)
-        self._current(listing.revision)
-        self._synced.set()
-
-    def _current(self, revision: int) -> None:
-        self.revision = max(self.revision, revision)
+        self.revision = max(self.revision, batch.revision)
         self._fresh_mono = self._clock.mono()
 
+    def _take_listing(self, listing: Listing, sent_mono: float) -> None:
+        if listing.revision < self.revision:
+            # Never a late answer, for listings are linearizable: somebody put an older register in its place.
+            raise RegisterFault(
+                f"the register is at revision {listing.revision}, {self.revision} was seen before: the copy is kept",
+                help="If the register was restored from a backup, follow the runbook on register faults.",
+            )
+        fresh = Folders(listing.entries)
+        different = self._folders.differences(fresh)
+        if self._synced.is_set() and different:
+            log.warning("mirror.repaired", keys=len(different), first=different[0], revision=listing.revision)
+        self._folders = fresh
+        for key in different:
+            self._announce(key)
+        self.revision = listing.revision
+        self._fresh_mono = sent_mono
+        self._synced.set()
+
     def _announce(self, key: str) -> None:
-        for changed, event in self._readers:
-            changed.add(key)
-            event.set()
-
-
-def _folder(key: str) -> str:
-    head, slash, _rest = key.partition("/")
-    return head + slash
+        for subscription in self._subscriptions:
+            subscription.changed(key)

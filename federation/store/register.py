@@ -114,10 +114,10 @@ class Register:
             if (await store.list("")).entries:
                 raise RegisterFault(f"the register has no {keys.REGISTER_ID} but is not empty")
             fresh = RegisterId(uuid=uuid)
+            first = [Put(keys.user(name), encode(UserRecord(name=name, roles=("admin",)))) for name in admins]
+            puts = (Put(keys.REGISTER_ID, encode(fresh)), *first)
             try:
-                await store.commit(
-                    Transaction(guards=(Guard.absent(keys.REGISTER_ID),), puts=(Put(keys.REGISTER_ID, encode(fresh)),))
-                )
+                await store.commit(Transaction(guards=(Guard.absent(keys.REGISTER_ID),), puts=puts))
             except Conflict:
                 return await cls.open(store, uuid)  # another coordinator was first
             return cls(store, fresh)

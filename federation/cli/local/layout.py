@@ -130,7 +130,9 @@ def load(layout: Layout, disk: Disk) -> Choices | None:
     try:
         return Choices(**json.loads(content))
     except (ValueError, TypeError) as error:
-        raise InvalidRequest(f"{layout.choices} is damaged: {error}", help="`fedctl down --delete` starts anew.") from error
+        raise InvalidRequest(
+            f"{layout.choices} is damaged: {error}", help="`fedctl down --delete` starts anew."
+        ) from error
 
 
 def repick(layout: Layout, choices: Choices, taken: set[str], disk: Disk) -> Choices:
@@ -164,9 +166,7 @@ def _certificates(layout: Layout, choices: Choices, clock: Clock, disk: Disk) ->
 
 def _files(layout: Layout, choices: Choices, disk: Disk) -> None:
     """Federation and site files as an admin would write them."""
-    coordinators = [
-        {"id": c, "listen": choices.address(c), "tls": _paths("pki", c)} for c in COORDINATORS
-    ]
+    coordinators = [{"id": c, "listen": choices.address(c), "tls": _paths("pki", c)} for c in COORDINATORS]
     federation = {
         "profile": "lab",
         "register": {"uuid": choices.uuid, "endpoints": [choices.address("etcd")], "tls": _paths("pki", "etcd")},

@@ -24,7 +24,7 @@ from federation.runtime.disk import LocalDisk
 from federation.runtime.etcd_process import find_etcd
 from federation.runtime.logs import set_up_logging
 from federation.runtime.node import ensure_proxy
-from federation.runtime.processes import ProcessId, Processes, SystemProcesses
+from federation.runtime.processes import Processes, ProcessId, SystemProcesses
 
 LOOK_S = 0.3
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.2, 5.0
@@ -50,7 +50,9 @@ class Keeper:
     def adopt(self) -> bool:
         """Take over a living process of an earlier supervisor."""
         found = [
-            f for f in self._processes.find(self.program.marks(self._layout)) if f.marks.get("HUBFED_ROLE") == self.program.role
+            f
+            for f in self._processes.find(self.program.marks(self._layout))
+            if f.marks.get("HUBFED_ROLE") == self.program.role
         ]
         own = [f for f in found if f.parent not in {g.pid for g in found}]
         if own:

@@ -1,7 +1,7 @@
 """Check classroom files without a coordinator. Every error is shown as FILE:LINE:COLUMN with what is allowed.
 
-  fedctl check *.yaml
-  fedctl check atm101.yaml --sites sites/*.yaml      also against what these sites hold
+fedctl check *.yaml
+fedctl check atm101.yaml --sites sites/*.yaml      also against what these sites hold
 """
 
 from __future__ import annotations

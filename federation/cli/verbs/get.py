@@ -1,9 +1,9 @@
 """List classrooms, or show some.
 
-  fedctl get                        all that are not retired
-  fedctl get atm101 -o json         one, as a document
-  fedctl get -o wide --site iu      more columns, only those at iu
-  fedctl get -l semester=fall-2026  only those with this label
+fedctl get                        all that are not retired
+fedctl get atm101 -o json         one, as a document
+fedctl get -o wide --site iu      more columns, only those at iu
+fedctl get -l semester=fall-2026  only those with this label
 """
 
 from __future__ import annotations

@@ -57,9 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         return max(codes, default=ExitCode.OK)
 
 
-def _place(
-    client: Client, message: control_pb2.Classroom, arguments: argparse.Namespace
-) -> control_pb2.PlaceResponse:
+def _place(client: Client, message: control_pb2.Classroom, arguments: argparse.Namespace) -> control_pb2.PlaceResponse:
     plan = client.call("Plan", control_pb2.PlanRequest(classroom=message))
     if plan.exists and plan.differences:
         show_plan(message.name, plan)

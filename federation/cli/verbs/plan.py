@@ -1,6 +1,6 @@
 """Show where a classroom would go and what a changed file would change. Nothing is changed.
 
-  fedctl plan atm101.yaml
+fedctl plan atm101.yaml
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Undo a retire: the same classroom, with its homes, at a new epoch.
 
-  fedctl restore atm101
+fedctl restore atm101
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """End a classroom. Its hub is stopped and its name removed; its homes are kept, and `fedctl restore` undoes it.
 
-  fedctl retire atm101
-  fedctl retire atm101 --delete-homes --yes-delete atm101      also delete the students' files, for ever
+fedctl retire atm101
+fedctl retire atm101 --delete-homes --yes-delete atm101      also delete the students' files, for ever
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.delete_homes and not typed and sys.stdin.isatty():
         output.say(f"This deletes every file of every student of {arguments.name}. Type the name to go on:")
         typed = sys.stdin.readline().strip()
-    request = control_pb2.RetireRequest(
-        name=arguments.name, delete_homes=arguments.delete_homes, confirm_name=typed
-    )
+    request = control_pb2.RetireRequest(name=arguments.name, delete_homes=arguments.delete_homes, confirm_name=typed)
     with connected(arguments) as client:
         answer = client.call("Retire", request)
         code = ExitCode.OK

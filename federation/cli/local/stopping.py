@@ -1,0 +1,28 @@
+"""Stopping a local federation, whole: supervisor first, so that nothing is restarted, then all that carries its mark."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+
+from federation.cli.local.layout import Layout
+from federation.cli.local.starting import supervisor
+from federation.runtime.processes import Processes
+
+SUPERVISOR_S = 30.0
+GRACE_S, LIMIT_S = 6.0, 40.0
+
+
+def stop_all(layout: Layout, processes: Processes) -> int:
+    """Stop everything and verify it; returns how many processes there were. DriverError names what is left."""
+    keeper = supervisor(layout, processes)
+    if keeper is not None:
+        processes.signal(keeper, signal.SIGTERM)
+        until = time.monotonic() + SUPERVISOR_S  # noqa: TID251 - bounded patience with our own supervisor
+        while processes.alive(keeper) and time.monotonic() < until:  # noqa: TID251
+            time.sleep(0.05)
+        processes.signal(keeper, signal.SIGKILL)
+    stopped = asyncio.run(processes.stop(layout.marks, grace_s=GRACE_S, limit_s=LIMIT_S))
+    layout.supervisor_lock.unlink(missing_ok=True)
+    return stopped + (keeper is not None)

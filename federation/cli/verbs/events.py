@@ -1,0 +1,34 @@
+"""What happened, when and by whom.
+
+fedctl events              the newest of everything
+fedctl events atm101       of one classroom or site
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from federation.api.v1 import control_pb2
+from federation.cli import output
+from federation.cli.connecting import connected
+from federation.cli.documents import plain
+from federation.model.errors import ExitCode
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="a classroom or a site; default: all")
+    parser.add_argument("--limit", type=int, default=50, help="at most so many (50)")
+    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="form of the answer")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask and show."""
+    with connected(arguments) as client:
+        answer = client.call("Events", control_pb2.EventsRequest(name=arguments.name, limit=arguments.limit))
+    if arguments.output != "table":
+        output.document({"items": [plain(event) for event in answer.items]}, arguments.output)
+    else:
+        head = ("AT", "ABOUT", "TYPE", "MESSAGE", "BY")
+        output.table(head, [(e.at, e.hub or e.site, e.type, e.message, e.actor) for e in answer.items])
+    return ExitCode.OK

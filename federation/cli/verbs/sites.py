@@ -1,0 +1,76 @@
+"""List sites with what they hold and what is promised there.
+
+fedctl sites
+fedctl sites tacc -o json
+fedctl sites join site.yaml --uid UID      make a site a member; UID is the one in its agent's certificate
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from federation.api.v1 import control_pb2, types_pb2
+from federation.cli import output
+from federation.cli.connecting import add_output, connected
+from federation.cli.documents import plain, tell_staleness
+from federation.model.errors import ExitCode, InvalidRequest
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument("words", nargs="*", metavar="NAME | join FILE", help="a site, or `join` and a site file")
+    parser.add_argument("--uid", default="", help="for join: the uid in the agent's certificate")
+    add_output(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List or join."""
+    if arguments.words and arguments.words[0] == "join":
+        return _join(arguments)
+    name = arguments.words[0] if arguments.words else ""
+    with connected(arguments) as client:
+        answer = client.call("ListSites", control_pb2.ListSitesRequest(name=name))
+    tell_staleness(answer.freshness)
+    if arguments.output in ("json", "yaml"):
+        output.document({"items": [plain(site) for site in answer.items]}, arguments.output)
+    elif arguments.output == "name":
+        for site in answer.items:
+            output.data(site.name)
+    else:
+        output.table(("NAME", "KIND", "READY", "HUBS", "CORES", "MEMORY", "EDGE", "NOTES"), map(_row, answer.items))
+    return ExitCode.OK
+
+
+def _row(site: control_pb2.Site) -> tuple[str, ...]:
+    ready = next((c.status for c in site.conditions if c.type == "Ready"), "Unknown")
+    notes = [f"{c.type}={c.status}" for c in site.conditions if c.type != "Ready"]
+    return (
+        site.name,
+        site.kind,
+        ready,
+        str(site.hubs),
+        f"{site.reserved.cpu_millis / 1000:g}/{site.capacity.cpu_millis / 1000:g}",
+        f"{site.reserved.memory_bytes / 2**30:.4g}/{site.capacity.memory_bytes / 2**30:.4g}G",
+        site.edge_address,
+        " ".join(notes),
+    )
+
+
+def _join(arguments: argparse.Namespace) -> int:
+    from federation.runtime.settings_files import load_site  # noqa: PLC0415 - slow to import, and only here
+
+    if len(arguments.words) != 2 or not arguments.uid:  # noqa: PLR2004 - "join" and the file
+        raise InvalidRequest("`fedctl sites join FILE --uid UID` needs a file and the uid of the agent's certificate")
+    site = load_site(Path(arguments.words[1]))
+    capacity = types_pb2.Capacity()
+    if site.spec.capacity is not None:
+        capacity.cpu_millis = site.spec.capacity.cpu.millis
+        capacity.memory_bytes = site.spec.capacity.memory.bytes
+    request = control_pb2.JoinSiteRequest(
+        name=site.name, kind=site.spec.kind.value, capacity=capacity, uid=arguments.uid
+    )
+    with connected(arguments) as client:
+        client.call("JoinSite", request)
+    output.data(f"{site.name}: joined")
+    return ExitCode.OK
