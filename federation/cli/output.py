@@ -28,6 +28,12 @@ def line(text: str) -> None:
         say(text)
 
 
+def clear_line() -> None:
+    """Take a line of progress away."""
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
 def end_line() -> None:
     """End a line of progress."""
     if sys.stderr.isatty():

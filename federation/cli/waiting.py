@@ -57,7 +57,7 @@ def _timed_out(name: str, timeout_s: float) -> ExitCode:
 
 def _show(name: str, operation: types_pb2.Operation, shown: int) -> int:
     for record in operation.history[shown:]:
-        output.line("")
+        output.clear_line()
         output.say(f"{name}  {record.seconds:6.1f} s  {record.step.ljust(9)} {record.message}")
     if operation.waiting_for and not operation.done:
         output.line(f"{name}           waiting: {operation.waiting_for}")

@@ -22,7 +22,7 @@ def need_of(classroom: Classroom) -> Need:
     return Need(seats, cpu_millis=seats * spec.seat_cpu_millis, memory_bytes=seats * spec.seat_memory_bytes)
 
 
-def wish_of(classroom: Classroom) -> Wish:
+def wish_of(classroom: Classroom, homes_at: str | None) -> Wish:
     """What the file says about sites."""
     placement = classroom.spec.placement
     named = placement.standby not in (NO_STANDBY, ANY_STANDBY, None)
@@ -31,6 +31,7 @@ def wish_of(classroom: Classroom) -> Wish:
         prefer=placement.prefer,
         standby=placement.standby if named else None,
         wants_standby=placement.standby != NO_STANDBY,
+        homes_at=homes_at,
     )
 
 
@@ -40,15 +41,15 @@ class Planner:
 
     snapshot: Snapshot
     sightings: Sightings
-    _pending: dict[str, tuple[str, Need]] = field(default_factory=dict)
+    _pending: list[tuple[int, str, Need]] = field(default_factory=list)
 
-    def choose(self, classroom: Classroom) -> Choice:
-        """Place a classroom that has no owner."""
-        return choose(self.sites(), need_of(classroom), wish_of(classroom))
+    def choose(self, classroom: Classroom, homes_at: str | None = None) -> Choice:
+        """Place a classroom that has no owner; `homes_at` names the one site that has its students' files."""
+        return choose(self.sites(), need_of(classroom), wish_of(classroom, homes_at))
 
-    def reserve(self, hub: str, site: str, classroom: Classroom) -> None:
-        """Count a decision whose transaction was just committed and that the mirror does not show yet."""
-        self._pending[hub] = (site, need_of(classroom))
+    def reserve(self, revision: int, site: str, classroom: Classroom) -> None:
+        """Count a decision that was committed at `revision`, until the mirror shows that."""
+        self._pending.append((revision, site, need_of(classroom)))
 
     def sites(self) -> tuple[SiteFacts, ...]:
         """All sites with what is promised at each."""
@@ -69,11 +70,11 @@ class Planner:
         totals: dict[str, tuple[int, int]] = {}
         for stored in self.snapshot.under(keys.ASSIGNMENTS, Assignment):
             assignment = stored.document
-            self._pending.pop(assignment.hub, None)
             record = self.snapshot.classroom_of(assignment.hub)
             if record is not None:
                 _add(totals, assignment.site, need_of(record.document.classroom))
-        for site, need in self._pending.values():
+        self._pending = [p for p in self._pending if p[0] > self.snapshot.mirror.revision]
+        for _revision, site, need in self._pending:
             _add(totals, site, need)
         return totals
 

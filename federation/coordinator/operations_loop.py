@@ -101,7 +101,7 @@ class OperationsLoop:
         def choice() -> Choice:
             if record is None:
                 return Choice(None, None, "the classroom's document is not there yet", ())
-            return self.planner.choose(record.document.classroom)
+            return self.planner.choose(record.document.classroom, ownership.homes_at if ownership else None)
 
         return Facts(operation, ownership, choice, seen=seen, earlier_seen=earlier_seen)
 
@@ -143,9 +143,9 @@ class OperationsLoop:
         changes.put(keys.ownership(hub), Ownership(hub=hub, owner=site, epoch=epoch, earlier=earlier))
         changes.put(keys.owned(site, hub), Owned(hub=hub, epoch=epoch))
         changes.put(keys.assignment(hub), assignment)
-        await self.register.commit(changes)
+        committed = await self.register.commit(changes)
         if record is not None:
-            self.planner.reserve(hub, site, record.document.classroom)
+            self.planner.reserve(committed.revision, site, record.document.classroom)
 
     async def _end(self, stored: Stored[Operation]) -> None:
         """The tombstone is the positive evidence on which the site stops (PROTOCOL.md H6)."""
@@ -158,7 +158,7 @@ class OperationsLoop:
         changes = self._step(stored, Step.CLOSED, "ownership ended").unchanged(keys.ownership(hub), before)
         if ownership.owner is not None:
             left = EarlierOwner(site=ownership.owner, epoch=ownership.epoch)
-            ended = ended.revise(earlier=(*ownership.earlier, left))
+            ended = ended.revise(earlier=(*ownership.earlier, left), homes_at=ownership.owner)
             changes.delete(keys.owned(ownership.owner, hub))
             changes.put(keys.closing(ownership.owner, hub), Owned(hub=hub, epoch=ended.epoch))
         changes.put(keys.ownership(hub), ended).delete(keys.assignment(hub))

@@ -53,6 +53,7 @@ class Wish:
     prefer: str | None = None
     standby: str | None = None
     wants_standby: bool = True
+    homes_at: str | None = None  # a hub that ran before: the only site that has its homes
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,12 @@ def _present(site: SiteFacts, _need: Need, _wish: Wish) -> str | None:
     return None
 
 
+def _homes(site: SiteFacts, _need: Need, wish: Wish) -> str | None:
+    if wish.homes_at is not None and site.name != wish.homes_at:
+        return f"its students' homes are at {wish.homes_at}, and there is no copy here"
+    return None
+
+
 def _cpu(site: SiteFacts, need: Need, _wish: Wish) -> str | None:
     if need.cpu_millis > site.free_cpu_millis:
         return (
@@ -105,7 +112,7 @@ def _memory(site: SiteFacts, need: Need, _wish: Wish) -> str | None:
     return None
 
 
-RULES: tuple[Rule, ...] = (_allowed, _present, _cpu, _memory)
+RULES: tuple[Rule, ...] = (_allowed, _present, _homes, _cpu, _memory)
 
 
 def judge(site: SiteFacts, need: Need, wish: Wish) -> Verdict:

@@ -35,6 +35,7 @@ class Ownership(Document):
     armed_seq: int | None = None
     earlier: tuple[EarlierOwner, ...] = ()
     tombstone: bool = False
+    homes_at: str | None = None  # the last owner: its homes are there and nowhere else (I6)
 
 
 class Owned(Document):

@@ -49,8 +49,9 @@ async def join(replica: Replica, site: str) -> None:
     await replica.control_service.secrets_and_sites.join(request, "test")
 
 
-async def place(replica: Replica, name: str = "atm101") -> Admitted:
-    return await replica.control_service.admission.place(classroom(name), actor="user/ann", request_id="r1", based_on=0)
+async def place(replica: Replica, name: str = "atm101", **spec: object) -> Admitted:
+    admission = replica.control_service.admission
+    return await admission.place(classroom(name, **spec), actor="user/ann", request_id="r1", based_on=0)
 
 
 def step(replica: Replica, hub: str) -> Step | None:
@@ -191,3 +192,21 @@ async def test_a_full_disk_at_the_site_opens_nothing_and_says_so_until_there_is_
         assert federation.sites["iu"].hubs == {}
         federation.disks["iu"].full = False
         await served(replica, hub)
+
+
+async def test_a_restored_class_waits_for_the_site_that_has_its_homes_and_is_never_opened_empty_elsewhere() -> None:
+    async with virtual_federation() as federation:
+        replica = await begin(federation)
+        admission = replica.control_service.admission
+        hub = (await place(replica)).record.document.uid
+        await served(replica, hub)
+        await admission.retire("atm101", delete_homes=False, actor="user/ann")
+        await until(lambda: federation.sites["iu"].hubs == {} and step(replica, hub) is Step.DONE)
+        await place(replica, "big", roster={"expected": 25, "admins": ["ann"]})
+        await until(lambda: len(federation.sites["iu"].hubs) == 1)
+        await admission.restore("atm101", actor="user/ann")
+        await asyncio.sleep(60)
+        assert federation.sites["tacc"].hubs == {}
+        operation = replica.snapshot.operation(hub)
+        assert operation is not None
+        assert "its students' homes are at iu" in operation.document.waiting_for

@@ -104,7 +104,10 @@ class Layout:
 
 def prepare(layout: Layout, sites: tuple[str, ...], clock: Clock, disk: Disk) -> Choices:
     """Make what is missing; what is there stays as it is. InvalidRequest if the directory is of other sites."""
-    layout.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (layout.root, layout.root / "sites", *(layout.state("sites", site) for site in sites)):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.getuid() == 0:
+            folder.chmod(0o711)  # students run under system uids of their own and must get through to their homes
     choices = load(layout, disk)
     if choices is None:
         ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))

@@ -65,3 +65,9 @@ def test_the_standby_is_another_site_that_fits_unless_named_or_refused() -> None
 def test_the_answer_does_not_depend_on_the_order_of_sites() -> None:
     a, b = site("a"), site("b")
     assert choose((a, b), CLASS, Wish()) == choose((b, a), CLASS, Wish())
+
+
+def test_a_hub_that_ran_before_goes_only_where_its_homes_are() -> None:
+    choice = place(site("iu", cores=1), site("tacc"), homes_at="iu")
+    assert choice.site is None, "an empty home at tacc would be worse than waiting"
+    assert "tacc: its students' homes are at iu, and there is no copy here" in choice.reason
