@@ -17,13 +17,12 @@ import structlog
 from agents.drivers.base import SiteDrivers
 from agents.journal import Journal
 from agents.lease import SiteLease
-from agents.link import Endpoints, Link, Self, Transport
+from agents.link import Link, Self, Transport
 from agents.reconcile import Reconciler
 from agents.report import Reporter
 from agents.wanted import WantedHubs
 from federation.api.v1 import agent_pb2
 from federation.model.errors import FederationError
-from federation.model.profile import Profile
 from federation.runtime.clock import Clock
 from federation.runtime.disk import Disk
 from federation.runtime.loop import Loop, Pace
@@ -78,10 +77,6 @@ class Agent:
         who: Self,
         place: Place,
         ports: Ports,
-        *,
-        kind: str,
-        coordinators: tuple[str, ...],
-        profile: Profile,
         sealing: SealingKey,
         tasks: Supervisor,
     ) -> None:
@@ -90,16 +85,12 @@ class Agent:
         self.journal = Journal.open(place.journal, ports.disk, site=who.site, uid=who.uid)
         self.lease = SiteLease(place.lease, ports.disk, self.journal, ports.clock)
         self.wanted = WantedHubs(place.wanted, ports.disk)
-        self.reporter = Reporter(kind, who.version)
-        self.reconciler = Reconciler(
-            ports.drivers, self.lease, self.wanted, self.reporter, sealing, ports.clock
-        )
+        self.reporter = Reporter(who.kind, who.version)
+        self.reconciler = Reconciler(ports.drivers, self.lease, self.wanted, self.reporter, sealing, ports.clock)
         self.link = Link(
             who,
-            Endpoints(coordinators),
             ports.transport,
             self.lease,
-            profile=profile,
             clock=ports.clock,
             random=ports.random,
             on_change=self._wake_all,
@@ -187,7 +178,7 @@ class Agent:
         return Loop(
             name,
             self._reconcile_hub,
-            lambda: self.reconciler.hubs(),
+            self.reconciler.hubs,
             clock=self._ports.clock,
             random=self._ports.random,
             pace=pace,

@@ -32,7 +32,5 @@ class GrpcCoordinator:
     async def renew(self, request: agent_pb2.RenewRequest, *, timeout_s: float) -> agent_pb2.RenewResponse:
         return await call(self._stub.Renew, request, timeout_s)  # type: ignore[arg-type]
 
-    def session(
-        self, outgoing: AsyncIterator[agent_pb2.AgentMessage]
-    ) -> AsyncIterator[agent_pb2.CoordinatorMessage]:
+    def session(self, outgoing: AsyncIterator[agent_pb2.AgentMessage]) -> AsyncIterator[agent_pb2.CoordinatorMessage]:
         return stream(self._stub.Session, outgoing)  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from federation.core.holding import Known
 from federation.model.errors import Refused, RegisterFault
@@ -33,10 +33,10 @@ class JournalRecord(Document):
     revision: int = 0
     members_version: int = 0
     members: tuple[Member, ...] = ()
-    floor: dict[str, Epoch] = {}
-    accepted: dict[str, Epoch] = {}
-    released: dict[str, Epoch] = {}
-    ended: dict[str, Epoch] = {}
+    floor: dict[str, Epoch] = Field(default_factory=dict)
+    accepted: dict[str, Epoch] = Field(default_factory=dict)
+    released: dict[str, Epoch] = Field(default_factory=dict)
+    ended: dict[str, Epoch] = Field(default_factory=dict)
 
     def known(self) -> Known:
         """In the words of `core.holding`."""

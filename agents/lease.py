@@ -115,9 +115,7 @@ class SiteLease:
                 log.info("history.revoke", hub=hub, epoch=str(before.epoch), at_ns=at)
 
     def _write_file(self, held: Mapping[str, Held], seq: int) -> None:
-        hubs = {
-            hub: {"epoch": [h.epoch.era, h.epoch.n], "close_at": None, "stop_by": None} for hub, h in held.items()
-        }
+        hubs = {hub: {"epoch": [h.epoch.era, h.epoch.n], "close_at": None, "stop_by": None} for hub, h in held.items()}
         content = {
             "boot_id": self._clock.boot_id(),
             "incarnation": self._journal.record.incarnation,
@@ -145,5 +143,3 @@ class SiteLease:
             return {}
         record = self._journal.record
         return {hub: held for hub, held in found.items() if record.floor.get(hub) == held.epoch}
-
-

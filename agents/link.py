@@ -58,6 +58,9 @@ class Self:
 
     site: str
     uid: str
+    kind: str
+    coordinators: tuple[str, ...]
+    profile: Profile
     machine_id: str
     sealing_key: str
     version: str
@@ -101,20 +104,18 @@ class Link:
     def __init__(
         self,
         who: Self,
-        endpoints: Endpoints,
         transport: Transport,
         lease: SiteLease,
         *,
-        profile: Profile,
         clock: Clock,
         random: Random,
         on_change: Callable[[], None],
     ) -> None:
         self._who = who
-        self._endpoints = endpoints
+        self._endpoints = Endpoints(who.coordinators)
         self._transport = transport
         self._lease = lease
-        self._profile = profile
+        self._profile = who.profile
         self._clock = clock
         self._random = random
         self._on_change = on_change

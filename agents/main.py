@@ -57,7 +57,16 @@ async def serve(path: Path, state_dir: Path, runtime_dir: Path, stop: asyncio.Ev
     writer = SingleWriter(state_dir)
     clock, disk = SystemClock(), LocalDisk()
     sealing = SealingKey.open_or_create(state_dir / "sealing.key", disk)
-    who = Self(site.name, principal.uid, machine_id(), sealing.public, __version__)
+    who = Self(
+        site=site.name,
+        uid=principal.uid,
+        kind=site.spec.kind.value,
+        coordinators=tuple(settings.coordinators),
+        profile=PROFILES[settings.profile],
+        machine_id=machine_id(),
+        sealing_key=sealing.public,
+        version=__version__,
+    )
     drivers = site_drivers(site, state_dir, runtime_dir, clock)
     try:
         async with Supervisor(f"agent-{site.name}") as tasks, Channels(tls) as channels:
@@ -65,11 +74,8 @@ async def serve(path: Path, state_dir: Path, runtime_dir: Path, stop: asyncio.Ev
                 who,
                 Place(state_dir, runtime_dir),
                 Ports(drivers, GrpcTransport(channels), disk, clock, SystemRandom()),
-                kind=site.spec.kind.value,
-                coordinators=tuple(settings.coordinators),
-                profile=PROFILES[settings.profile],
-                sealing=sealing,
-                tasks=tasks,
+                sealing,
+                tasks,
             )
             tasks.start("agent", agent.run())
             await tasks.wait(stop)

@@ -48,7 +48,9 @@ class Steps:
 def fedctl(*words: str, env: dict[str, str]) -> str:
     """Run fedctl; what it says to people goes straight to the terminal, too."""
     print(f"$ fedctl {' '.join(words)}", flush=True)
-    done = subprocess.Popen([FEDCTL, *words], env=env, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    done = subprocess.Popen(
+        [FEDCTL, *words], env=env, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     assert done.stderr is not None
     said = []
     for line in done.stderr:

@@ -55,7 +55,7 @@ class Client:
                 for answer in running:
                     begun = True
                     yield answer
-                return
+                return  # noqa: TRY300 - an else would stand below the clean-up
             except grpc.RpcError as failed:
                 last = error_of_call(failed, method)
                 if begun or not _elsewhere(last):

@@ -32,7 +32,7 @@ def wait_for(client: Client, name: str, operation: types_pb2.Operation, timeout_
                         output.end_line()
                         return ExitCode.OK
                 output.say(f"{name}: another operation took the place of this one; `fedctl describe {name}` shows it")
-                return ExitCode.CONFLICT
+                return ExitCode.CONFLICT  # noqa: TRY300 - the loop's one other way out
             except NotFound:
                 raise
             except FederationError as error:

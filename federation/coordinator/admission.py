@@ -23,7 +23,7 @@ from federation.runtime.sealing import seal
 from federation.store import keys
 from federation.store.register import Changes, Register, Stored
 
-PASSWORD_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # no characters that are read wrongly from a blackboard
+LEGIBLE = "abcdefghjkmnpqrstuvwxyz23456789"  # no characters that are read wrongly from a blackboard
 PASSWORD_LENGTH = 12
 UID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 UID_LENGTH = 6
@@ -192,7 +192,7 @@ class Admission:
             raise Refused(
                 f"{record.classroom.name}: secret {name} does not exist", help=f"Set it: `fedctl secret set {name}`."
             )
-        password = self._draw(PASSWORD_ALPHABET, PASSWORD_LENGTH)
+        password = self._draw(LEGIBLE, PASSWORD_LENGTH)
         allowed = record.classroom.spec.placement.allow
         secret = self.sealed(name, password.encode(), allowed, actor)
         changes.absent(keys.secret(name)).put(keys.secret(name), secret)

@@ -128,7 +128,9 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         return answer
 
     async def Session(
-        self, request_iterator: AsyncIterator[agent_pb2.AgentMessage], context: Any  # noqa: ARG002
+        self,
+        request_iterator: AsyncIterator[agent_pb2.AgentMessage],
+        context: Any,  # noqa: ARG002
     ) -> AsyncIterator[agent_pb2.CoordinatorMessage]:
         """The stream to the leader; ends when leadership, the agent or a newer stream of the site ends it."""
         leader_epoch = self.term.require_leader()
@@ -139,7 +141,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             raise OldIncarnation(f"incarnation {opened.incarnation} does not speak for {opened.site}")
         builder = self.builders.builder(opened.site)
         session = AgentSession(opened.site, opened.incarnation, builder, self.register.identity, leader_epoch)
-        self.observations.opened(opened.site, opened.incarnation)
+        self.observations.opened(opened.site)
         self.sessions.opened(session)
         reader = self.tasks.start(f"session-{opened.site}", self._listen(session, request_iterator), eternal=False)
         try:
@@ -230,4 +232,3 @@ def _add_members(answer: agent_pb2.RenewResponse, members: Members, acknowledged
 def _read(read: dict[str, Any], key: str, kind: type[Any]) -> Stored[Any] | None:
     entry = read[key]
     return None if entry is None else decode(entry, kind)
-

@@ -25,8 +25,8 @@ from federation.model.effects import Difference, differences
 from federation.model.errors import InvalidRequest, NotFound
 from federation.model.files.check import check_against
 from federation.model.placing import ClassroomRecord, Event
-from federation.runtime.bridge import from_message
 from federation.runtime.access import current_principal
+from federation.runtime.bridge import from_message
 from federation.store import keys
 from federation.store.register import Stored, decode
 
@@ -86,8 +86,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
                 standby=choice.standby or "",
                 reason=choice.reason,
                 verdicts=[
-                    types_pb2.Verdict(site=v.site, fits=v.fits, reason=v.reason, score=v.score)
-                    for v in choice.verdicts
+                    types_pb2.Verdict(site=v.site, fits=v.fits, reason=v.reason, score=v.score) for v in choice.verdicts
                 ],
             )
         )
@@ -112,7 +111,9 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         return answer
 
     async def Describe(
-        self, request: control_pb2.DescribeRequest, context: Any  # noqa: ARG002
+        self,
+        request: control_pb2.DescribeRequest,
+        context: Any,  # noqa: ARG002
     ) -> control_pb2.DescribeResponse:
         hub = await self._named(request.name)
         return control_pb2.DescribeResponse(
@@ -120,7 +121,9 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         )
 
     async def Events(
-        self, request: control_pb2.EventsRequest, context: Any  # noqa: ARG002
+        self,
+        request: control_pb2.EventsRequest,
+        context: Any,  # noqa: ARG002
     ) -> control_pb2.EventsResponse:
         limit = min(request.limit or 50, MOST_EVENTS)
         subject = ""
@@ -133,19 +136,25 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         return control_pb2.EventsResponse(items=self._events(subject, limit))
 
     async def Watch(
-        self, request: control_pb2.WatchRequest, context: Any  # noqa: ARG002
+        self,
+        request: control_pb2.WatchRequest,
+        context: Any,  # noqa: ARG002
     ) -> AsyncIterator[control_pb2.WatchResponse]:
         async for answer in self.watching.hubs(request.name):
             yield answer
 
     async def WatchOperation(
-        self, request: control_pb2.WatchOperationRequest, context: Any  # noqa: ARG002
+        self,
+        request: control_pb2.WatchOperationRequest,
+        context: Any,  # noqa: ARG002
     ) -> AsyncIterator[types_pb2.Operation]:
         async for operation in self.watching.operation(request.name, request.id):
             yield operation
 
     async def Logs(
-        self, request: control_pb2.LogsRequest, context: Any  # noqa: ARG002
+        self,
+        request: control_pb2.LogsRequest,
+        context: Any,  # noqa: ARG002
     ) -> AsyncIterator[control_pb2.LogsResponse]:
         leader = self.standing.other_leader()
         if leader is not None:
@@ -171,7 +180,9 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         )
 
     async def Restore(
-        self, request: control_pb2.RestoreRequest, context: Any  # noqa: ARG002
+        self,
+        request: control_pb2.RestoreRequest,
+        context: Any,  # noqa: ARG002
     ) -> control_pb2.RestoreResponse:
         admitted = await self.admission.restore(request.name, actor=actor())
         return control_pb2.RestoreResponse(
@@ -179,24 +190,32 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         )
 
     async def SetSecret(
-        self, request: control_pb2.SetSecretRequest, context: Any  # noqa: ARG002
+        self,
+        request: control_pb2.SetSecretRequest,
+        context: Any,  # noqa: ARG002
     ) -> control_pb2.SetSecretResponse:
         info = await self.secrets_and_sites.set_secret(request.name, request.value, tuple(request.sites), actor())
         return control_pb2.SetSecretResponse(secret=info)
 
     async def ListSecrets(
-        self, request: control_pb2.ListSecretsRequest, context: Any  # noqa: ARG002
+        self,
+        request: control_pb2.ListSecretsRequest,  # noqa: ARG002
+        context: Any,  # noqa: ARG002
     ) -> control_pb2.ListSecretsResponse:
         return control_pb2.ListSecretsResponse(items=self.secrets_and_sites.list_secrets())
 
     async def RemoveSecret(
-        self, request: control_pb2.RemoveSecretRequest, context: Any  # noqa: ARG002
+        self,
+        request: control_pb2.RemoveSecretRequest,
+        context: Any,  # noqa: ARG002
     ) -> control_pb2.RemoveSecretResponse:
         await self.secrets_and_sites.remove_secret(request.name)
         return control_pb2.RemoveSecretResponse()
 
     async def ListSites(
-        self, request: control_pb2.ListSitesRequest, context: Any  # noqa: ARG002
+        self,
+        request: control_pb2.ListSitesRequest,
+        context: Any,  # noqa: ARG002
     ) -> control_pb2.ListSitesResponse:
         sites = views.site_messages(self.snapshot, self.planner, self.sightings)
         found = [site for site in sites if not request.name or site.name == request.name]
@@ -205,10 +224,14 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         return control_pb2.ListSitesResponse(items=found, freshness=self.standing.freshness())
 
     async def JoinSite(
-        self, request: control_pb2.JoinSiteRequest, context: Any  # noqa: ARG002
+        self,
+        request: control_pb2.JoinSiteRequest,
+        context: Any,  # noqa: ARG002
     ) -> control_pb2.JoinSiteResponse:
         await self.secrets_and_sites.join(request, actor())
-        return control_pb2.JoinSiteResponse(site=control_pb2.Site(name=request.name, uid=request.uid, kind=request.kind))
+        return control_pb2.JoinSiteResponse(
+            site=control_pb2.Site(name=request.name, uid=request.uid, kind=request.kind)
+        )
 
     async def Status(self, request: control_pb2.StatusRequest, context: Any) -> control_pb2.StatusResponse:  # noqa: ARG002
         return await self.standing.status()
@@ -250,7 +273,4 @@ def _differences(live: Stored[ClassroomRecord] | None, wanted: Classroom) -> lis
     if live is None:
         return []
     found: tuple[Difference, ...] = differences(live.document.classroom, wanted)
-    return [
-        control_pb2.Difference(path=d.path, live=d.live, wanted=d.wanted, effect=str(d.effect)) for d in found
-    ]
-
+    return [control_pb2.Difference(path=d.path, live=d.live, wanted=d.wanted, effect=str(d.effect)) for d in found]

@@ -55,10 +55,11 @@ def main() -> int:
     parser.add_argument("--state-dir", type=Path, required=True, metavar="DIR", help="where it remembers the register")
     arguments = parser.parse_args()
     set_up_logging(SystemClock())
-    return run_daemon(lambda stop: serve(arguments.federation, arguments.id, arguments.state_dir, stop))
+    arguments.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return run_daemon(lambda stop: serve(arguments.federation, arguments.id, stop))
 
 
-async def serve(path: Path, name: str, state_dir: Path, stop: asyncio.Event) -> None:
+async def serve(path: Path, name: str, stop: asyncio.Event) -> None:
     """Serve until told to stop."""
     federation = load_federation(path)
     settings = federation.spec.coordinator(name)
@@ -67,7 +68,6 @@ async def serve(path: Path, name: str, state_dir: Path, stop: asyncio.Event) -> 
     paths = settings.tls or federation.spec.tls
     if paths is None:
         raise InvalidRequest(f"{path}: coordinator {name} has no certificate", help="Set spec.tls or its own tls.")
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     tls = tls_files(paths, path.parent)
     store = open_store(federation, path.parent)
     async with Supervisor(name) as tasks, Channels(tls) as channels:
@@ -101,7 +101,9 @@ async def open_register(federation: FederationFile, store: EtcdStore) -> Registe
     """Wait for the register, check that it is fit, and open it."""
     uuid = federation.spec.register_.uuid
     if uuid is None:
-        raise InvalidRequest(f"federation {federation.name} has no spec.register.uuid", help="Draw one, e.g. `uuidgen`.")
+        raise InvalidRequest(
+            f"federation {federation.name} has no spec.register.uuid", help="Draw one, e.g. `uuidgen`."
+        )
     while True:
         try:
             version = (await store.status()).version
@@ -138,9 +140,7 @@ def name_driver(federation: FederationFile) -> NameDriver:
     return FrontDoorNames(Path(names.file), names.address)
 
 
-def open_server(
-    replica: Replica, identity: RegisterId, settings: CoordinatorSettings, tls: TlsFiles
-) -> ControlServer:
+def open_server(replica: Replica, identity: RegisterId, settings: CoordinatorSettings, tls: TlsFiles) -> ControlServer:
     """The gRPC server with both services behind the table of rights."""
     access = AccessCheck(RIGHTS, lambda: identity.uuid, replica.snapshot.roles_of)
     server = build_server(settings.listen, tls, access)

@@ -44,7 +44,7 @@ class Observations:
     names: dict[str, NameSeen] = field(default_factory=dict)
     listeners: list[Callable[[str, str], None]] = field(default_factory=list)
 
-    def opened(self, site: str, incarnation: int) -> None:
+    def opened(self, site: str) -> None:
         """A new stream: its first report will carry every hub and replace what is known."""
         known = self.sites.get(site)
         if known is not None:

@@ -1,4 +1,4 @@
-"""Looks at a hub as a student's browser would: through the edge, by host name. A port, so that simulations have their own."""
+"""Looks at a hub as a student's browser would: through the edge, by host name. A port: simulations have their own."""
 
 from __future__ import annotations
 

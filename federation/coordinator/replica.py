@@ -250,4 +250,3 @@ class Replica:
             return
         leader, _, address = entry.value.decode().partition(" ")
         self.standing.seen = LeaderSeen(leader, address, entry.created)
-

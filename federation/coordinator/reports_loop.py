@@ -169,4 +169,3 @@ def read_condition(message: types_pb2.Condition) -> Condition:
 
 def _truth(conditions: tuple[Condition, ...]) -> Truth:
     return next((c.status for c in conditions if c.type is ConditionType.READY), Truth.UNKNOWN)
-

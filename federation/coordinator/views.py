@@ -135,9 +135,7 @@ def site_messages(snapshot: Snapshot, planner: Planner, sightings: Sightings) ->
             uid=site.uid,
             kind=site.kind,
             capacity=types_pb2.Capacity(cpu_millis=site.cpu_millis, memory_bytes=site.memory_bytes),
-            reserved=types_pb2.Capacity(
-                cpu_millis=fact.reserved_cpu_millis, memory_bytes=fact.reserved_memory_bytes
-            ),
+            reserved=types_pb2.Capacity(cpu_millis=fact.reserved_cpu_millis, memory_bytes=fact.reserved_memory_bytes),
             edge_address=site.edge_address,
             conditions=[condition_message(c) for c in site.conditions],
             hubs=sum(1 for _ in snapshot.hubs_of(site.name)),

@@ -105,7 +105,5 @@ def _up_to_date(facts: HubFacts) -> Condition:
     if facts.outdated_servers:
         count = facts.outdated_servers
         message = f"{count} running student servers are older than the spec; they change when they are next started"
-        return Condition(
-            type=ConditionType.UP_TO_DATE, status=Truth.FALSE, reason="OlderServers", message=message
-        )
+        return Condition(type=ConditionType.UP_TO_DATE, status=Truth.FALSE, reason="OlderServers", message=message)
     return Condition(type=ConditionType.UP_TO_DATE, status=Truth.TRUE, reason="Current")

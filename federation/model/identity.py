@@ -29,7 +29,7 @@ def name_of(hub: str) -> str:
 
 @total_ordering
 class Epoch(Model):
-    """An ownership epoch, compared as a pair: every epoch of a later era beats all of an earlier one (PROTOCOL.md H6)."""
+    """An ownership epoch, compared as a pair: every epoch of a later era beats all of an earlier one (H6)."""
 
     era: int = Field(ge=0)
     n: int = Field(ge=0)

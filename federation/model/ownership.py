@@ -11,7 +11,7 @@ from federation.model.schema import Document, Model
 
 
 class Mode(StrEnum):
-    """STANDING: runs on in silence, nothing can move it. ARMED: served until send time + D (needs a fencer; comes later)."""
+    """STANDING: runs on in silence, nothing can move it. ARMED: served until send time + D (needs a fencer)."""
 
     STANDING = "standing"
     ARMED = "armed"
@@ -26,7 +26,7 @@ class EarlierOwner(Model):
 
 
 class Ownership(Document):
-    """Key `hub/<uid>`: which site may run a hub now. The epoch only rises; a tombstone is positive evidence of the end."""
+    """Key `hub/<uid>`: which site may run a hub now. The epoch only rises; a tombstone is evidence of the end."""
 
     hub: str
     owner: str | None = None
@@ -39,7 +39,7 @@ class Ownership(Document):
 
 
 class Owned(Document):
-    """Key `own/<site>/<uid>`: the site's index of hubs, read inside the renewal transaction; together they are the grant."""
+    """Key `own/<site>/<uid>`: one hub of the site, read inside the renewal transaction; together they are the grant."""
 
     hub: str
     epoch: Epoch

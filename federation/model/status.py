@@ -68,7 +68,7 @@ class RosterEntry(Model):
 
 
 class Roster(Document):
-    """Key `roster/<uid>`: the users that the running hub knows, read back from its API (names added on its admin page too)."""
+    """Key `roster/<uid>`: the users that the running hub knows, also those added on its admin page."""
 
     hub: str
     users: tuple[RosterEntry, ...] = ()

@@ -28,13 +28,13 @@ def run_daemon(work: Callable[[asyncio.Event], Awaitable[None]]) -> int:
     try:
         asyncio.run(_until_signalled(work))
     except OldIncarnation as error:
-        log.error("daemon.superseded", error=error.message)
+        log.warning("daemon.superseded", error=error.message)
         return EXIT_SUPERSEDED
     except FederationError as error:
         sys.stderr.write(f"error: {error.message}\n{error.help}\n")
         return int(CATALOGUE[error.code].exit_code)
     except ExceptionGroup as group:
-        log.error("daemon.failed", error=str(group), exc_info=group)
+        log.exception("daemon.failed", error=str(group))
         return int(ExitCode.FAILED)
     return int(ExitCode.OK)
 

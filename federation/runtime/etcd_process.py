@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class EtcdBinary:
 
 
 async def find_etcd(processes: Processes, log: Path, *, crash_safe: bool = False) -> EtcdBinary:
-    """The first that runs: PATH, the cache of `scripts/get-etcd`, the `embedded` extra. Unavailable if there is none."""
+    """The first that runs: PATH, the cache of `scripts/get-etcd`, the `embedded` extra; else Unavailable."""
     tried: list[str] = []
     for path in _candidates():
         done = await processes.run(Launch((str(path), "--version"), log, env=dict(os.environ)), timeout_s=20.0)
@@ -53,37 +53,40 @@ async def find_etcd(processes: Processes, log: Path, *, crash_safe: bool = False
     )
 
 
-def etcd_arguments(
-    binary: EtcdBinary,
-    *,
-    name: str,
-    data_dir: Path,
-    client: str,
-    peer: str,
-    cluster: dict[str, str],
-    tls: TlsFiles | None,
-    quota_bytes: int = 2 * 2**30,
-) -> tuple[str, ...]:
-    """The command of one member. `client` and `peer` are host:port; `cluster` maps member names to peers' host:port.
-    With `tls`, clients and peers must show a certificate of its CA."""
-    scheme = "https" if tls else "http"
+@dataclass(frozen=True, slots=True)
+class EtcdMemberSettings:
+    """One member. `client` and `peer` are host:port; `cluster` maps member names to peers' host:port. With `tls`,
+    clients and peers must show a certificate of its CA."""
+
+    name: str
+    data_dir: Path
+    client: str
+    peer: str
+    cluster: Mapping[str, str]
+    tls: TlsFiles | None = None
+    quota_bytes: int = 2 * 2**30
+
+
+def etcd_arguments(binary: EtcdBinary, member: EtcdMemberSettings) -> tuple[str, ...]:
+    """The command of one member."""
+    scheme = "https" if member.tls else "http"
     words = [
         str(binary.path),
-        *("--name", name),
-        *("--data-dir", str(data_dir)),
-        *("--listen-client-urls", f"{scheme}://{client}"),
-        *("--advertise-client-urls", f"{scheme}://{client}"),
-        *("--listen-peer-urls", f"{scheme}://{peer}"),
-        *("--initial-advertise-peer-urls", f"{scheme}://{peer}"),
-        *("--initial-cluster", ",".join(f"{member}={scheme}://{at}" for member, at in sorted(cluster.items()))),
-        *("--quota-backend-bytes", str(quota_bytes)),
+        *("--name", member.name),
+        *("--data-dir", str(member.data_dir)),
+        *("--listen-client-urls", f"{scheme}://{member.client}"),
+        *("--advertise-client-urls", f"{scheme}://{member.client}"),
+        *("--listen-peer-urls", f"{scheme}://{member.peer}"),
+        *("--initial-advertise-peer-urls", f"{scheme}://{member.peer}"),
+        *("--initial-cluster", ",".join(f"{name}={scheme}://{at}" for name, at in sorted(member.cluster.items()))),
+        *("--quota-backend-bytes", str(member.quota_bytes)),
         *("--logger", "zap"),
         *("--log-level", "warn"),
     ]
-    if tls is not None:
+    if member.tls is not None:
         for side in ("", "peer-"):
-            words += [f"--{side}cert-file", str(tls.cert), f"--{side}key-file", str(tls.key)]
-            words += [f"--{side}trusted-ca-file", str(tls.ca), f"--{side}client-cert-auth"]
+            words += [f"--{side}cert-file", str(member.tls.cert), f"--{side}key-file", str(member.tls.key)]
+            words += [f"--{side}trusted-ca-file", str(member.tls.ca), f"--{side}client-cert-auth"]
     return tuple(words)
 
 

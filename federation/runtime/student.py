@@ -80,7 +80,14 @@ class Student:
 
     async def save_notebook(self, path: str, source: str) -> None:
         """A notebook with one code cell, through the Jupyter contents API."""
-        cell = {"cell_type": "code", "source": source, "metadata": {}, "outputs": [], "execution_count": None, "id": "a1"}
+        cell: dict[str, object] = {
+            "cell_type": "code",
+            "source": source,
+            "metadata": {},
+            "outputs": [],
+            "execution_count": None,
+            "id": "a1",
+        }
         content = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
         await self._put(path, {"type": "notebook", "format": "json", "content": content})
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left, insort
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -128,7 +128,7 @@ class MemoryStore:
         if revision - 1 > self._revision:
             raise InvalidRequest(f"compact to {revision}: the register has not come so far")
         self._compacted = max(self._compacted, revision - 1)
-        self._history = self._since(self._compacted + 1)
+        self._history = [*self._since(self._compacted + 1)]
 
     async def status(self) -> StoreStatus:
         self._look()
@@ -170,7 +170,7 @@ class MemoryStore:
             found.append(self._entries[key])
         return tuple(found)
 
-    def _since(self, revision: int) -> list[Batch]:
+    def _since(self, revision: int) -> Sequence[Batch]:
         return self._history[bisect_left(self._history, revision, key=lambda batch: batch.revision) :]
 
     def _patience_s(self) -> float:

@@ -6,9 +6,11 @@ Kill -9 at every step is here in its cheap form, for every step and either victi
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
+from federation.api.v1 import control_pb2, types_pb2
 from federation.coordinator.admission import Admitted
 from federation.coordinator.replica import Replica
 from federation.model.operation import Step
@@ -21,15 +23,16 @@ pytestmark = pytest.mark.looptime
 STEPS = [Step.ADMITTED, Step.ASSIGNED, Step.STARTED, Step.VERIFIED, Step.NAMED]
 
 
-async def until(condition: object, limit_s: float = 120.0) -> None:
+async def until(condition: Callable[[], bool], limit_s: float = 120.0) -> None:
     async with asyncio.timeout(limit_s):
-        while not condition():  # type: ignore[operator]
+        while not condition():
             await asyncio.sleep(0.05)
 
 
 async def begin(federation: VirtualFederation, *replicas: str) -> Replica:
     """Replicas and both sites, joined and heard."""
-    first = [await federation.start_replica(name) for name in (replicas or ("c1",))][0]
+    started = [await federation.start_replica(name) for name in (replicas or ("c1",))]
+    first = started[0]
     for name in ("iu", "tacc"):
         federation.add_site(name)
         await until(lambda: first.mirror.get("reg/id") is not None)
@@ -41,10 +44,11 @@ async def begin(federation: VirtualFederation, *replicas: str) -> Replica:
 
 
 async def join(replica: Replica, site: str) -> None:
-    from federation.api.v1 import control_pb2, types_pb2
-
     request = control_pb2.JoinSiteRequest(
-        name=site, kind="local", uid=f"uid-{site}", capacity=types_pb2.Capacity(cpu_millis=30000, memory_bytes=60 * 2**30)
+        name=site,
+        kind="local",
+        uid=f"uid-{site}",
+        capacity=types_pb2.Capacity(cpu_millis=30000, memory_bytes=60 * 2**30),
     )
     await replica.control_service.secrets_and_sites.join(request, "test")
 
@@ -147,7 +151,7 @@ async def test_placed_again_under_its_old_name_a_class_starts_with_other_homes()
         first = (await place(replica)).record.document.uid
         await served(replica, first)
         await admission.retire("atm101", delete_homes=False, actor="user/ann")
-        await until(lambda: step(replica, first) is Step.DONE and replica.snapshot.operation(first).document.kind == "retire")  # type: ignore[union-attr]
+        await until(lambda: step(replica, first) is Step.DONE and operation_id(replica, first).startswith("retire"))
         again = await admission.place(classroom("atm101"), actor="user/ann", request_id="r2", based_on=0)
         second = again.record.document.uid
         await served(replica, second)

@@ -1,4 +1,4 @@
-"""Agents and coordinators connected in memory: the same services, without sockets, for whole federations on virtual time.
+"""Agents and coordinators connected in memory: the same services, without sockets, for federations on virtual time.
 
 Replicas are registered under their address; cutting an address makes calls to it fail as a dead host would.
 """

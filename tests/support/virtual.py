@@ -1,4 +1,4 @@
-"""A whole federation in one process on virtual time: real coordinators and agents, in-memory store, transport and sites.
+"""A whole federation in one process on virtual time: real coordinators and agents; store, transport, sites in memory.
 
 Time is the event loop's (looptime lets it jump), so hours pass in milliseconds and every run of a seed is the same.
 """
@@ -127,16 +127,22 @@ class VirtualFederation:
     def start_agent(self, name: str) -> Agent:
         tasks = self.tasks[f"agent-{name}"] = Supervisor(f"agent-{name}")
         agent = self.agents[name] = Agent(
-            Self(name, f"uid-{name}", "machine", self.keys[name].public, "test"),
+            Self(
+                site=name,
+                uid=f"uid-{name}",
+                kind="local",
+                coordinators=("c1", "c2"),
+                profile=PROFILES[ProfileName.LAB],
+                machine_id="machine",
+                sealing_key=self.keys[name].public,
+                version="test",
+            ),
             Place(Path(f"/state/{name}"), Path(f"/run/{name}")),
             AgentPorts(
                 self.sites[name].drivers(), self.transport, self.disks[name], self.clock, Random(self.random.random())
             ),
-            kind="local",
-            coordinators=("c1", "c2"),
-            profile=PROFILES[ProfileName.LAB],
-            sealing=self.keys[name],
-            tasks=tasks,
+            self.keys[name],
+            tasks,
         )
         tasks.start("agent", agent.run())
         return agent

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from federation.cli.local.layout import COORDINATORS, Choices, Layout
-from federation.runtime.etcd_process import EtcdBinary, etcd_arguments
+from federation.runtime.etcd_process import EtcdBinary, EtcdMemberSettings, etcd_arguments
 from federation.runtime.node import ProxyInstall
 from federation.runtime.processes import Launch
 from federation.runtime.volatile import volatile_dir
@@ -49,8 +49,7 @@ def programs(layout: Layout, choices: Choices, etcd: EtcdBinary, proxy: ProxyIns
 
 
 def _etcd(layout: Layout, choices: Choices, etcd: EtcdBinary) -> Program:
-    argv = etcd_arguments(
-        etcd,
+    member = EtcdMemberSettings(
         name="m1",
         data_dir=layout.state("etcd"),
         client=choices.address("etcd"),
@@ -58,7 +57,7 @@ def _etcd(layout: Layout, choices: Choices, etcd: EtcdBinary) -> Program:
         cluster={"m1": choices.address("etcd-peer")},
         tls=layout.tls("etcd"),
     )
-    return Program("etcd", "etcd", argv, port="etcd")
+    return Program("etcd", "etcd", etcd_arguments(etcd, member), port="etcd")
 
 
 def _coordinator(layout: Layout, name: str) -> Program:

@@ -17,7 +17,9 @@ E1, E2 = Epoch(era=1, n=1), Epoch(era=1, n=2)
 NOBODY: tuple[int, tuple[Member, ...]] = (0, ())
 
 
-def answer(seq: int, *, revision: int = 5, grants: dict[str, Epoch] | None = None, revoked: dict[str, Epoch] | None = None) -> Answer:  # fmt: skip
+def answer(
+    seq: int, *, revision: int = 5, grants: dict[str, Epoch] | None = None, revoked: dict[str, Epoch] | None = None
+) -> Answer:
     held = {hub: Held(epoch) for hub, epoch in (grants or {}).items()}
     return Answer(RegisterId(uuid="r1"), revision, seq, granted=True, grants=held, revoked=revoked or {})
 

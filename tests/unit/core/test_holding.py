@@ -1,5 +1,7 @@
 """What a site may run: only a grant opens, only positive evidence closes (I1, I2, I7)."""
 
+from typing import Any
+
 import pytest
 
 from federation.core.holding import Answer, Held, Known, judge
@@ -10,10 +12,12 @@ E1, E2, E3 = (Epoch(era=1, n=n) for n in (1, 2, 3))
 KNOWN = Known(register=REGISTER, revision=10)
 
 
-def answer(seq: int = 1, *, grants: dict[str, Epoch] | None = None, revoked: dict[str, Epoch] | None = None, **more: object) -> Answer:  # fmt: skip
-    fields: dict[str, object] = {"register": REGISTER, "revision": 11, "granted": True, **more}
+def answer(
+    seq: int = 1, *, grants: dict[str, Epoch] | None = None, revoked: dict[str, Epoch] | None = None, **more: Any
+) -> Answer:
+    fields: dict[str, Any] = {"register": REGISTER, "revision": 11, "granted": True, **more}
     held = {hub: Held(epoch) for hub, epoch in (grants or {}).items()}
-    return Answer(seq=seq, grants=held, revoked=revoked or {}, **fields)  # type: ignore[arg-type]
+    return Answer(seq=seq, grants=held, revoked=revoked or {}, **fields)
 
 
 def test_a_grant_permits_its_hub_at_its_epoch() -> None:
@@ -54,7 +58,7 @@ def test_answers_count_in_rising_order_only() -> None:
         {"revision": 9},
     ],
 )
-def test_an_answer_of_another_or_older_register_neither_opens_nor_closes(fault: dict[str, object]) -> None:
+def test_an_answer_of_another_or_older_register_neither_opens_nor_closes(fault: dict[str, Any]) -> None:
     holding = judge(answer(grants={"h2": E1}, revoked={"h1": E2}, **fault), 0, {"h1": Held(E1)}, KNOWN)
     assert holding.held == {"h1": Held(E1)}
     assert not holding.heard

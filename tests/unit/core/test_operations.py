@@ -2,10 +2,24 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from federation.core.operations import Assign, Confirm, End, Facts, Finish, Move, Name, Probe, Seen, Unname, Wait, next_move
+from federation.core.operations import (
+    Assign,
+    Confirm,
+    End,
+    Facts,
+    Finish,
+    Move,
+    Name,
+    Probe,
+    Seen,
+    Unname,
+    Wait,
+    next_move,
+)
 from federation.core.placement import Choice
 from federation.model.identity import Epoch
 from federation.model.operation import Operation, OperationKind, Step
@@ -18,11 +32,13 @@ STOPPED = Seen(epoch_matches=True, generation=0, phase="stopped", gate_open=Fals
 
 
 def operation(kind: OperationKind = OperationKind.PLACE, step: Step = Step.ADMITTED) -> Operation:
-    return Operation(id="op1", kind=kind, hub=HUB, name="atm101", generation=1, step=step, created=NOW, actor="user/ann")
+    return Operation(
+        id="op1", kind=kind, hub=HUB, name="atm101", generation=1, step=step, created=NOW, actor="user/ann"
+    )
 
 
-def owned(site: str | None = "iu", n: int = 1, **more: object) -> Ownership:
-    return Ownership(hub=HUB, owner=site, epoch=Epoch(era=1, n=n), **more)  # type: ignore[arg-type]
+def owned(site: str | None = "iu", n: int = 1, **more: Any) -> Ownership:
+    return Ownership(hub=HUB, owner=site, epoch=Epoch(era=1, n=n), **more)
 
 
 def fits() -> Choice:
@@ -91,7 +107,9 @@ class World:
                 self._record(Step.ASSIGNED, ownership=owned(choice.site), seen=SERVING)
             case End():
                 earlier = (EarlierOwner(site="iu", epoch=Epoch(era=1, n=1)),)
-                self._record(Step.CLOSED, ownership=owned(None, 2, tombstone=True, earlier=earlier), earlier_seen=STOPPED)
+                self._record(
+                    Step.CLOSED, ownership=owned(None, 2, tombstone=True, earlier=earlier), earlier_seen=STOPPED
+                )
             case Confirm(step, _):
                 self._record(step, ownership=owned(None, 2, tombstone=True))
             case Finish(step, _):

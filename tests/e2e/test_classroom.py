@@ -1,0 +1,151 @@
+"""A class on one machine, driven only by fedctl: placed, used by a student, changed, retired, restored; things die."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from federation.runtime.student import Student
+from tests.support.federation import Federation, federation, until
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Federation]:
+    with federation() as running:
+        yield running
+
+
+def password(text: str) -> str:
+    return text.split("shown only now: ")[1].split()[0]
+
+
+def condition(here: Federation, name: str, kind: str) -> str:
+    return next(c["status"] for c in here.hub(name)["status"]["conditions"] if c["type"] == kind)
+
+
+def student(here: Federation, name: str, user: str = "s01") -> Student:
+    port = here.hub(name)["status"]["url"].rpartition(":")[2]
+    return Student(f"http://127.0.0.1:{port}", f"{name}.localhost", user)
+
+
+def test_a_placed_class_serves_its_students_and_their_files_stay(here: Federation) -> None:
+    answer = here.fedctl("place", str(here.classroom("first")))
+    word = password(answer.err)
+
+    async def study() -> None:
+        async with student(here, "first") as one:
+            assert await one.sign_in("wrong") == 403
+            assert await one.sign_in(word) == 200
+            await one.start_server()
+            await one.save_notebook("lab.ipynb", "1 + 1")
+            await one.stop_server()
+            await one.start_server()
+            assert await one.read("lab.ipynb") == "1 + 1"
+
+    asyncio.run(study())
+    hub = here.hub("first")
+    assert hub["status"]["site"] == "iu"
+    assert hub["status"]["epoch"] == "1.1"
+    assert condition(here, "first", "Serving") == "True"
+    assert condition(here, "first", "NameConverged") == "True"
+    assert condition(here, "first", "Protected") == "False", "nothing is armed yet, and it must say so"
+
+
+def test_the_same_file_again_is_a_no_op_and_a_changed_one_is_shown_and_applied(here: Federation) -> None:
+    path = here.classroom("second")
+    here.fedctl("place", str(path))
+    again = here.fedctl("place", str(path))
+    assert "unchanged" in again.err
+    assert here.hub("second")["metadata"]["generation"] == 1
+    here.classroom("second", roster={"expected": 3, "admins": ["prof"], "users": ["s01", "s02", "s03", "late"]})
+    plan = here.fedctl("place", str(path), "--plan")
+    assert "late" in plan.out
+    assert here.hub("second")["metadata"]["generation"] == 1, "--plan changes nothing"
+    here.fedctl("place", str(path))
+    assert here.hub("second")["metadata"]["generation"] == 2
+
+
+def test_two_admins_who_place_one_name_at_once_get_one_class(here: Federation) -> None:
+    path = here.classroom("twice")
+    racers = [here.begin("place", str(path), "--no-wait") for _ in range(2)]
+    codes = sorted(racer.wait(60) for racer in racers)
+    for racer in racers:
+        racer.communicate()
+    assert codes in ([0, 0], [0, 4]), "one wins; the other finds it placed, or is told"
+    items = json.loads(here.fedctl("get", "-o", "json").out)["items"]
+    assert sum(item["metadata"]["name"] == "twice" for item in items) == 1
+
+
+def test_retire_keeps_the_homes_and_restore_brings_the_same_class_back(here: Federation) -> None:
+    answer = here.fedctl("place", str(here.classroom("third")))
+    word, uid = password(answer.err), here.hub("third")["metadata"]["uid"]
+
+    async def save() -> None:
+        async with student(here, "third") as one:
+            assert await one.sign_in(word) == 200
+            await one.start_server()
+            await one.save("notes.txt", "kept")
+
+    asyncio.run(save())
+    retired = here.fedctl("retire", "third")
+    assert "homes are kept for 90 days" in retired.out
+    assert here.pids("hub", hub=uid) == []
+    assert here.pids("server", hub=uid) == [], "students' servers are stopped too"
+    here.fedctl("restore", "third")
+
+    async def read() -> None:
+        async with student(here, "third") as one:
+            assert await one.sign_in(word) == 200
+            await one.start_server()
+            assert await one.read("notes.txt") == "kept"
+
+    asyncio.run(read())
+    assert here.hub("third")["metadata"]["uid"] == uid
+    assert here.hub("third")["status"]["epoch"] == "1.3", "one up at the end of ownership, one up at its return"
+
+
+def test_bad_input_is_refused_with_every_error_and_nothing_is_written(here: Federation) -> None:
+    path = here.classroom("bad", resources={"memory": {"guarantee": "3G", "limit": "2G"}}, bogus=1)
+    answer = here.fedctl("place", str(path), ok=False)
+    assert answer.code == 2
+    assert "bogus" in answer.err
+    assert "bad.yaml:" in answer.err
+    assert here.fedctl("get", "bad", ok=False).code == 3
+
+
+@pytest.mark.parametrize("role", ["coordinator", "agent", "edge", "frontdoor", "hub", "proxy"])
+def test_what_is_killed_comes_back_and_the_class_serves(here: Federation, role: str) -> None:
+    name = "lasting"
+    here.fedctl("place", str(here.classroom(name)))
+    victims = here.pids(role)
+    for pid in victims:
+        here.kill(pid)
+    until(lambda: set(victims).isdisjoint(here.pids(role)) and bool(here.pids(role)), f"{role} is back")
+    until(lambda: condition(here, name, "Serving") == "True", "the class serves", 90)
+
+    async def sign_in_page() -> bool:
+        async with student(here, name) as one, one.session.get(one.base / "hub/login") as page:
+            return page.status == 200
+
+    until(lambda: asyncio.run(sign_in_page()), "the login page is there", 60)
+
+
+def test_logs_of_the_hub_are_read_through_any_coordinator(here: Federation) -> None:
+    here.fedctl("place", str(here.classroom("spoken")))
+    assert "JupyterHub" in here.fedctl("logs", "spoken").out
+
+
+def test_ctrl_c_while_waiting_leaves_the_operation_running(here: Federation) -> None:
+    waiting = here.begin("place", str(here.classroom("patient")))
+    until(lambda: here.fedctl("get", "patient", ok=False).code == 0, "it was accepted")
+    waiting.send_signal(signal.SIGINT)
+    _out, err = waiting.communicate(timeout=30)
+    if waiting.returncode == 130:
+        assert "the operation goes on" in err
+    until(lambda: here.hub("patient")["status"].get("phase") == "Serving", "it serves all the same")
