@@ -63,7 +63,7 @@ def test_the_same_file_again_is_a_no_op_and_a_changed_one_is_shown_and_applied(h
     again = here.fedctl("place", str(path))
     assert "unchanged" in again.err
     assert here.hub("second")["metadata"]["generation"] == 1
-    here.classroom("second", roster={"expected": 3, "admins": ["prof"], "users": ["s01", "s02", "s03", "late"]})
+    here.classroom("second", roster={"expected": 4, "admins": ["prof"], "users": ["s01", "s02", "s03", "late"]})
     plan = here.fedctl("place", str(path), "--plan")
     assert "late" in plan.out
     assert here.hub("second")["metadata"]["generation"] == 1, "--plan changes nothing"
