@@ -22,11 +22,11 @@ def here() -> Iterator[Federation]:
 
 
 def password(text: str) -> str:
-    return text.split("shown only now: ")[1].split()[0]
+    return text.split("shown only now: ")[1].split(maxsplit=1)[0]
 
 
 def condition(here: Federation, name: str, kind: str) -> str:
-    return next(c["status"] for c in here.hub(name)["status"]["conditions"] if c["type"] == kind)
+    return next(str(c["status"]) for c in here.hub(name)["status"]["conditions"] if c["type"] == kind)
 
 
 def student(here: Federation, name: str, user: str = "s01") -> Student:

@@ -49,7 +49,9 @@ class Federation:
         done = subprocess.run(
             [FEDCTL, *words], env=self.env, cwd=ROOT, capture_output=True, text=True, timeout=limit_s, check=False
         )
-        assert not ok or done.returncode == 0, f"fedctl {words}: {done.returncode}\n{done.stdout}{done.stderr}{self.logs()}"
+        assert not ok or done.returncode == 0, (
+            f"fedctl {words}: {done.returncode}\n{done.stdout}{done.stderr}{self.logs()}"
+        )
         return Answer(done.returncode, done.stdout, done.stderr)
 
     def begin(self, *words: str) -> subprocess.Popen[str]:

@@ -154,7 +154,9 @@ def _with_users(file: str, tree: Tree, read_file: ReadFile | None) -> tuple[Tree
     users, findings = read_roster(path, content)
     listed = roster.get("users", [])
     if isinstance(listed, list):
-        rest = [user for user in users if user not in {str(one).lower() for one in listed}]
+        # names that were found wrong in their own file are not reported a second time as a part of this one
+        good = () if findings else users
+        rest = [user for user in good if user not in {str(one).lower() for one in listed}]
         merged = {key: value for key, value in roster.items() if key != "users_file"} | {"users": [*listed, *rest]}
         spec = {**tree.data["spec"], "roster": merged}
         tree = Tree({**tree.data, "spec": spec}, tree.positions, tree.findings, tree.texts)
