@@ -127,7 +127,11 @@ def test_what_is_killed_comes_back_and_the_class_serves(here: Federation, role: 
     for pid in victims:
         here.kill(pid)
     until(lambda: set(victims).isdisjoint(here.pids(role)) and bool(here.pids(role)), f"{role} is back")
-    until(lambda: condition(here, name, "Serving") == "True", "the class serves", 90)
+
+    def explain() -> str:
+        return here.fedctl("describe", name).out + here.fedctl("sites").out + here.logs()
+
+    until(lambda: condition(here, name, "Serving") == "True", "the class serves", 60, explain)
 
     async def sign_in_page() -> bool:
         async with student(here, name) as one, one.session.get(one.base / "hub/login") as page:

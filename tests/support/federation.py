@@ -142,8 +142,8 @@ def marked(directory: str) -> list[str]:
     return found
 
 
-def until(true: Callable[[], bool], what: str, limit_s: float = 60.0) -> None:
+def until(true: Callable[[], bool], what: str, limit_s: float = 60.0, explain: Callable[[], str] = lambda: "") -> None:
     deadline = time.monotonic() + limit_s
     while not true():
-        assert time.monotonic() < deadline, f"not within {limit_s:g} s: {what}"
+        assert time.monotonic() < deadline, f"not within {limit_s:g} s: {what}\n{explain()}"
         time.sleep(0.1)

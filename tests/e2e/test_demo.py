@@ -1,0 +1,96 @@
+"""`make demo` as a newcomer runs it: unprivileged, without etcd or Node on PATH; interrupted, it leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NOBODY = 65534
+TOOLS = ("make", "bash", "sh", "git", "env", "tar", "uname", "nproc", "apt-get", "dpkg-deb")
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def newcomer() -> Iterator[dict[str, str]]:
+    """A copy of the tree that belongs to an unprivileged user with an empty home, and a PATH without etcd and Node."""
+    folder = Path(tempfile.mkdtemp(prefix="hubfed-newcomer-"))
+    folder.chmod(0o755)
+    tree = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")
+    for name in (os.fsdecode(n) for n in tree if n):
+        if (ROOT / name).is_file():
+            (folder / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / "tree" / name)
+    path = folder / "bin"
+    path.mkdir()
+    for place in ("/usr/bin", "/bin", "/usr/local/bin"):
+        for tool in Path(place).iterdir():
+            if not (path / tool.name).exists() and not tool.name.startswith(("node", "npm", "npx", "etcd", "corepack")):
+                (path / tool.name).symlink_to(tool)
+    (folder / "home").mkdir()
+    keep = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "npm_config_", "SSL_", "UV_", "HUBFED_"))}
+    if os.getuid() == 0:
+        subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", str(folder)], check=True)
+    yield {**keep, "HOME": str(folder / "home"), "PATH": str(path), "TMPDIR": "/tmp", "FOLDER": str(folder / "tree")}
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def demo(newcomer: dict[str, str]) -> subprocess.Popen[str]:
+    who = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
+    env = {k: v for k, v in newcomer.items() if k != "FOLDER"}
+    return subprocess.Popen(
+        ["make", "demo"],
+        cwd=newcomer["FOLDER"],
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        **who,  # type: ignore[call-overload]
+    )
+
+
+def left_of(newcomer: dict[str, str]) -> list[str]:
+    """Processes that run from the newcomer's tree or home."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if newcomer["FOLDER"] in command or newcomer["HOME"] in command:
+                found.append(f"{entry.name} {command[:120]}")
+    return found
+
+
+def test_the_demo_works_for_a_newcomer_and_cleans_up(newcomer: dict[str, str]) -> None:
+    running = demo(newcomer)
+    out, _ = running.communicate(timeout=500)
+    assert running.returncode == 0, out[-6000:]
+    assert "read back, unchanged" in out
+    assert left_of(newcomer) == []
+
+
+def test_ctrl_c_in_the_middle_leaves_nothing_behind(newcomer: dict[str, str]) -> None:
+    running = demo(newcomer)
+    assert running.stdout is not None
+    for line in running.stdout:
+        if "assigned" in line:
+            break
+    os.killpg(running.pid, signal.SIGINT)
+    running.stdout.read()
+    assert running.wait(90) != 0
+    deadline = time.monotonic() + 10
+    while left_of(newcomer) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert left_of(newcomer) == []
