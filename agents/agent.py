@@ -118,17 +118,13 @@ class Agent:
 
     # --- the conversation with the leader (agents.link.Talk) ---
 
-    def connected(self) -> None:
+    def connected(self) -> AsyncIterator[agent_pb2.AgentMessage]:
         """A new stream: everything is said anew, questions of the old one are void."""
         self.wanted.session_began()
-        self.reporter.session_began()
         for task in self._answering.values():
             task.cancel()
         self._answering.clear()
-
-    def outgoing(self) -> AsyncIterator[agent_pb2.AgentMessage]:
-        """What to tell the leader."""
-        return self.reporter.messages()
+        return self.reporter.session_began()
 
     def received(self, message: agent_pb2.CoordinatorMessage) -> None:
         """Take a directive or a question."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 
 from agents.link import Coordinator
@@ -32,5 +32,5 @@ class GrpcCoordinator:
     async def renew(self, request: agent_pb2.RenewRequest, *, timeout_s: float) -> agent_pb2.RenewResponse:
         return await call(self._stub.Renew, request, timeout_s)  # type: ignore[arg-type]
 
-    def session(self, outgoing: AsyncIterator[agent_pb2.AgentMessage]) -> AsyncIterator[agent_pb2.CoordinatorMessage]:
+    def session(self, outgoing: AsyncIterator[agent_pb2.AgentMessage]) -> AsyncGenerator[agent_pb2.CoordinatorMessage]:
         return stream(self._stub.Session, outgoing)  # type: ignore[arg-type]

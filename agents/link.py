@@ -7,7 +7,8 @@ transport is a port, so that simulations connect agent and coordinator in memory
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol, TypeVar
@@ -41,7 +42,7 @@ class Coordinator(Protocol):
 
     def session(
         self, outgoing: AsyncIterator[agent_pb2.AgentMessage]
-    ) -> AsyncIterator[agent_pb2.CoordinatorMessage]: ...
+    ) -> AsyncGenerator[agent_pb2.CoordinatorMessage]: ...
 
 
 class Transport(Protocol):
@@ -215,33 +216,30 @@ class Link:
     async def _talk_once(self, address: str, talk: Talk) -> None:
         opened = agent_pb2.SessionOpen(site=self._who.site, uid=self._who.uid, incarnation=self.incarnation)
 
+        saying = talk.connected()
+
         async def outgoing() -> AsyncIterator[agent_pb2.AgentMessage]:
             yield agent_pb2.AgentMessage(open=opened)
-            async for message in talk.outgoing():
+            async for message in saying:
                 yield message
 
-        incoming = self._transport.coordinator(address).session(outgoing())
-        talk.connected()
-        while True:
-            try:
-                async with asyncio.timeout(SILENCE_S):
-                    message = await anext(incoming, None)
-            except TimeoutError:
-                raise Unavailable(f"{address} said nothing for {SILENCE_S:g} s") from None
-            if message is None:
-                return
-            talk.received(message)
+        async with aclosing(self._transport.coordinator(address).session(outgoing())) as incoming:
+            while True:
+                try:
+                    async with asyncio.timeout(SILENCE_S):
+                        message = await anext(incoming, None)
+                except TimeoutError:
+                    raise Unavailable(f"{address} said nothing for {SILENCE_S:g} s") from None
+                if message is None:
+                    return
+                talk.received(message)
 
 
 class Talk(Protocol):
     """The agent's half of the conversation; the reconciler implements it."""
 
-    def connected(self) -> None:
-        """A new stream: everything is to be said anew."""
-        ...
-
-    def outgoing(self) -> AsyncIterator[agent_pb2.AgentMessage]:
-        """What to tell the leader, until cancelled."""
+    def connected(self) -> AsyncIterator[agent_pb2.AgentMessage]:
+        """A new stream: what to tell the leader on it, everything anew, until the next one."""
         ...
 
     def received(self, message: agent_pb2.CoordinatorMessage) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 
 from agents.drivers.base import ClusterView, HubView
 from agents.link import wire_epoch
@@ -14,8 +15,19 @@ from federation.model.status import Condition, RosterEntry
 SIGN_OF_LIFE_S = 5.0
 
 
+@dataclass(eq=False, slots=True)
+class _Stream:
+    """What one session has yet to send. Each has its own, so that a dying stream cannot swallow a newer one's news."""
+
+    whole: bool = True
+    changed: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    answers: list[agent_pb2.Answer] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Reporter:
-    """Collects reports of the reconciler; `next_message` waits for news."""
+    """Collects reports of the reconciler; the stream of the newest session carries them to the leader."""
 
     def __init__(self, kind: str, version: str) -> None:
         self._kind = kind
@@ -23,11 +35,7 @@ class Reporter:
         self._site = agent_pb2.SiteReport(kind=kind, version=version)
         self._hubs: dict[str, agent_pb2.HubReport] = {}
         self._rosters: dict[str, tuple[RosterEntry, ...]] = {}
-        self._changed: set[str] = set()
-        self._gone: set[str] = set()
-        self._answers: list[agent_pb2.Answer] = []
-        self._news = asyncio.Event()
-        self._whole = False
+        self._stream = _Stream()
 
     def site(self, edge_address: str, cluster: ClusterView) -> None:
         """The site as a whole."""
@@ -43,7 +51,7 @@ class Reporter:
         )
         if report != self._site:
             self._site = report
-            self._news.set()
+            self._stream.news.set()
 
     def roster(self, hub: str, users: tuple[RosterEntry, ...]) -> None:
         """Users that the hub knows; goes out with the hub's next report."""
@@ -69,50 +77,54 @@ class Reporter:
             report.epoch.CopyFrom(wire_epoch(epoch))
         if self._hubs.get(view.hub) != report:
             self._hubs[view.hub] = report
-            self._gone.discard(view.hub)
-            self._changed.add(view.hub)
-            self._news.set()
+            self._stream.gone.discard(view.hub)
+            self._stream.changed.add(view.hub)
+            self._stream.news.set()
 
     def gone(self, hub: str) -> None:
         """Nothing of the hub is left here and nobody asks about it."""
         if self._hubs.pop(hub, None) is not None:
             self._rosters.pop(hub, None)
-            self._changed.discard(hub)
-            self._gone.add(hub)
-            self._news.set()
+            self._stream.changed.discard(hub)
+            self._stream.gone.add(hub)
+            self._stream.news.set()
 
     def answer(self, answer: agent_pb2.Answer) -> None:
         """A piece of an answer to a question of the leader."""
-        self._answers.append(answer)
-        self._news.set()
+        self._stream.answers.append(answer)
+        self._stream.news.set()
 
-    def session_began(self) -> None:
-        """The next report carries everything; answers of an earlier session are void."""
-        self._whole = True
-        self._answers.clear()
-        self._news.set()
+    def session_began(self) -> AsyncIterator[agent_pb2.AgentMessage]:
+        """Everything that goes up on a new stream, whole first; answers of an earlier session are void, and its
+        iterator ends."""
+        self._stream.news.set()
+        self._stream = _Stream()
+        self._stream.news.set()
+        return self._messages(self._stream)
 
-    async def messages(self) -> AsyncIterator[agent_pb2.AgentMessage]:
-        """Everything that goes up, until cancelled."""
+    async def _messages(self, stream: _Stream) -> AsyncIterator[agent_pb2.AgentMessage]:
         while True:
             try:
                 async with asyncio.timeout(SIGN_OF_LIFE_S):
-                    await self._news.wait()
+                    await stream.news.wait()
             except TimeoutError:
                 pass
-            self._news.clear()
-            while self._answers:
-                yield agent_pb2.AgentMessage(answer=self._answers.pop(0))
-            yield agent_pb2.AgentMessage(observed=self._observed())
+            if self._stream is not stream:
+                return
+            stream.news.clear()
+            while stream.answers:
+                yield agent_pb2.AgentMessage(answer=stream.answers.pop(0))
+            yield agent_pb2.AgentMessage(observed=self._observed(stream))
 
-    def _observed(self) -> agent_pb2.Observed:
-        names = set(self._hubs) if self._whole else self._changed
+    def _observed(self, stream: _Stream) -> agent_pb2.Observed:
+        names = set(self._hubs) if stream.whole else stream.changed
         observed = agent_pb2.Observed(
-            site=self._site, hubs=[self._hubs[name] for name in sorted(names)], gone=sorted(self._gone)
+            whole=stream.whole,
+            site=self._site,
+            hubs=[self._hubs[name] for name in sorted(names)],
+            gone=sorted(stream.gone),
         )
-        self._whole = False
-        self._changed = set()
-        self._gone = set()
+        stream.whole, stream.changed, stream.gone = False, set(), set()
         return observed
 
 

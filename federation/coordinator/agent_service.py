@@ -141,7 +141,6 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             raise OldIncarnation(f"incarnation {opened.incarnation} does not speak for {opened.site}")
         builder = self.builders.builder(opened.site)
         session = AgentSession(opened.site, opened.incarnation, builder, self.register.identity, leader_epoch)
-        self.observations.opened(opened.site)
         self.sessions.opened(session)
         reader = self.tasks.start(f"session-{opened.site}", self._listen(session, request_iterator), eternal=False)
         try:

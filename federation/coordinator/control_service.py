@@ -7,6 +7,7 @@ marked stale (I7). Writes go through `admission`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,8 +159,9 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
     ) -> AsyncIterator[control_pb2.LogsResponse]:
         leader = self.standing.other_leader()
         if leader is not None:
-            async for answer in leader.logs(request):
-                yield answer
+            async with aclosing(leader.logs(request)) as answers:
+                async for answer in answers:
+                    yield answer
             return
         hub = await self._named(request.name)
         if not hub.status.site:
@@ -167,8 +169,9 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         ask = agent_pb2.LogsAsk(
             hub=hub.metadata.uid, user=request.user, follow=request.follow, tail=request.tail or 100
         )
-        async for chunk in self.sessions.logs(hub.status.site, ask, silence_s=LOGS_SILENCE_S):
-            yield control_pb2.LogsResponse(chunk=chunk)
+        async with aclosing(self.sessions.logs(hub.status.site, ask, silence_s=LOGS_SILENCE_S)) as chunks:
+            async for chunk in chunks:
+                yield control_pb2.LogsResponse(chunk=chunk)
 
     async def Retire(self, request: control_pb2.RetireRequest, context: Any) -> control_pb2.RetireResponse:  # noqa: ARG002
         if request.delete_homes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
@@ -42,7 +42,7 @@ class PeerLeader:
     channels: Channels
     address: str
 
-    def logs(self, request: control_pb2.LogsRequest) -> AsyncIterator[control_pb2.LogsResponse]:
+    def logs(self, request: control_pb2.LogsRequest) -> AsyncGenerator[control_pb2.LogsResponse]:
         stub = control_pb2_grpc.ControlServiceStub(self.channels.to(self.address))
         return stream(stub.Logs, request)
 

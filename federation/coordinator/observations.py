@@ -7,7 +7,7 @@ clock: wall clocks of other hosts are never compared (DESIGN.md 4.2).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from federation.api.v1 import agent_pb2
 from federation.core.operations import Seen
@@ -23,7 +23,6 @@ class SiteMemory:
     at_mono: float
     report: agent_pb2.SiteReport
     hubs: dict[str, agent_pb2.HubReport]
-    whole: bool = True  # False: a new stream was opened and its first report, which carries all hubs, is awaited
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +43,16 @@ class Observations:
     names: dict[str, NameSeen] = field(default_factory=dict)
     listeners: list[Callable[[str, str], None]] = field(default_factory=list)
 
-    def opened(self, site: str) -> None:
-        """A new stream: its first report will carry every hub and replace what is known."""
-        known = self.sites.get(site)
-        if known is not None:
-            self.sites[site] = replace(known, whole=False)
-
     def record(self, site: str, incarnation: int, observed: agent_pb2.Observed) -> None:
-        """Take a report; those of an older incarnation are dropped."""
+        """Take a report. Those of an older incarnation are dropped; so are changes before the incarnation's first
+        whole report, because absence of a hub may be concluded from a whole report only."""
         known = self.sites.get(site)
         if known is not None and known.incarnation > incarnation:
             return
+        if not observed.whole and (known is None or known.incarnation < incarnation):
+            return
         before = known.hubs if known is not None else {}
-        merged = known is not None and known.whole and known.incarnation == incarnation
-        hubs = dict(before) if merged else {}
+        hubs = {} if observed.whole else dict(before)
         hubs.update((report.hub, report) for report in observed.hubs)
         for hub in observed.gone:
             hubs.pop(hub, None)

@@ -7,7 +7,7 @@ are hints: losing one loses nothing, the agent dials again and both sides send e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from random import Random
 
 import structlog
@@ -147,7 +147,7 @@ class Sessions:
         if queue is not None and queue.qsize() < MOST_CHUNKS:
             queue.put_nowait(answer)
 
-    async def logs(self, site: str, ask: agent_pb2.LogsAsk, *, silence_s: float) -> AsyncIterator[bytes]:
+    async def logs(self, site: str, ask: agent_pb2.LogsAsk, *, silence_s: float) -> AsyncGenerator[bytes]:
         """Ask the site's agent for a log. Raises Unavailable if no agent is connected or it falls silent
         (a followed log may be silent for as long as it likes)."""
         session = self._open.get(site)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,7 +20,7 @@ STALE_S = 10.0  # the mirror hears from the store at least this often when all i
 class Leader(Protocol):
     """Another replica that leads: the few calls that only it can answer."""
 
-    def logs(self, request: control_pb2.LogsRequest) -> AsyncIterator[control_pb2.LogsResponse]:
+    def logs(self, request: control_pb2.LogsRequest) -> AsyncGenerator[control_pb2.LogsResponse]:
         """Pass a call for logs on."""
         ...
 

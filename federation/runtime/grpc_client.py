@@ -6,7 +6,7 @@ may be repeated.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -67,7 +67,7 @@ async def stream(
     method: grpc.aio.UnaryStreamMultiCallable[Any, A] | grpc.aio.StreamStreamMultiCallable[Any, A],
     request: Any,
     timeout_s: float | None = None,
-) -> AsyncIterator[A]:
+) -> AsyncGenerator[A]:
     """The answers of a streaming call; `request` is a message or, for two-way streams, an iterator of them.
 
     Without `timeout_s` it may last for ever: the caller watches for silence. Leaving the loop early needs `aclosing`,
@@ -83,9 +83,9 @@ async def stream(
         running.cancel()
 
 
-async def first(answers: AsyncIterator[A]) -> A | None:
+async def first(answers: AsyncGenerator[A]) -> A | None:
     """The first answer of a stream, which is then closed; None if it ended without one."""
-    async with aclosing(answers):  # type: ignore[type-var]
+    async with aclosing(answers):
         async for answer in answers:
             return answer
     return None

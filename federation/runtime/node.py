@@ -27,6 +27,8 @@ LAUNCHER = SOURCES / "launcher.mjs"
 OLDEST_NODE = 20
 INSTALL_S = 180.0
 ATTEMPTS = 3
+NPM_OPTIONS = ("--no-audit", "--no-fund", "--ignore-scripts", "--fetch-timeout=20000", "--fetch-retries=1")
+MACHINE_NPMRC = Path("/etc/npmrc")
 ENTRY = Path("node_modules/configurable-http-proxy/bin/configurable-http-proxy")
 
 Progress = Callable[[str], None]
@@ -73,7 +75,7 @@ async def ensure_proxy(
         cache.mkdir(mode=0o755, parents=True, exist_ok=True)
         async with _only_one(cache / "proxy.lock", clock):
             if not (target / ENTRY).exists():
-                progress("installing configurable-http-proxy from npm")
+                progress(f"installing configurable-http-proxy from npm into {target}")
                 await _install(node, target, processes, clock, env)
     return ProxyInstall(node.program, target)
 
@@ -119,22 +121,31 @@ async def _version(program: Path, processes: Processes, env: Mapping[str, str]) 
 async def _install(node: Node, target: Path, processes: Processes, clock: Clock, env: Mapping[str, str]) -> None:
     fresh = _fresh_folder(target)
     try:
-        words = (str(node.program), str(node.npm), "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-        clean = {name: value for name, value in env.items() if not name.startswith("HUBFED_")}
-        clean["PATH"] = f"{node.program.parent}:{env.get('PATH', '')}"
-        launch = Launch(words, fresh / "npm.log", env=clean, cwd=fresh)
+        words = (str(node.program), str(node.npm), "ci", *NPM_OPTIONS)
+        launch = Launch(words, fresh / "npm.log", env=_npm_env(node, env), cwd=fresh)
         for attempt in range(1, ATTEMPTS + 1):
             finished = await processes.run(launch, timeout_s=INSTALL_S)
             if finished.code == 0:
                 break
             if attempt == ATTEMPTS:
                 said = "\n".join(finished.output.strip().splitlines()[-8:])
-                raise Unavailable(f"npm could not install configurable-http-proxy (code {finished.code}):\n{said}")
+                raise Unavailable(
+                    f"npm could not install configurable-http-proxy (code {finished.code}):\n{said}",
+                    help="npm must reach a registry: see `npm config get registry` and this machine's proxy settings.",
+                )
             await clock.sleep(2.0**attempt)
         shutil.rmtree(target, ignore_errors=True)
         os.rename(fresh, target)  # noqa: PTH104 - one rename; Path.rename is the same call
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _npm_env(node: Node, env: Mapping[str, str]) -> dict[str, str]:
+    clean = {name: value for name, value in env.items() if not name.startswith("HUBFED_")}
+    clean["PATH"] = f"{node.program.parent}:{env.get('PATH', '')}"
+    if MACHINE_NPMRC.is_file():  # the wheel's npm would look for the machine's settings inside the wheel
+        clean.setdefault("NPM_CONFIG_GLOBALCONFIG", str(MACHINE_NPMRC))
+    return clean
 
 
 def _fresh_folder(target: Path) -> Path:

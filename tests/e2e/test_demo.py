@@ -15,7 +15,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
-TOOLS = ("make", "bash", "sh", "git", "env", "tar", "uname", "nproc", "apt-get", "dpkg-deb")
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -37,6 +36,10 @@ def newcomer() -> Iterator[dict[str, str]]:
             if not (path / tool.name).exists() and not tool.name.startswith(("node", "npm", "npx", "etcd", "corepack")):
                 (path / tool.name).symlink_to(tool)
     (folder / "home").mkdir()
+    for settings in (".npmrc", ".config/pip/pip.conf", ".pip/pip.conf", ".config/uv/uv.toml"):
+        if (Path.home() / settings).is_file():  # how this machine reaches its package registries
+            (folder / "home" / settings).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(Path.home() / settings, folder / "home" / settings)
     keep = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "npm_config_", "SSL_", "UV_", "HUBFED_"))}
     if os.getuid() == 0:
         subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", str(folder)], check=True)
@@ -45,17 +48,18 @@ def newcomer() -> Iterator[dict[str, str]]:
 
 
 def demo(newcomer: dict[str, str]) -> subprocess.Popen[str]:
-    who = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
-    env = {k: v for k, v in newcomer.items() if k != "FOLDER"}
+    root = os.getuid() == 0
     return subprocess.Popen(
         ["make", "demo"],
         cwd=newcomer["FOLDER"],
-        env=env,
+        env={k: v for k, v in newcomer.items() if k != "FOLDER"},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        **who,  # type: ignore[call-overload]
+        user=NOBODY if root else None,
+        group=NOBODY if root else None,
+        extra_groups=[] if root else None,
     )
 
 
@@ -74,22 +78,25 @@ def left_of(newcomer: dict[str, str]) -> list[str]:
 
 
 def test_the_demo_works_for_a_newcomer_and_cleans_up(newcomer: dict[str, str]) -> None:
-    running = demo(newcomer)
-    out, _ = running.communicate(timeout=500)
+    with demo(newcomer) as running:
+        out, _ = running.communicate(timeout=500)
     assert running.returncode == 0, out[-6000:]
     assert "read back, unchanged" in out
     assert left_of(newcomer) == []
 
 
 def test_ctrl_c_in_the_middle_leaves_nothing_behind(newcomer: dict[str, str]) -> None:
-    running = demo(newcomer)
-    assert running.stdout is not None
-    for line in running.stdout:
-        if "assigned" in line:
-            break
-    os.killpg(running.pid, signal.SIGINT)
-    running.stdout.read()
-    assert running.wait(90) != 0
+    with demo(newcomer) as running:
+        assert running.stdout is not None
+        seen = ""
+        for line in running.stdout:
+            seen += line
+            if "assigned" in line:
+                break
+        os.killpg(running.pid, signal.SIGINT)
+        seen += running.stdout.read()
+        assert running.wait(90) != 0, seen
+    assert "assigned" in seen
     deadline = time.monotonic() + 10
     while left_of(newcomer) and time.monotonic() < deadline:
         time.sleep(0.2)

@@ -150,7 +150,7 @@ async def test_a_session_speaks_for_one_site_from_its_first_message_to_its_last(
                 GetMessageClass(method.input_type).SerializeToString,
                 GetMessageClass(method.output_type).FromString,
             )
-            async with aclosing(stream(multi, sending(*messages(*kinds)), timeout_s=5)) as answers:  # type: ignore[type-var]
+            async with aclosing(stream(multi, sending(*messages(*kinds)), timeout_s=5)) as answers:
                 async for _answer in answers:
                     pass
 

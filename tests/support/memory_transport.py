@@ -5,7 +5,7 @@ Replicas are registered under their address; cutting an address makes calls to i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
 from agents.link import Coordinator
@@ -45,7 +45,7 @@ class MemoryCoordinator:
 
     async def session(
         self, outgoing: AsyncIterator[agent_pb2.AgentMessage]
-    ) -> AsyncIterator[agent_pb2.CoordinatorMessage]:
+    ) -> AsyncGenerator[agent_pb2.CoordinatorMessage]:
         service = self.transport.replica(self.address).agent_service
         async for message in service.Session(outgoing, None):
             yield message

@@ -16,7 +16,10 @@ from federation.cli.local.layout import CPU, MEMORY, USER, Choices, Layout, repi
 from federation.cli.local.programs import KEEP
 from federation.model.errors import DeadlineExceeded, FederationError
 from federation.model.quantities import Memory
+from federation.runtime.clock import Clock
 from federation.runtime.disk import LocalDisk
+from federation.runtime.etcd_process import find_etcd
+from federation.runtime.node import ensure_proxy
 from federation.runtime.processes import Launch, Processes, ProcessId
 
 UP_S = 90.0
@@ -58,6 +61,12 @@ def free_ports(layout: Layout, choices: Choices, processes: Processes) -> Choice
         return choices
     output.say(f"ports of {', '.join(sorted(taken))} belong to somebody else now: taking others")
     return repick(layout, choices, taken, LocalDisk())
+
+
+async def install_parts(layout: Layout, processes: Processes, clock: Clock) -> None:
+    """etcd, Node and the proxy, found or installed before anything starts, while somebody looks at the progress."""
+    await find_etcd(processes, layout.log("etcd-version"))
+    await ensure_proxy(processes, clock, progress=output.say)
 
 
 def remember_context(layout: Layout, choices: Choices) -> Context:

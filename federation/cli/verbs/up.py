@@ -10,6 +10,7 @@ Run again it changes nothing and shows the same. A supervisor restarts what dies
 from __future__ import annotations
 
 import argparse
+import asyncio
 import time
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from federation.cli.client import Client
 from federation.cli.local.layout import Choices, Layout, default_dir, prepare
 from federation.cli.local.starting import (
     free_ports,
+    install_parts,
     remember_context,
     start_supervisor,
     supervisor,
@@ -51,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if known is None:
             choices = free_ports(layout, choices, processes)
+            asyncio.run(install_parts(layout, processes, clock))
             output.say(f"starting a federation in {layout.root}")
             known = start_supervisor(layout, processes)
         else:
