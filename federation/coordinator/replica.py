@@ -35,6 +35,7 @@ from federation.runtime.clock import Clock
 from federation.runtime.loop import Loop, Pace, Reconcile
 from federation.runtime.supervisor import Supervisor
 from federation.store import keys
+from federation.store.compaction import compact_regularly
 from federation.store.election import Election, Leadership
 from federation.store.mirror import Mirror
 from federation.store.register import Register
@@ -145,6 +146,7 @@ class Replica:
         try:
             async with asyncio.TaskGroup() as group:
                 running = [group.create_task(loop.run(), name=loop.name) for loop in self._loops.values()]
+                running.append(group.create_task(compact_regularly(self._ports.register.store, self._ports.clock)))
                 await leadership.lost()
                 for task in running:
                     task.cancel()
