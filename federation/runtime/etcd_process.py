@@ -35,8 +35,10 @@ class EtcdBinary:
 
 
 async def find_etcd(processes: Processes, log: Path, *, crash_safe: bool = False) -> EtcdBinary:
-    """The first that runs: PATH, the cache of `scripts/get-etcd`, the `embedded` extra; else Unavailable."""
+    """The first crash-safe one of PATH, the cache of `scripts/get-etcd` and the `embedded` extra; else the first that
+    runs at all, unless `crash_safe` is asked for; else Unavailable."""
     tried: list[str] = []
+    second_best: EtcdBinary | None = None
     for path in _candidates():
         done = await processes.run(Launch((str(path), "--version"), log, env=dict(os.environ)), timeout_s=20.0)
         match = VERSION.search(done.output)
@@ -44,9 +46,12 @@ async def find_etcd(processes: Processes, log: Path, *, crash_safe: bool = False
             tried.append(f"{path} does not say its version")
             continue
         found = EtcdBinary(path, match.group(1))
-        if found.crash_safe or not crash_safe:
+        if found.crash_safe:
             return found
+        second_best = second_best or found
         tried.append(f"{path} is {found.version}, which can corrupt its data when killed")
+    if second_best is not None and not crash_safe:
+        return second_best
     raise Unavailable(
         f"no etcd was found ({'; '.join(tried) or 'none on PATH'})",
         help="Install etcd (Debian: etcd-server), or run scripts/get-etcd, which needs no root.",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from federation.runtime.student import Student
+from federation.model.errors import Unavailable
 from tests.support.federation import Federation, federation, until
 
 pytestmark = pytest.mark.timeout(240)
@@ -29,17 +29,12 @@ def condition(here: Federation, name: str, kind: str) -> str:
     return next(str(c["status"]) for c in here.hub(name)["status"]["conditions"] if c["type"] == kind)
 
 
-def student(here: Federation, name: str, user: str = "s01") -> Student:
-    port = here.hub(name)["status"]["url"].rpartition(":")[2]
-    return Student(f"http://127.0.0.1:{port}", f"{name}.localhost", user)
-
-
 def test_a_placed_class_serves_its_students_and_their_files_stay(here: Federation) -> None:
     answer = here.fedctl("place", str(here.classroom("first")))
     word = password(answer.err)
 
     async def study() -> None:
-        async with student(here, "first") as one:
+        async with here.student("first") as one:
             assert await one.sign_in("wrong") == 403
             assert await one.sign_in(word) == 200
             await one.start_server()
@@ -87,7 +82,7 @@ def test_retire_keeps_the_homes_and_restore_brings_the_same_class_back(here: Fed
     word, uid = password(answer.err), here.hub("third")["metadata"]["uid"]
 
     async def save() -> None:
-        async with student(here, "third") as one:
+        async with here.student("third") as one:
             assert await one.sign_in(word) == 200
             await one.start_server()
             await one.save("notes.txt", "kept")
@@ -100,7 +95,7 @@ def test_retire_keeps_the_homes_and_restore_brings_the_same_class_back(here: Fed
     here.fedctl("restore", "third")
 
     async def read() -> None:
-        async with student(here, "third") as one:
+        async with here.student("third") as one:
             assert await one.sign_in(word) == 200
             await one.start_server()
             assert await one.read("notes.txt") == "kept"
@@ -108,6 +103,62 @@ def test_retire_keeps_the_homes_and_restore_brings_the_same_class_back(here: Fed
     asyncio.run(read())
     assert here.hub("third")["metadata"]["uid"] == uid
     assert here.hub("third")["status"]["epoch"] == "1.3", "one up at the end of ownership, one up at its return"
+
+
+def test_a_class_placed_again_under_a_retired_name_starts_with_empty_homes(here: Federation) -> None:
+    path = here.classroom("again")
+    word, first = password(here.fedctl("place", str(path)).err), here.hub("again")["metadata"]["uid"]
+
+    async def save() -> None:
+        async with here.student("again") as one:
+            assert await one.sign_in(word) == 200
+            await one.start_server()
+            await one.save("secret-of-last-year.txt", "kept")
+
+    asyncio.run(save())
+    here.fedctl("retire", "again")
+    word = password(here.fedctl("place", str(path)).err)
+    assert here.hub("again")["metadata"]["uid"] != first
+
+    async def look() -> None:
+        async with here.student("again") as one:
+            assert await one.sign_in(word) == 200
+            await one.start_server()
+            with pytest.raises(Unavailable, match="404"):
+                await one.read("secret-of-last-year.txt")
+
+    asyncio.run(look())
+
+
+def test_a_students_server_and_kernel_live_on_when_hub_proxy_and_agent_are_killed(here: Federation) -> None:
+    word = password(here.fedctl("place", str(here.classroom("steady"))).err)
+    uid = here.hub("steady")["metadata"]["uid"]
+
+    async def work() -> None:
+        async with here.student("steady") as one:
+            assert await one.sign_in(word) == 200
+            await one.start_server()
+            async with one.terminal() as shell:
+                assert "41" in await shell.run("export answer=41; echo $answer")
+
+    asyncio.run(work())
+    server = here.pids("server", hub=uid)
+    assert len(server) == 1
+    for role in ("hub", "proxy"):
+        for pid in here.pids(role, hub=uid):
+            here.kill(pid)
+    for pid in here.pids("agent"):
+        here.kill(pid)
+    until(lambda: bool(here.pids("hub", hub=uid)) and here.serves("steady"), "the class serves again", 60, here.logs)
+
+    async def go_on() -> None:
+        async with here.student("steady") as one:
+            assert await one.sign_in(word) == 200
+            await one.start_server()
+            await one.save("after.txt", "still here")
+
+    asyncio.run(go_on())
+    assert here.pids("server", hub=uid) == server, "it was adopted, not started again"
 
 
 def test_bad_input_is_refused_with_every_error_and_nothing_is_written(here: Federation) -> None:
@@ -119,7 +170,7 @@ def test_bad_input_is_refused_with_every_error_and_nothing_is_written(here: Fede
     assert here.fedctl("get", "bad", ok=False).code == 3
 
 
-@pytest.mark.parametrize("role", ["coordinator", "agent", "edge", "frontdoor", "hub", "proxy"])
+@pytest.mark.parametrize("role", ["etcd", "coordinator", "agent", "edge", "frontdoor", "hub", "proxy"])
 def test_what_is_killed_comes_back_and_the_class_serves(here: Federation, role: str) -> None:
     name = "lasting"
     here.fedctl("place", str(here.classroom(name)))
@@ -133,11 +184,7 @@ def test_what_is_killed_comes_back_and_the_class_serves(here: Federation, role: 
 
     until(lambda: condition(here, name, "Serving") == "True", "the class serves", 60, explain)
 
-    async def sign_in_page() -> bool:
-        async with student(here, name) as one, one.session.get(one.base / "hub/login") as page:
-            return page.status == 200
-
-    until(lambda: asyncio.run(sign_in_page()), "the login page is there", 60)
+    until(lambda: here.login_page(name), "the login page is there", 60)
 
 
 def test_logs_of_the_hub_are_read_through_any_coordinator(here: Federation) -> None:

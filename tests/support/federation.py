@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -18,7 +19,9 @@ from typing import Any
 
 import yaml
 
+from tests.support.etcd import safe_etcd
 from tests.support.history import judge, read_history
+from tests.support.student import Student
 
 ROOT = Path(__file__).resolve().parents[2]
 FEDCTL = Path(sys.executable).parent / "fedctl"
@@ -77,6 +80,24 @@ class Federation:
     def kill(self, pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
+    def student(self, name: str, user: str = "s01") -> Student:
+        """A student in front of the class's page, by the front door."""
+        port = self.hub(name)["status"]["url"].rpartition(":")[2]
+        return Student(f"http://127.0.0.1:{port}", f"{name}.localhost", user)
+
+    def login_page(self, name: str) -> bool:
+        """Whether a student would see it now."""
+
+        async def look() -> bool:
+            async with self.student(name) as one:
+                return await one.status("hub/login") == 200
+
+        return asyncio.run(look())
+
+    def serves(self, name: str) -> bool:
+        """Whether fedctl says so; False while nobody answers."""
+        return "  Serving  " in self.fedctl("get", name, ok=False).out
+
     def classroom(self, name: str, **spec: Any) -> Path:
         """A classroom file of three students."""
         body = {
@@ -116,6 +137,7 @@ def federation() -> Iterator[Federation]:
     folder = Path(tempfile.mkdtemp(prefix="hubfed-test-"))
     folder.chmod(0o711)
     here = Federation(folder)
+    safe_etcd()  # in the cache, where `fedctl up` prefers it to one that must not be killed
     try:
         here.up()
         yield here
