@@ -32,6 +32,7 @@ def _names(parsed_args: Any, **_more: Any) -> list[str]:
     """Names of classrooms (of sites for `sites`); nothing if no coordinator answers quickly."""
     from federation.api.v1 import control_pb2  # noqa: PLC0415
     from federation.cli.connecting import connected  # noqa: PLC0415
+    from federation.cli.listing import all_hubs  # noqa: PLC0415
     from federation.model.errors import FederationError  # noqa: PLC0415
 
     try:
@@ -39,7 +40,7 @@ def _names(parsed_args: Any, **_more: Any) -> list[str]:
             if parsed_args.verb == "sites":
                 sites = client.call("ListSites", control_pb2.ListSitesRequest(), timeout_s=ASK_S)
                 return [site.name for site in sites.items]
-            hubs = client.call("List", control_pb2.ListRequest(retired=True), timeout_s=ASK_S)
-            return [hub.metadata.name for hub in hubs.items]
+            hubs, _freshness = all_hubs(client, control_pb2.ListRequest(retired=True), timeout_s=ASK_S)
+            return [hub.metadata.name for hub in hubs]
     except FederationError:
         return []

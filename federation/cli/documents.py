@@ -23,6 +23,10 @@ def plain(message: Any) -> Any:
 def hub_document(hub: types_pb2.Hub) -> dict[str, Any]:
     """metadata, spec, status, as `kubectl -o json` has them."""
     body = plain(hub)
+    if hub.HasField("spec"):  # with its zeros, so that it can be placed again
+        body["spec"] = MessageToDict(
+            hub.spec, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+        )
     status = body.setdefault("status", {})
     status.setdefault("site", "")
     status["epoch"] = epoch_text(hub.status.epoch)

@@ -9,13 +9,14 @@ from federation.api.v1.classroom_pb2 import ClassroomSpec
 from federation.cli import output
 from federation.model.classroom import Classroom
 from federation.model.errors import InvalidRequest
+from federation.model.files.finding import Located
 from federation.model.files.load import read_classrooms
 from federation.runtime.bridge import to_message
 
 MOST_BYTES = 1 << 21
 
 
-def read_checked(paths: list[str]) -> tuple[Classroom, ...] | None:
+def read_checked(paths: list[str]) -> tuple[Located[Classroom], ...] | None:
     """The classrooms of all files; None if anything is wrong, which is then on standard error."""
     checked = read_classrooms([(path, _content(path)) for path in paths], _content)
     for finding in checked.findings:
@@ -24,7 +25,7 @@ def read_checked(paths: list[str]) -> tuple[Classroom, ...] | None:
         count = len(checked.findings)
         output.say(f"{count} error{'s' if count > 1 else ''}; nothing was sent")
         return None
-    return checked.values
+    return checked.documents
 
 
 def classroom_message(classroom: Classroom) -> control_pb2.Classroom:

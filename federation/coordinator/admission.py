@@ -14,6 +14,7 @@ from federation.coordinator.events import Journalist
 from federation.coordinator.naming import hosts_of
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.wanted import auth_secret
+from federation.core.in_force import generation_in_force
 from federation.model.classroom import Classroom
 from federation.model.errors import Conflict, InvalidRequest, NotFound, Refused
 from federation.model.identity import HubUid, hub_uid
@@ -39,6 +40,32 @@ class Admitted:
     generated: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class PlaceOrder:
+    """How a place was asked for. `based_on_revision` is the live revision that the file was compared with,
+    `based_on_generation` the generation that the file was taken from; 0: whatever is there."""
+
+    actor: str
+    request_id: str = ""
+    based_on_revision: int = 0
+    based_on_generation: int = 0
+    overwrite: bool = False
+    now: bool = False
+
+    def refuse_if_older(self, live: Stored[ClassroomRecord]) -> None:
+        """Raise Conflict if the live classroom is newer than what the file was made from."""
+        record = live.document
+        newer = 0 < self.based_on_generation < record.generation
+        if self.overwrite or not (newer or self.based_on_revision not in (0, live.revision)):
+            return
+        since = f"your file was taken from generation {self.based_on_generation}" if newer else "your file was compared"
+        raise Conflict(
+            f"{record.classroom.name} was changed by {record.actor} since {since}: it is at generation "
+            f"{record.generation} now, and nothing was done",
+            help="Compare with `fedctl place --plan`; `--overwrite` applies your file all the same.",
+        )
+
+
 @dataclass(slots=True)
 class Admission:
     """Place, retire and restore, up to the point where the leader's loops take over."""
@@ -48,28 +75,32 @@ class Admission:
     journalist: Journalist
     random: Random
 
-    async def place(self, classroom: Classroom, *, actor: str, request_id: str, based_on: int) -> Admitted:
+    async def place(self, classroom: Classroom, order: PlaceOrder) -> Admitted:
         """Accept a new classroom or a new generation; the same content again changes nothing."""
         name = classroom.name
         stored = await self.register.read(keys.classroom(name), ClassroomRecord)
         if stored is None:
-            return await self._place_new(classroom, None, actor, request_id)
+            return await self._place_new(classroom, None, order)
         operation = await self.register.read(keys.operation(stored.document.uid), Operation)
-        if request_id and stored.document.request_id == request_id and operation is not None:
+        if order.request_id and stored.document.request_id == order.request_id and operation is not None:
             return Admitted(stored, operation.document, changed=False, generated={})
         if stored.document.retired is not None:
             if operation is not None and not operation.document.done:
                 raise Refused(f"{name} is still being retired", help=f"`fedctl watch {name}`, then place it again.")
-            return await self._place_new(classroom, stored, actor, request_id)
+            return await self._place_new(classroom, stored, order)
         if stored.document.classroom == classroom and operation is not None:
-            return Admitted(stored, operation.document, changed=False, generated={})
-        if based_on and based_on != stored.revision:
-            raise Conflict(
-                f"{name} was changed by {stored.document.actor} since your file was compared with it "
-                f"(generation {stored.document.generation}): nothing was done",
-                help="Compare again with `fedctl place --plan`; `--overwrite` applies your file all the same.",
-            )
-        return await self._place_again(classroom, stored, operation, actor, request_id)
+            running = await self._hurry(operation) if order.now else operation.document
+            return Admitted(stored, running, changed=False, generated={})
+        order.refuse_if_older(stored)
+        return await self._place_again(classroom, stored, operation, order)
+
+    async def _hurry(self, operation: Stored[Operation]) -> Operation:
+        """--now for a change that was accepted already and waits for the end of a meeting."""
+        if operation.document.step is not Step.ADMITTED or operation.document.now:
+            return operation.document
+        hurried = operation.document.revise(now=True)
+        await self.register.commit(Changes().unchanged(operation.key, operation).put(operation.key, hurried))
+        return hurried
 
     async def retire(self, name: str, *, delete_homes: bool, actor: str) -> Admitted:
         """Order the end of a hub. Homes stay unless `delete_homes`."""
@@ -83,7 +114,8 @@ class Admission:
         order = self._operation(OperationKind.RETIRE, retired, actor, delete_homes=delete_homes)
         changes = Changes().unchanged(stored.key, stored).unchanged(operation.key, operation)
         changes.put(stored.key, retired).put(operation.key, order)
-        for host in hosts_of(record.classroom):
+        in_force = generation_in_force(record, operation.document)
+        for host in {*hosts_of(record.classroom), *hosts_of(in_force.classroom)}:
             changes.delete(keys.host(host))
         self.journalist.add(changes, "retire.admitted", f"by {actor}", hub=record.uid, actor=actor)
         committed = await self.register.commit(changes)
@@ -100,7 +132,8 @@ class Admission:
         if not operation.document.done:
             raise Refused(f"{name} is still being retired", help=f"`fedctl watch {name}`, then restore it.")
         fields = {name: getattr(record, name) for name in type(record).model_fields}
-        live = ClassroomRecord.model_validate({**fields, "retired": None, "generation": record.generation + 1})
+        generation = record.generation + 1
+        live = ClassroomRecord.model_validate({**fields, "retired": None, "former": None, "generation": generation})
         order = self._operation(OperationKind.PLACE, live, actor)
         changes = Changes().unchanged(stored.key, stored).unchanged(operation.key, operation)
         changes.put(stored.key, live).put(operation.key, order)
@@ -119,10 +152,10 @@ class Admission:
         return stored, operation
 
     async def _place_new(
-        self, classroom: Classroom, old: Stored[ClassroomRecord] | None, actor: str, request_id: str
+        self, classroom: Classroom, old: Stored[ClassroomRecord] | None, asked: PlaceOrder
     ) -> Admitted:
         """A new uid: this class never meets the homes of an earlier one of the same name."""
-        now = self.journalist.clock.now()
+        now, actor = self.journalist.clock.now(), asked.actor
         hub = hub_uid(classroom.name, self._draw(UID_ALPHABET, UID_LENGTH))
         record = ClassroomRecord(
             uid=hub,
@@ -131,7 +164,7 @@ class Admission:
             created=now,
             changed=now,
             actor=actor,
-            request_id=request_id,
+            request_id=asked.request_id,
         )
         key = keys.classroom(classroom.name)
         changes = Changes().unchanged(key, old).put(key, record)
@@ -150,22 +183,24 @@ class Admission:
         classroom: Classroom,
         stored: Stored[ClassroomRecord],
         operation: Stored[Operation] | None,
-        actor: str,
-        request_id: str,
+        asked: PlaceOrder,
     ) -> Admitted:
-        before = stored.document
+        before, actor = stored.document, asked.actor
+        former = generation_in_force(before, operation.document if operation else None)
         record = before.revise(
             classroom=classroom,
             generation=before.generation + 1,
             changed=self.journalist.clock.now(),
             actor=actor,
-            request_id=request_id,
+            request_id=asked.request_id,
+            former=former,
         )
-        order = self._operation(OperationKind.PLACE, record, actor)
+        order = self._operation(OperationKind.PLACE, record, actor).revise(now=asked.now)
         changes = Changes().unchanged(stored.key, stored).put(stored.key, record)
         changes.unchanged(keys.operation(record.uid), operation).put(keys.operation(record.uid), order)
         await self._claim_hosts(changes, classroom, HubUid(record.uid))
-        for host in set(hosts_of(before.classroom)) - set(hosts_of(classroom)):
+        # what the former generation holds is given up only when the new one comes into force
+        for host in set(hosts_of(before.classroom)) - set(hosts_of(classroom)) - set(hosts_of(former.classroom)):
             changes.delete(keys.host(host))
         generated = await self._add_secret(changes, record, actor)
         message = f"generation {record.generation} by {actor}"

@@ -13,7 +13,7 @@ from typing import Any
 
 from federation.api.v1 import agent_pb2, control_pb2, control_pb2_grpc, types_pb2
 from federation.coordinator import views
-from federation.coordinator.admission import Admission, Admitted, require_typed_name
+from federation.coordinator.admission import Admission, Admitted, PlaceOrder, require_typed_name
 from federation.coordinator.facts import Planner
 from federation.coordinator.observations import Sightings
 from federation.coordinator.secrets_and_sites import SecretsAndSites
@@ -33,6 +33,7 @@ from federation.store.register import Stored, decode
 
 LOGS_SILENCE_S = 10.0
 MOST_EVENTS = 1000
+PAGE_BYTES = 1 << 20  # of a list; a message holds four times that
 
 
 @dataclass(slots=True)
@@ -53,9 +54,14 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         before = self.snapshot.classroom(classroom.name)
         admitted = await self.admission.place(
             classroom,
-            actor=actor(),
-            request_id=request.request_id,
-            based_on=0 if request.overwrite else request.based_on_revision,
+            PlaceOrder(
+                actor=actor(),
+                request_id=request.request_id,
+                based_on_revision=request.based_on_revision,
+                based_on_generation=request.based_on_generation,
+                overwrite=request.overwrite,
+                now=request.now,
+            ),
         )
         return control_pb2.PlaceResponse(
             hub=await self._hub(admitted),
@@ -98,7 +104,13 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
 
     async def List(self, request: control_pb2.ListRequest, context: Any) -> control_pb2.ListResponse:  # noqa: ARG002
         answer = control_pb2.ListResponse(freshness=self.standing.freshness())
+        size = 0
         for stored in self.snapshot.under(keys.CLASSROOMS, ClassroomRecord):
+            if stored.document.classroom.name <= request.page_token:
+                continue
+            if size > PAGE_BYTES:
+                answer.next_page_token = answer.items[-1].metadata.name
+                break
             labels = stored.document.classroom.labels
             if any(labels.get(key) != value for key, value in request.labels.items()):
                 continue
@@ -109,6 +121,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
             hub = views.hub_message(stored, self.snapshot)
             if not request.site or hub.status.site == request.site:
                 answer.items.append(hub)
+                size += hub.ByteSize()
         return answer
 
     async def Describe(

@@ -10,6 +10,7 @@ from federation.dns.interface import NameDriver, NameRecord
 from federation.model.classroom import Classroom
 from federation.model.errors import FederationError
 from federation.model.identity import Epoch
+from federation.model.placing import ClassroomRecord
 from federation.runtime.clock import Clock
 
 
@@ -38,28 +39,40 @@ class Naming:
         if stored is None:
             return ""
         try:
-            for host in hosts_of(stored.document.classroom):
-                record = await self.driver.read(host)
-                if record is not None and record.hub == hub:
-                    await self.driver.remove(host, record)
+            for host in (*hosts_of(stored.document.classroom), *former_hosts(stored.document)):
+                await self._remove_one(hub, host)
         except FederationError as error:
             return error.message
         return ""
 
     async def _write(self, hub: str) -> str:
-        ownership, stored = self.snapshot.ownership(hub), self.snapshot.classroom_of(hub)
-        if ownership is None or ownership.document.owner is None or stored is None:
+        ownership, wanted = self.snapshot.ownership(hub), self.snapshot.in_force(hub)
+        if ownership is None or ownership.document.owner is None or wanted is None:
             return "nobody owns the hub"
         site = self.snapshot.site(ownership.document.owner)
         if site is None or not site.document.edge_address:
             return f"{ownership.document.owner} has not reported the address of its edge"
         epoch, target = ownership.document.epoch, site.document.edge_address
         try:
-            for host in hosts_of(stored.document.classroom):
+            for host in hosts_of(wanted.classroom):
                 await self._write_one(NameRecord(host=host, hub=hub, epoch=epoch, target=target))
+            await self._remove_former(hub)
         except FederationError as error:
             return error.message
         return ""
+
+    async def _remove_former(self, hub: str) -> None:
+        """Names that an earlier generation had and the one in force has not."""
+        stored, wanted = self.snapshot.classroom_of(hub), self.snapshot.in_force(hub)
+        if stored is not None and wanted is not None and wanted.number == stored.document.generation:
+            for host in former_hosts(stored.document):
+                await self._remove_one(hub, host)
+
+    async def _remove_one(self, hub: str, host: str) -> None:
+        """Only if it is this hub's: somebody else may have the name by now."""
+        record = await self.driver.read(host)
+        if record is not None and record.hub == hub:
+            await self.driver.remove(host, record)
 
     async def _write_one(self, wanted: NameRecord) -> None:
         found = await self.driver.read(wanted.host)
@@ -67,11 +80,11 @@ class Naming:
             await self.driver.write(wanted, found)
 
     async def _look(self, hub: str) -> str:
-        ownership, stored = self.snapshot.ownership(hub), self.snapshot.classroom_of(hub)
-        if ownership is None or stored is None:
+        ownership, wanted = self.snapshot.ownership(hub), self.snapshot.in_force(hub)
+        if ownership is None or wanted is None:
             return "nobody owns the hub"
         try:
-            for host in hosts_of(stored.document.classroom):
+            for host in hosts_of(wanted.classroom):
                 seen = await self.driver.seen_from_outside(host)
                 if seen is None or not _leads_to(seen, hub, ownership.document.epoch):
                     return f"{host} is seen as {seen.target if seen else 'nothing'} from outside"
@@ -83,6 +96,14 @@ class Naming:
 def hosts_of(classroom: Classroom) -> tuple[str, ...]:
     """The class's host name and its aliases."""
     return (classroom.spec.dns.host, *classroom.spec.dns.aliases)
+
+
+def former_hosts(record: ClassroomRecord) -> tuple[str, ...]:
+    """Host names of the former generation that the newest does not have."""
+    if record.former is None:
+        return ()
+    now = hosts_of(record.classroom)
+    return tuple(host for host in hosts_of(record.former.classroom) if host not in now)
 
 
 def _leads_to(seen: NameRecord, hub: str, epoch: Epoch) -> bool:

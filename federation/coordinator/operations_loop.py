@@ -14,10 +14,11 @@ import structlog
 
 from federation.coordinator.events import Journalist
 from federation.coordinator.facts import Planner
-from federation.coordinator.naming import Naming, hosts_of
+from federation.coordinator.naming import Naming, former_hosts, hosts_of
 from federation.coordinator.observations import Observations
 from federation.coordinator.probe import Prober
 from federation.coordinator.snapshot import Snapshot
+from federation.core.in_force import meeting_to_wait_for
 from federation.core.operations import (
     Assign,
     Confirm,
@@ -103,7 +104,8 @@ class OperationsLoop:
                 return Choice(None, None, "the classroom's document is not there yet", ())
             return self.planner.choose(record.document.classroom, ownership.homes_at if ownership else None)
 
-        return Facts(operation, ownership, choice, seen=seen, earlier_seen=earlier_seen)
+        meeting = meeting_to_wait_for(record.document, operation, self.journalist.clock.now()) if record else None
+        return Facts(operation, ownership, choice, seen=seen, earlier_seen=earlier_seen, in_meeting=meeting)
 
     async def _look(self, facts: Facts, move: Probe | Name | Unname) -> Facts:
         """Do what the move asks and add what was seen to the facts."""
@@ -189,8 +191,16 @@ class OperationsLoop:
     def _step(self, stored: Stored[Operation], step: Step, message: str) -> Changes:
         operation = stored.document.finished(step, self.journalist.clock.now(), message)
         changes = self._guarded(stored).put(stored.key, operation)
+        if step is Step.ASSIGNED:
+            self._give_up_former_hosts(changes, operation.hub)
         kind = f"{operation.kind.value}.{step.value}"
         return self.journalist.add(changes, kind, message, hub=operation.hub, actor=self.actor)
+
+    def _give_up_former_hosts(self, changes: Changes, hub: str) -> None:
+        """From now on the newest generation is in force, and others may have the host names that it does not use."""
+        record = self.snapshot.classroom_of(hub)
+        for host in former_hosts(record.document) if record is not None else ():
+            changes.delete(keys.host(host))
 
     def _guarded(self, stored: Stored[Operation]) -> Changes:
         return Changes().only_if(self.leader_guard()).unchanged(stored.key, stored)

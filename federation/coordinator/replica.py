@@ -229,6 +229,7 @@ class Replica:
         elif folder in (keys.OPERATIONS, keys.HUBS):
             self._wake("operations", tail)
             self._wake("hub-reports", tail)
+            self.sessions.changed("", tail)  # a generation comes into force with a step of its operation
         elif folder == keys.SITES:
             self._wake("site-reports", tail)
         elif key == keys.LEADER:

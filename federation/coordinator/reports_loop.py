@@ -115,14 +115,14 @@ class ReportsLoop:
             outdated_servers=report.outdated_servers if report else 0,
             reported=tuple(read_condition(c) for c in (report.conditions if report else ())),
         )
-        record = self.snapshot.classroom_of(hub)
+        wanted = self.snapshot.in_force(hub)
         conditions = changed_conditions(before.conditions if before else (), conditions_of(facts), self._now())
         return HubObservation(
             hub=hub,
             site=site,
             phase=phase_of(facts),
             generation=report.generation if report else 0,
-            url=self.url_of(record.document.classroom.spec.dns.host) if record else "",
+            url=self.url_of(wanted.classroom.spec.dns.host) if wanted else "",
             conditions=conditions,
             servers=report.servers if report else 0,
             outdated_servers=report.outdated_servers if report else 0,

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeVar
 
+from federation.core.in_force import generation_in_force
 from federation.model.identity import Members, name_of
 from federation.model.operation import Operation
 from federation.model.ownership import AgentRecord, Owned, Ownership, SiteLease
-from federation.model.placing import Assignment, ClassroomRecord, SealedSecret, UserRecord
+from federation.model.placing import Assignment, ClassroomRecord, Generation, SealedSecret, UserRecord
 from federation.model.schema import Document
 from federation.model.status import HubObservation, Roster, SiteRecord
 from federation.store import keys
@@ -53,6 +54,13 @@ class Snapshot:
         if record is not None and record.document.uid == hub:
             return record
         return self.get(keys.retired(hub), ClassroomRecord)
+
+    def in_force(self, hub: str) -> Generation | None:
+        """The generation that the hub's site is to run now."""
+        record, operation = self.classroom_of(hub), self.operation(hub)
+        if record is None:
+            return None
+        return generation_in_force(record.document, operation.document if operation else None)
 
     def ownership(self, hub: str) -> Stored[Ownership] | None:
         """Who owns the hub."""

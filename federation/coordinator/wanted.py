@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from federation.api.v1 import agent_pb2, types_pb2
 from federation.api.v1.classroom_pb2 import ClassroomSpec
 from federation.coordinator.snapshot import Snapshot
+from federation.core.in_force import generation_in_force
 from federation.model.classroom import Classroom
 from federation.model.identity import Epoch, RegisterId, name_of
-from federation.model.placing import ClassroomRecord
+from federation.model.placing import ClassroomRecord, Generation
 from federation.runtime.bridge import to_message
-from federation.store.register import Stored
 
 
 def epoch_message(epoch: Epoch) -> types_pb2.Epoch:
@@ -41,7 +41,7 @@ def spec_message(classroom: Classroom) -> ClassroomSpec:
 
 @dataclass(slots=True)
 class WantedBuilder:
-    """Builds wanted documents of one site from the snapshot; specs are converted once per revision."""
+    """Builds wanted documents of one site from the snapshot; specs are converted once per generation."""
 
     site: str
     snapshot: Snapshot
@@ -64,18 +64,18 @@ class WantedBuilder:
         stored = self.snapshot.classroom_of(hub)
         if stored is None:
             return None  # the mirror has the one and not yet the other: the next change brings it
-        record = stored.document
-        operation = self.snapshot.operation(hub)
+        record, operation = stored.document, self.snapshot.operation(hub)
+        wanted = generation_in_force(record, operation.document if operation else None)
         return agent_pb2.WantedHub(
             hub=hub,
             name=name_of(hub),
             epoch=epoch_message(epoch),
-            generation=record.generation,
+            generation=wanted.number,
             state="running",
-            spec=self._spec(stored),
+            spec=self._spec(hub, wanted),
             operation=operation.document.id if operation else "",
             sealed=self._sealed(record),
-            url=self.url_of(record.classroom.spec.dns.host),
+            url=self.url_of(wanted.classroom.spec.dns.host),
         )
 
     def _stopped(self, hub: str, epoch: Epoch) -> agent_pb2.WantedHub:
@@ -89,11 +89,11 @@ class WantedBuilder:
             delete_homes=operation.document.delete_homes if operation else False,
         )
 
-    def _spec(self, stored: Stored[ClassroomRecord]) -> ClassroomSpec:
-        known = self._specs.get(stored.key)
-        if known is None or known[0] != stored.revision:
-            known = (stored.revision, spec_message(stored.document.classroom))
-            self._specs[stored.key] = known
+    def _spec(self, hub: str, wanted: Generation) -> ClassroomSpec:
+        known = self._specs.get(hub)
+        if known is None or known[0] != wanted.number:
+            known = (wanted.number, spec_message(wanted.classroom))
+            self._specs[hub] = known
         return known[1]
 
     def _sealed(self, record: ClassroomRecord) -> dict[str, bytes]:

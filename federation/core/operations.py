@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
+from federation.core.calendar import Window
 from federation.core.placement import Choice
 from federation.model.operation import Operation, OperationKind, Step
 from federation.model.ownership import Ownership
@@ -45,6 +46,7 @@ class Facts:
     name_leads_here: bool | None = None  # None: not asked yet
     name_exists: bool | None = None
     problem: str = ""  # why the last probe or name write failed
+    in_meeting: Window | None = None  # the change restarts the hub, and the class meets now
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,9 @@ def _place(facts: Facts) -> Move:
 
 
 def _assign(facts: Facts, owner: str | None) -> Move:
+    if owner is not None and facts.in_meeting is not None:
+        until = facts.in_meeting.end.strftime("%H:%M UTC")
+        return Wait(f"the change restarts the hub: after the class that ends at {until}, or with --now", LATER_S)
     if owner is not None:
         return Finish(Step.ASSIGNED, f"stays at {owner}")
     choice = facts.choice()

@@ -17,7 +17,7 @@ from federation.model.classroom_rules import problems_of
 from federation.model.classroom_running import Budget, Chart, Dns, Limits, Overrides, Placement, Slo, Tls
 from federation.model.classroom_seat import Content, DataSource, Image, Resources, Storage
 from federation.model.refusal import refuse_all
-from federation.model.scalars import ClassroomName, Text
+from federation.model.scalars import ClassroomName, JsonObject, Positive, Text
 from federation.model.schema import Model
 
 ACTIVE_SERVERS_PER_STUDENT = 1.2
@@ -82,12 +82,20 @@ class Classroom(Model):
 
 
 class Metadata(Model):
-    """What names a classroom in a file."""
+    """What names a classroom in a file. All but the name and the labels is written by `fedctl get -o yaml`, so that its
+    answer can be edited and placed again."""
 
     name: ClassroomName = Field(
         description="A DNS label: names the hub, its homes and its processes.", examples=["atm101"]
     )
     labels: dict[Text, Text] = Field({}, description="Your own marks.", examples=[{"semester": "fall-2026"}])
+    generation: Positive | None = Field(
+        None, description="The generation that this file was taken from: a newer one is not overwritten.", examples=[3]
+    )
+    uid: Text | None = Field(None, description="Written by fedctl; not read.")
+    revision: Positive | None = Field(None, description="Written by fedctl; not read.")
+    created: Text | None = Field(None, description="Written by fedctl; not read.")
+    actor: Text | None = Field(None, description="Written by fedctl; not read.")
 
 
 class ClassroomFile(Model):
@@ -99,6 +107,7 @@ class ClassroomFile(Model):
     kind: str = Field(description="Kind of the document.", examples=["Classroom"], pattern=r"^Classroom$")
     metadata: Metadata = Field(description="Its name and labels.")
     spec: ClassroomSpec = Field(description="What you want.")
+    status: JsonObject = Field({}, description="Written by fedctl; not read.")
 
     def classroom(self) -> Classroom:
         """The classroom without the file's wrapping."""

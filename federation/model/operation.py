@@ -51,6 +51,7 @@ class Operation(Document):
     created: AwareDatetime
     actor: str
     delete_homes: bool = False
+    now: bool = False  # a change that restarts the hub does not wait for the end of a meeting
 
     @property
     def done(self) -> bool:

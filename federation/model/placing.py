@@ -8,8 +8,16 @@ from federation.model.classroom import Classroom
 from federation.model.schema import Document, Model
 
 
+class Generation(Model):
+    """One accepted content of a classroom."""
+
+    number: int
+    classroom: Classroom
+
+
 class ClassroomRecord(Document):
-    """Key `classroom/<name>`: the accepted classroom. `uid` stays over generations and over retire and restore."""
+    """Key `classroom/<name>`: the accepted classroom. `uid` stays over generations and over retire and restore.
+    `former` is the generation that was in force when this one was accepted (`core.in_force`)."""
 
     uid: str
     generation: int
@@ -20,6 +28,7 @@ class ClassroomRecord(Document):
     request_id: str = ""
     retired: AwareDatetime | None = None
     homes_deleted: bool = False
+    former: Generation | None = None
 
 
 class HostClaim(Document):

@@ -18,6 +18,7 @@ from federation.runtime.clock import Clock
 
 log = structlog.get_logger(__name__)
 
+LEAST_PAUSE_S = 0.001
 Reconcile = Callable[[str], Awaitable[float | None]]
 """Reconciles one key; returns seconds until it wants to be looked at again, or None to wait for a wake-up."""
 
@@ -95,7 +96,8 @@ class Loop:
     async def _pause(self, seconds: float) -> None:
         if seconds > 0:
             try:
-                async with asyncio.timeout(seconds):
+                # a pause below the clock's resolution would end before its time has come, again and again
+                async with asyncio.timeout(max(seconds, LEAST_PAUSE_S)):
                     await self._nudge.wait()
             except TimeoutError:
                 pass

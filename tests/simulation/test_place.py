@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from federation.api.v1 import control_pb2, types_pb2
-from federation.coordinator.admission import Admitted
+from federation.coordinator.admission import Admitted, PlaceOrder
 from federation.coordinator.replica import Replica
 from federation.model.operation import Step
 from federation.model.status import HubPhase
 from tests.support.classrooms import classroom
-from tests.support.virtual import VirtualFederation, virtual_federation
+from tests.support.virtual import VirtualClock, VirtualFederation, virtual_federation
 
 pytestmark = pytest.mark.looptime
 
@@ -55,7 +56,7 @@ async def join(replica: Replica, site: str) -> None:
 
 async def place(replica: Replica, name: str = "atm101", **spec: object) -> Admitted:
     admission = replica.control_service.admission
-    return await admission.place(classroom(name, **spec), actor="user/ann", request_id="r1", based_on=0)
+    return await admission.place(classroom(name, **spec), PlaceOrder(actor="user/ann", request_id="r1"))
 
 
 def step(replica: Replica, hub: str) -> Step | None:
@@ -152,7 +153,7 @@ async def test_placed_again_under_its_old_name_a_class_starts_with_other_homes()
         await served(replica, first)
         await admission.retire("atm101", delete_homes=False, actor="user/ann")
         await until(lambda: step(replica, first) is Step.DONE and operation_id(replica, first).startswith("retire"))
-        again = await admission.place(classroom("atm101"), actor="user/ann", request_id="r2", based_on=0)
+        again = await admission.place(classroom("atm101"), PlaceOrder(actor="user/ann", request_id="r2"))
         second = again.record.document.uid
         await served(replica, second)
         assert second != first
@@ -214,3 +215,47 @@ async def test_a_restored_class_waits_for_the_site_that_has_its_homes_and_is_nev
         operation = replica.snapshot.operation(hub)
         assert operation is not None
         assert "its students' homes are at iu" in operation.document.waiting_for
+
+
+def meets_now() -> dict[str, Any]:
+    now = VirtualClock().now()
+    hour = {"date": f"{now:%Y-%m-%d}", "at": f"{now:%H:%M}", "minutes": 10}
+    term = {"start": "2026-01-01", "end": "2027-12-31", "timezone": "UTC"}
+    return {"term": term, "meetings": [{"once": hour, "warm": "0m"}]}
+
+
+async def test_a_change_that_restarts_the_hub_waits_for_the_end_of_the_class() -> None:
+    async with virtual_federation() as federation:
+        replica = await begin(federation)
+        spec = meets_now()
+        admission = replica.control_service.admission
+        hub = (await place(replica, **spec)).record.document.uid
+        await served(replica, hub)
+        changed = {**spec, "dns": {"host": "weather.localhost"}}
+        await admission.place(classroom("atm101", **changed), PlaceOrder(actor="user/ann"))
+        await asyncio.sleep(120)
+        assert step(replica, hub) is Step.ADMITTED
+        site = federation.sites["iu"]
+        assert site.hubs[hub].order.generation == 1, "students go on with what they have"
+        assert await federation.names.read("atm101.localhost") is not None
+        await asyncio.sleep(600)
+        assert step(replica, hub) is Step.DONE
+        assert site.hubs[hub].order.generation == 2
+        assert await federation.names.read("weather.localhost") is not None
+        assert await federation.names.read("atm101.localhost") is None, "the former name is given up"
+
+
+async def test_now_lifts_a_change_that_waits_for_the_end_of_a_class() -> None:
+    async with virtual_federation() as federation:
+        replica = await begin(federation)
+        spec = meets_now()
+        admission = replica.control_service.admission
+        hub = (await place(replica, **spec)).record.document.uid
+        await served(replica, hub)
+        changed = classroom("atm101", **spec, limits={"start_timeout": 500})
+        await admission.place(changed, PlaceOrder(actor="user/ann"))
+        await asyncio.sleep(60)
+        assert step(replica, hub) is Step.ADMITTED
+        again = await admission.place(changed, PlaceOrder(actor="user/ann", now=True))
+        assert not again.changed
+        await served(replica, hub)

@@ -78,6 +78,7 @@ class PlaceRequest(_message.Message):
     BASED_ON_REVISION_FIELD_NUMBER: _builtins.int
     OVERWRITE_FIELD_NUMBER: _builtins.int
     NOW_FIELD_NUMBER: _builtins.int
+    BASED_ON_GENERATION_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """the same id again gives the same answer (a retry after an indefinite failure)"""
     based_on_revision: _builtins.int
@@ -86,6 +87,8 @@ class PlaceRequest(_message.Message):
     """apply although the live generation is newer than the file's"""
     now: _builtins.bool
     """do not wait for a gap between meetings"""
+    based_on_generation: _builtins.int
+    """the generation that the file was taken from; 0: it does not say"""
     @_builtins.property
     def classroom(self) -> Global___Classroom: ...
     def __init__(
@@ -96,10 +99,11 @@ class PlaceRequest(_message.Message):
         based_on_revision: _builtins.int = ...,
         overwrite: _builtins.bool = ...,
         now: _builtins.bool = ...,
+        based_on_generation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["classroom", b"classroom"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["based_on_revision", b"based_on_revision", "classroom", b"classroom", "now", b"now", "overwrite", b"overwrite", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["based_on_generation", b"based_on_generation", "based_on_revision", b"based_on_revision", "classroom", b"classroom", "now", b"now", "overwrite", b"overwrite", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -342,9 +346,12 @@ class ListRequest(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     SITE_FIELD_NUMBER: _builtins.int
     RETIRED_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     site: _builtins.str
     retired: _builtins.bool
     """also those that were retired"""
+    page_token: _builtins.str
+    """next_page_token of the page before; empty: the first page"""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     def __init__(
@@ -353,10 +360,11 @@ class ListRequest(_message.Message):
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         site: _builtins.str = ...,
         retired: _builtins.bool = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "retired", b"retired", "site", b"site"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "page_token", b"page_token", "retired", b"retired", "site", b"site"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -364,10 +372,14 @@ Global___ListRequest: _TypeAlias = ListRequest  # noqa: Y015
 
 @_typing.final
 class ListResponse(_message.Message):
+    """Sorted by name; as many as fit into one message. An empty next_page_token: that was all."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEMS_FIELD_NUMBER: _builtins.int
     FRESHNESS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Hub]: ...
     @_builtins.property
@@ -377,10 +389,11 @@ class ListResponse(_message.Message):
         *,
         items: _abc.Iterable[_types_pb2.Hub] | None = ...,
         freshness: Global___Freshness | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness", "items", b"items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness", "items", b"items", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

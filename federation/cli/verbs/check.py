@@ -35,11 +35,11 @@ def run(arguments: argparse.Namespace) -> int:
             site = load_site(Path(path))
             capacity = site.spec.capacity
             sites[site.name] = (capacity.cpu.millis, capacity.memory.bytes) if capacity else (0, 0)
-        findings = [f"{c.name}: {f.wrong}" for c in classrooms for f in check_against(c, sites)]
+        findings = [f for c in classrooms for f in check_against(c.value, sites, c.positions, c.file)]
         for finding in findings:
-            output.say(finding)
+            output.say(str(finding))
         if findings:
             return ExitCode.BAD_INPUT
     for classroom in classrooms:
-        output.data(f"{classroom.name}: ok")
+        output.data(f"{classroom.value.name}: ok")
     return ExitCode.OK

@@ -12,6 +12,7 @@ from federation.api.v1 import control_pb2
 from federation.cli import output
 from federation.cli.client import Client
 from federation.cli.contexts import Context, choose_context
+from federation.cli.listing import all_hubs
 from federation.model.errors import ExitCode, FederationError
 
 UNSAFE_ETCD = ("3.5.0", "3.5.1", "3.5.2")
@@ -77,7 +78,7 @@ def _sites(client: Client) -> Iterator[Line]:
 
 
 def _classrooms(client: Client) -> Iterator[Line]:
-    for hub in client.call("List", control_pb2.ListRequest()).items:
+    for hub in all_hubs(client, control_pb2.ListRequest())[0]:
         for condition in hub.status.conditions:
             if condition.status == "True":
                 continue

@@ -13,6 +13,7 @@ import argparse
 from federation.api.v1 import control_pb2
 from federation.cli.connecting import add_output, connected
 from federation.cli.documents import show_hubs
+from federation.cli.listing import all_hubs
 from federation.model.errors import InvalidRequest
 
 
@@ -34,8 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
             return 0
         labels = dict(_pair(text) for text in arguments.label)
         request = control_pb2.ListRequest(labels=labels, site=arguments.site, retired=arguments.retired)
-        answer = client.call("List", request)
-        show_hubs(answer.items, arguments.output, answer.freshness, single=False)
+        hubs, freshness = all_hubs(client, request)
+        show_hubs(hubs, arguments.output, freshness, single=False)
     return 0
 
 

@@ -4,8 +4,9 @@
   fedctl place *.yaml --no-wait         several; return as soon as all are accepted
   fedctl place atm101.yaml --plan       show what would happen and change nothing
 
-All files are checked first; if one has an error, nothing is sent. A file that was compared with an older state than
-the live one is refused (exit 4); --overwrite applies it all the same. Ctrl-C stops the waiting, not the placing.
+All files are checked first; if one has an error, nothing is sent. `fedctl get NAME -o yaml` gives a file that says which
+generation it was taken from; if the live class is newer it is refused (exit 4), unless with --overwrite. A change that
+restarts the hub waits for the end of a running class, unless with --now. Ctrl-C stops the waiting, not the placing.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from federation.cli.connecting import connected
 from federation.cli.files import classroom_message, read_checked
 from federation.cli.verbs.plan import show_plan
 from federation.cli.waiting import wait_for
+from federation.model.classroom import Classroom
 from federation.model.errors import ExitCode
+from federation.model.files.finding import Located
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,12 +42,12 @@ def run(arguments: argparse.Namespace) -> int:
     if classrooms is None:
         return ExitCode.BAD_INPUT
     with connected(arguments) as client:
-        messages = [classroom_message(classroom) for classroom in classrooms]
         if arguments.plan:
-            for message in messages:
-                show_plan(message.name, client.call("Plan", control_pb2.PlanRequest(classroom=message)))
+            for classroom in classrooms:
+                request = control_pb2.PlanRequest(classroom=classroom_message(classroom.value))
+                show_plan(classroom.value.name, client.call("Plan", request))
             return ExitCode.OK
-        placed = [_place(client, message, arguments) for message in messages]
+        placed = [_place(client, classroom, arguments) for classroom in classrooms]
         if arguments.no_wait:
             return ExitCode.OK
         codes = [
@@ -57,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
         return max(codes, default=ExitCode.OK)
 
 
-def _place(client: Client, message: control_pb2.Classroom, arguments: argparse.Namespace) -> control_pb2.PlaceResponse:
+def _place(client: Client, classroom: Located[Classroom], arguments: argparse.Namespace) -> control_pb2.PlaceResponse:
+    message = classroom_message(classroom.value)
     plan = client.call("Plan", control_pb2.PlanRequest(classroom=message))
     if plan.exists and plan.differences:
         show_plan(message.name, plan)
@@ -65,6 +69,7 @@ def _place(client: Client, message: control_pb2.Classroom, arguments: argparse.N
         classroom=message,
         request_id=str(uuid4()),
         based_on_revision=plan.live_revision,
+        based_on_generation=classroom.generation,
         overwrite=arguments.overwrite,
         now=arguments.now,
     )

@@ -26,8 +26,8 @@ def run(arguments: argparse.Namespace) -> int:
         return ExitCode.BAD_INPUT
     with connected(arguments) as client:
         for classroom in classrooms:
-            request = control_pb2.PlanRequest(classroom=classroom_message(classroom))
-            show_plan(classroom.name, client.call("Plan", request))
+            request = control_pb2.PlanRequest(classroom=classroom_message(classroom.value))
+            show_plan(classroom.value.name, client.call("Plan", request))
     return ExitCode.OK
 
 

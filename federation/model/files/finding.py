@@ -43,6 +43,7 @@ class Located(Generic[T]):
     value: T
     file: str
     positions: dict[Place, Position]
+    generation: int = 0  # that the file says it was taken from
 
     def finding(self, problem: Problem) -> Finding:
         """A finding for something that is wrong with this document, at the nearest position that is known."""

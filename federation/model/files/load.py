@@ -128,7 +128,7 @@ def _classroom(
     findings = (*findings, *in_roster)
     if found is None or findings:
         return None, findings
-    return Located(found.classroom(), file, tree.positions), ()
+    return Located(found.classroom(), file, tree.positions, found.metadata.generation or 0), ()
 
 
 def _with_users(file: str, tree: Tree, read_file: ReadFile | None) -> tuple[Tree, tuple[Finding, ...]]:

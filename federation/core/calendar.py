@@ -1,0 +1,57 @@
+"""When a class meets: from `meetings` in the class's own time zone to instants. Addresses of calendars are not read yet.
+
+A weekly time follows the daylight saving of the class's zone. A time that a change of clocks skips or repeats is read
+as PEP 495 reads it with fold 0: the first of two, or as far past the gap as it stands in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from federation.model.classroom import ClassroomSpec
+from federation.model.classroom_people import MINUTES_A_DAY, Meeting
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """One class time, UTC: from `warm` before the bell, when everything is to be ready, to the end."""
+
+    warm: datetime
+    start: datetime
+    end: datetime
+
+
+def windows(spec: ClassroomSpec, since: datetime, until: datetime) -> tuple[Window, ...]:
+    """All windows that touch the span from `since` to `until` (aware), sorted; each as long as the meeting is."""
+    found = (window for meeting in spec.meetings for window in _of(spec, meeting, since, until))
+    return tuple(sorted(w for w in found if w.warm < until and w.end > since))
+
+
+def current_window(spec: ClassroomSpec, now: datetime) -> Window | None:
+    """The window that `now` is in; of several, the one that ends last."""
+    running = [w for w in windows(spec, now, now + timedelta(microseconds=1)) if w.warm <= now]
+    return max(running, key=lambda window: window.end, default=None)
+
+
+def _of(spec: ClassroomSpec, meeting: Meeting, since: datetime, until: datetime) -> Iterator[Window]:
+    zone, warm = ZoneInfo(spec.term.timezone), timedelta(seconds=meeting.warm.seconds)
+    if meeting.once is not None:
+        yield _window(meeting.once.date, meeting.once.at, meeting.once.minutes, zone, warm)
+    if meeting.weekly is None:
+        return
+    longest = timedelta(minutes=MINUTES_A_DAY)
+    day = max(spec.term.start, (since.astimezone(zone) - longest).date())
+    last = min(spec.term.end, (until.astimezone(zone) + warm).date())
+    weekdays = {weekday.number for weekday in meeting.weekly.days}
+    while day <= last:
+        if day.weekday() in weekdays:
+            yield _window(day, meeting.weekly.at, meeting.weekly.minutes, zone, warm)
+        day += timedelta(days=1)
+
+
+def _window(day: date, at: str, minutes: int, zone: ZoneInfo, warm: timedelta) -> Window:
+    start = datetime.combine(day, time.fromisoformat(at), zone).astimezone(UTC)
+    return Window(start - warm, start, start + timedelta(minutes=minutes))
