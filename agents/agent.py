@@ -182,5 +182,5 @@ class Agent:
 
     def _wake_all(self) -> None:
         for hub in self.reconciler.hubs():
-            self._hubs.wake(hub)
+            self._hubs.wake(hub, urgent=True)
         self._site.wake(EDGE)

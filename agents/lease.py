@@ -1,6 +1,7 @@
 """What the site holds, and the lease file that the edge (and later the fencer) reads (PROTOCOL.md section 4).
 
-Order on a grant: journal, lease file, memory. The file lies on tmpfs and counts in CLOCK_BOOTTIME with the boot's id:
+Order on a grant: journal, lease file, memory. What is taken away leaves the file and the memory first, so that a disk
+that takes no more writes cannot keep a gate open. The file lies on tmpfs and counts in CLOCK_BOOTTIME with the boot's id:
 on a disk, a reboot would make an old deadline look days ahead. A standing hub's entry has no deadline in this boot.
 """
 
@@ -8,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from agents.journal import Journal
-from federation.core.holding import Answer, Held, fault_of, judge
+from federation.core.holding import Answer, Held, Holding, fault_of, judge, refusal
 from federation.model.identity import Epoch, Member
 from federation.model.ownership import Mode
 from federation.runtime.clock import Clock
@@ -32,20 +34,31 @@ class SiteLease:
         self._disk = disk
         self._journal = journal
         self._clock = clock
+        self._ended: dict[str, Epoch] = {}  # evidence that the disk would not take yet
+        self._newest_revision = journal.record.revision
+        self.found: Mapping[str, Epoch] = {}  # runs here and is not held, e.g. after the lease file was lost
         self.held: Mapping[str, Held] = self._adopt()
         self.seq = 0  # of the newest request of this incarnation
         self.heard = 0  # seq of the newest answer that was processed
         self.problems: tuple[str, ...] = ()
         self.granted_mono: float | None = None
+        if disk.read(path) is not None:
+            self._write_file(self.held, 0)  # what was not adopted closes at once
 
     @property
     def ended(self) -> Mapping[str, Epoch]:
         """Hubs that must not run here any more, by positive evidence."""
-        return self._journal.record.ended
+        return {**self._journal.record.ended, **self._ended}
 
     def claims(self) -> dict[str, Epoch]:
-        """Every hub that the site says it may run."""
-        return {hub: held.epoch for hub, held in self.held.items()}
+        """Every hub that the site says it may run, or finds running: the answer says what is to become of it."""
+        return {**self.found, **{hub: held.epoch for hub, held in self.held.items()}}
+
+    def conclude(self, hub: str, epoch: Epoch) -> None:
+        """The leader says that the ownership ended at `epoch`, and nothing of the hub is held or runs here: no older
+        grant that is still on its way may open it again. Unavailable if the journal cannot be written."""
+        if hub not in self.held and self.ended.get(hub, Epoch(era=0, n=0)) < epoch:
+            self._journal.write(ended={**self.ended, hub: epoch})
 
     def next_seq(self) -> int:
         """Each attempt takes a new number, also a retry: a conflict is never with oneself (H14)."""
@@ -53,30 +66,37 @@ class SiteLease:
         return self.seq
 
     def process(self, answer: Answer, members: tuple[int, tuple[Member, ...]]) -> bool:
-        """Take an answer; True if what is held or ended changed. Unavailable if the journal cannot be written:
-        nothing of the answer is acted on then, and what is held goes on."""
-        known = self._journal.record.known()
+        """Take an answer; True if what is held or ended changed. Unavailable if the journal cannot be written: what
+        was taken away is gone all the same, nothing new is opened, and the rest goes on."""
+        known = replace(self._journal.record.known(), revision=self._newest_revision, ended=self.ended)
         holding = judge(answer, self.heard, self.held, known)
         self.problems = holding.problems
         if not holding.heard:
             if fault_of(answer, known):
                 log.error("register.fault", problem=holding.problems[0])
             return False
+        self._newest_revision = max(self._newest_revision, answer.revision)
         changed = holding.held != self.held or holding.ended != known.ended
+        self._take_away(holding)
         self._write_journal(answer, holding.held, holding.ended, members, changed)
         if changed:
             self._record_history(holding.held)
         self._write_file(holding.held, answer.seq)
         self.held = holding.held
+        self._ended.clear()
         self.heard = answer.seq
         if answer.granted:
             self.granted_mono = self._clock.mono()
         return changed
 
-    def closed(self, hub: str) -> None:
-        """Nothing of an ended hub is left and the coordinator knows: forget the evidence only with a newer epoch."""
-        floor = {h: e for h, e in self._journal.record.floor.items() if h != hub}
-        self._journal.write(floor=floor)
+    def _take_away(self, holding: Holding) -> None:
+        kept = {hub: held for hub, held in self.held.items() if hub in holding.held}
+        if len(kept) < len(self.held):
+            self._record_history(kept)
+            self._write_file(kept, self.heard)
+            self.held = kept
+        news = {hub: epoch for hub, epoch in holding.ended.items() if self.ended.get(hub) != epoch}
+        self._ended.update(news)
 
     def _write_journal(
         self,
@@ -141,5 +161,9 @@ class SiteLease:
         except (ValueError, KeyError, TypeError, IndexError) as error:
             log.warning("lease.unreadable", path=str(self._path), error=str(error))
             return {}
-        record = self._journal.record
-        return {hub: held for hub, held in found.items() if record.floor.get(hub) == held.epoch}
+        known = self._journal.record.known()
+        return {
+            hub: held
+            for hub, held in found.items()
+            if known.floor.get(hub) == held.epoch and not refusal(hub, held, known)
+        }

@@ -6,7 +6,7 @@ gate is not opened here: the edge reads the lease file itself, so a route withou
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -18,7 +18,7 @@ from agents.wanted import WantedHubs
 from federation.api.v1 import agent_pb2
 from federation.core.site_hub import Act, Decision, WantedHub, decide
 from federation.model.classroom import Classroom, ClassroomSpec
-from federation.model.errors import DriverError
+from federation.model.errors import DriverError, FederationError
 from federation.runtime.bridge import from_message
 from federation.runtime.clock import Clock
 from federation.runtime.sealing import SealingKey
@@ -66,8 +66,15 @@ class Reconciler:
         view = await self.drivers.hubs.observe(hub)
         if hub not in self._homes:
             self._homes[hub] = await self.drivers.homes.where(hub) or ""
+        self._claim(hub, view)
         decision = self._decide(hub, view)
-        message = await self._act(hub, view, decision)
+        try:
+            message = await self._act(hub, view, decision)
+        except FederationError as error:
+            failed = view if view.phase is Phase.SERVING else replace(view, phase=Phase.FAILED)
+            self._views[hub] = failed
+            await self._report(hub, failed, error.message)
+            raise
         if decision.act in (Act.START, Act.STOP, Act.DELETE_HOMES):
             view = await self.drivers.hubs.observe(hub)
         self._views[hub] = view
@@ -84,13 +91,20 @@ class Reconciler:
         self.reporter.site(address, cluster)
         busy = False
         for hub, view in list(self._views.items()):
-            is_open = view.phase is Phase.SERVING and await self.drivers.edge.is_open(hub)
+            is_open = await self.drivers.edge.is_open(hub)
             if is_open != self._open.get(hub, False):
                 self._open[hub] = is_open
                 self._record_gate(hub, view, is_open)
                 await self._report(hub, view, view.message)
             busy = busy or (view.phase is Phase.SERVING and not is_open and hub in self.lease.held)
         return BUSY_S if busy else STEADY_S
+
+    def _claim(self, hub: str, view: HubView) -> None:
+        """What runs without a permission is claimed, so that evidence of its end can come (boot step 4)."""
+        found = {name: epoch for name, epoch in self.lease.found.items() if name != hub}
+        if view.processes and view.epoch is not None and hub not in self.lease.held and hub not in self.lease.ended:
+            found[hub] = view.epoch
+        self.lease.found = found
 
     def _decide(self, hub: str, view: HubView) -> Decision:
         directive = self.wanted.hubs.get(hub)
@@ -128,6 +142,9 @@ class Reconciler:
                 self._homes[hub] = ""
                 log.info("homes.deleted", hub=hub, why=decision.reason)
             case Act.LEAVE:
+                directive = self.wanted.hubs.get(hub)
+                if directive is not None and directive.state == "stopped" and not view.processes:
+                    self.lease.conclude(hub, read_epoch(directive.epoch))
                 return "" if view.processes else decision.reason
         return ""
 

@@ -11,7 +11,6 @@ import json
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from http import HTTPStatus
 
 import aiohttp
 import structlog
@@ -82,7 +81,7 @@ class LocalEdge:
         url = f"http://{self._address(port)}/hub/health"
         try:
             async with self._open_session().get(url, headers={"Host": host}, allow_redirects=False) as answer:
-                return answer.status == HTTPStatus.OK and GATE_HEADER not in answer.headers
+                return GATE_HEADER not in answer.headers  # whatever the hub says: somebody was let through
         except (aiohttp.ClientError, TimeoutError):
             return False
 

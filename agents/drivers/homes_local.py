@@ -1,16 +1,19 @@
 """Students' homes of a `local` site: one tree per hub uid, marked with the epoch that last owned it.
 
-A tree outlives its hub. The homes inside are made by the hub's spawner, each for its student.
+A tree outlives its hub. The homes inside are made by the hub's spawner, each for its student. A tree is made empty only
+for a hub that never ran here: if the volume is not mounted, or a tree is missing, nothing is started (I6).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from agents.drivers.local.hub_file import NAME as HUB_FILE
 from agents.drivers.local.isolation import make_enterable
 from agents.drivers.local.settings import LocalSettings
 from federation.model.errors import DriverError, StaleEpoch
@@ -18,6 +21,7 @@ from federation.model.identity import Epoch
 from federation.runtime.disk import Disk
 
 MARK = ".hubfed-home.json"
+VOLUME = ".hubfed-homes-id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,10 @@ class LocalHomes:
         marked = self._marked(tree)
         if marked is not None and epoch < marked:
             raise StaleEpoch(f"the homes of {hub} belong to epoch {marked} here; the order is of {epoch}")
+        if marked is None and self.disk.read(self.settings.hub_dir(hub) / HUB_FILE) is not None:
+            raise DriverError(f"the homes of {hub} are not at {tree} although it ran here: is the volume mounted?")
         try:
-            make_enterable(self.settings.homes_dir)
+            self._check_volume()
             make_enterable(tree)
         except OSError as error:
             raise DriverError(f"cannot make the homes of {hub} at {tree}: {error.strerror}") from error
@@ -42,19 +48,31 @@ class LocalHomes:
             self.disk.replace(tree / MARK, json.dumps(content).encode())
         return str(tree)
 
+    def _check_volume(self) -> None:
+        """The folder of all homes carries a mark, and so does the state: an unmounted volume is seen as such."""
+        volume, known = self.settings.homes_dir / VOLUME, self.disk.read(self.settings.state_dir / VOLUME)
+        found = self.disk.read(volume)
+        if known is not None and found != known:
+            raise DriverError(f"{self.settings.homes_dir} is not the folder that this site used: is the volume mounted?")
+        make_enterable(self.settings.homes_dir)
+        if found is None:
+            found = secrets.token_hex(8).encode()
+            self.disk.replace(volume, found)
+        if known is None:
+            self.disk.replace(self.settings.state_dir / VOLUME, found)
+
     async def where(self, hub: str) -> str | None:
         tree = self._tree(hub)
-        return str(tree) if (tree / MARK).is_file() else None
+        return next((str(found) for found in (tree, _aside(tree)) if (found / MARK).is_file()), None)
 
     async def delete(self, hub: str) -> None:
         tree = self._tree(hub)
-        if not tree.is_dir():
-            return
-        aside = tree.with_name(f".deleted-{tree.name}")  # first out of sight at once, then gone
+        aside = _aside(tree)  # first out of sight at once, then gone
         try:
-            if not aside.exists():
+            if tree.is_dir() and not aside.exists():
                 tree.rename(aside)
-            await asyncio.to_thread(shutil.rmtree, aside)
+            if aside.is_dir():
+                await asyncio.to_thread(_remove, aside)
         except OSError as error:
             raise DriverError(f"cannot delete the homes of {hub}: {error.strerror}: {error.filename}") from error
 
@@ -72,3 +90,19 @@ class LocalHomes:
             return Epoch(era=era, n=n)
         except (ValueError, KeyError, TypeError) as error:
             raise DriverError(f"{tree / MARK} cannot be understood; who owns these homes is unknown") from error
+
+
+def _aside(tree: Path) -> Path:
+    return tree.with_name(f".deleted-{tree.name}")
+
+
+def _remove(aside: Path) -> None:
+    """The mark last: what an interrupted removal leaves is still found, and removed when it is repeated."""
+    for entry in aside.iterdir():
+        if entry.name == MARK:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    shutil.rmtree(aside)

@@ -106,10 +106,10 @@ class Admission:
         """Order the end of a hub. Homes stay unless `delete_homes`."""
         stored, operation = await self._live(name)
         record = stored.document
-        if record.retired is not None:
+        if record.retired is not None and (record.homes_deleted or not delete_homes):
             return Admitted(stored, operation.document, changed=False, generated={})
-        if record.homes_deleted:
-            delete_homes = True
+        if record.retired is not None and not operation.document.done:
+            raise Refused(f"{name} is still being retired", help=f"`fedctl watch {name}`, then delete its homes.")
         retired = record.revise(retired=self.journalist.clock.now(), actor=actor, homes_deleted=delete_homes)
         order = self._operation(OperationKind.RETIRE, retired, actor, delete_homes=delete_homes)
         changes = Changes().unchanged(stored.key, stored).unchanged(operation.key, operation)

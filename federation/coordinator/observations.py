@@ -81,6 +81,7 @@ class Observations:
             gate_open=report.gate_open,
             processes=report.processes,
             message=report.message,
+            homes=report.homes,
         )
 
     def forget_all(self) -> None:

@@ -158,11 +158,12 @@ class OperationsLoop:
         ownership = before.document
         ended = ownership.revise(owner=None, epoch=ownership.epoch.next(), tombstone=True)
         changes = self._step(stored, Step.CLOSED, "ownership ended").unchanged(keys.ownership(hub), before)
-        if ownership.owner is not None:
-            left = EarlierOwner(site=ownership.owner, epoch=ownership.epoch)
-            ended = ended.revise(earlier=(*ownership.earlier, left), homes_at=ownership.owner)
-            changes.delete(keys.owned(ownership.owner, hub))
-            changes.put(keys.closing(ownership.owner, hub), Owned(hub=hub, epoch=ended.epoch))
+        site = ownership.owner or ownership.homes_at  # retired before: the site still has the homes to delete
+        if site:
+            left = EarlierOwner(site=site, epoch=ownership.epoch)
+            ended = ended.revise(earlier=(*ownership.earlier, left), homes_at=site)
+            changes.delete(keys.owned(site, hub))
+            changes.put(keys.closing(site, hub), Owned(hub=hub, epoch=ended.epoch))
         changes.put(keys.ownership(hub), ended).delete(keys.assignment(hub))
         await self.register.commit(changes)
 

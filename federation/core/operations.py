@@ -30,6 +30,7 @@ class Seen:
     gate_open: bool
     processes: int
     message: str = ""
+    homes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,8 @@ def _retire(facts: Facts) -> Move:
     if step is Step.ADMITTED:
         if ownership is None:
             return Finish(Step.CLOSED, "was never assigned")
-        return Finish(Step.CLOSED, "ownership ended") if ownership.tombstone else End()
+        homes_to_delete = facts.operation.delete_homes and ownership.homes_at and not ownership.earlier
+        return Finish(Step.CLOSED, "ownership ended") if ownership.tombstone and not homes_to_delete else End()
     if step is Step.CLOSED:
         return _await_stop(facts)
     if step is Step.STOPPED:
@@ -199,4 +201,8 @@ def _await_stop(facts: Facts) -> Move:
         return Wait(f"{site}: its agent has not reported; the hub may still run there", LATER_S)
     if seen.processes > 0 or seen.phase != "stopped" or seen.gate_open:
         return Wait(f"{site}: hub is {seen.phase}, {seen.processes} processes left")
+    if not seen.epoch_matches:  # a hub that is not in a report may not have been looked at yet
+        return Wait(f"{site}: its agent has not confirmed the end of this ownership yet")
+    if facts.operation.delete_homes and seen.homes:
+        return Wait(f"{site}: homes are being deleted: {seen.homes}")
     return Confirm(Step.STOPPED, f"{site} verified that nothing of the hub runs")

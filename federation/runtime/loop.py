@@ -58,11 +58,14 @@ class Loop:
         self._again: set[str] = set()
         self._nudge = asyncio.Event()
 
-    def wake(self, key: str) -> None:
-        """Look at `key` soon. Cheap, may be called from anywhere on the loop's thread."""
+    def wake(self, key: str, *, urgent: bool = False) -> None:
+        """Look at `key` soon; a failing key waits for its back-off, unless it is `urgent`. Cheap, may be called from
+        anywhere on the loop's thread."""
+        if urgent:
+            self._failures.pop(key, None)
         if key in self._running:
             self._again.add(key)
-        elif key not in self._failures:  # a failing key waits for its back-off
+        elif key not in self._failures:
             self._due[key] = self._clock.mono()
         self._nudge.set()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from federation.runtime.cgroups import Group
 from federation.runtime.clock import Clock
 
 MARK = "HUBFED_"
+ROLE_MARK, HUB_MARK = "HUBFED_ROLE", "HUBFED_HUB"
+HUB_NAME = re.compile(r"[a-z0-9-]{1,100}")
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 RESCAN_S = 0.05
 EMPTY_SCANS = 2  # one scan can miss what forks between two looks at /proc
@@ -247,7 +250,7 @@ class SystemProcesses:
             pid = int(entry.name)
             stat = self._stat(pid)
             if stat is not None:
-                found[pid] = Found(ProcessId(pid, stat[1]), stat[0], self._marks(pid))
+                found[pid] = Found(ProcessId(pid, stat[1]), stat[0], self._marks(entry))
         return found
 
     def _stat(self, pid: int) -> tuple[int, int] | None:
@@ -262,13 +265,28 @@ class SystemProcesses:
             return None
         return int(fields[1]), int(fields[19])
 
-    def _marks(self, pid: int) -> dict[str, str]:
+    def _marks(self, folder: Path) -> dict[str, str]:
+        """What its environment says. A process of another user is a student's, whatever else it claims to be."""
         try:
-            block = (self._proc / str(pid) / "environ").read_bytes()
+            block = (folder / "environ").read_bytes()
         except OSError:
             return {}
         pairs = (item.partition(b"=") for item in block.split(b"\0") if item.startswith(MARK.encode()))
-        return {name.decode(): value.decode(errors="replace") for name, _equals, value in pairs}
+        marks = {name.decode(errors="replace"): value.decode(errors="replace") for name, _equals, value in pairs}
+        if not HUB_NAME.fullmatch(marks.get(HUB_MARK, "-")):
+            del marks[HUB_MARK]
+        if ROLE_MARK in marks and not _is_ours(folder):
+            marks[ROLE_MARK] = "server"
+        return marks
+
+
+def _is_ours(folder: Path) -> bool:
+    """By the real uid; the owner of the folder is root for whoever asks not to be dumped."""
+    try:
+        line = next(line for line in (folder / "status").read_bytes().splitlines() if line.startswith(b"Uid:"))
+    except (OSError, StopIteration):
+        return False
+    return int(line.split()[1]) == os.getuid()
 
 
 class _Sweep:
