@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 EDGE = "edge"
 HERE = "here"
+PIECE_BYTES, MOST_PIECES = 64 * 1024, 32  # of a log: what waits for the stream stays small
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,10 @@ class Agent:
         try:
             lines = self._ports.drivers.hubs.logs(asked.hub, asked.user, tail=asked.tail, follow=asked.follow)
             async for chunk in lines:
-                self.reporter.answer(agent_pb2.Answer(id=ask.id, chunk=chunk))
+                for start in range(0, len(chunk), PIECE_BYTES):
+                    while self.reporter.backlog > MOST_PIECES:
+                        await self._ports.clock.sleep(0.05)
+                    self.reporter.answer(agent_pb2.Answer(id=ask.id, chunk=chunk[start : start + PIECE_BYTES]))
             self.reporter.answer(agent_pb2.Answer(id=ask.id, done=True))
         except FederationError as error:
             self.reporter.answer(agent_pb2.Answer(id=ask.id, error=error.message, done=True))

@@ -46,6 +46,8 @@ class Reconciler:
     _homes: dict[str, str] = field(default_factory=dict)
     _open: dict[str, bool] = field(default_factory=dict)
     _here: frozenset[str] = frozenset()
+    _tried: set[str] = field(default_factory=set)
+    _discovered: bool = False
 
     def hubs(self) -> set[str]:
         """Every hub that is held, ended, wanted, or found running."""
@@ -59,11 +61,14 @@ class Reconciler:
     async def discover(self, _key: str = "") -> float:
         """Look for hubs that run here, also those that an earlier agent started."""
         self._here = frozenset(await self.drivers.hubs.list())
+        self._discovered = True
+        if self.hubs() <= self._tried:
+            self.reporter.looked()
         return STEADY_S * 3
 
     async def reconcile(self, hub: str) -> float | None:
         """One look and one act."""
-        view = await self.drivers.hubs.observe(hub)
+        view = await self._look(hub)
         if hub not in self._homes:
             self._homes[hub] = await self.drivers.homes.where(hub) or ""
         self._claim(hub, view)
@@ -98,6 +103,19 @@ class Reconciler:
                 await self._report(hub, view, view.message)
             busy = busy or (view.phase is Phase.SERVING and not is_open and hub in self.lease.held)
         return BUSY_S if busy else STEADY_S
+
+    async def _look(self, hub: str) -> HubView:
+        """What is there now. The leader hears nothing of the site before everything here was looked at once."""
+        try:
+            view = await self.drivers.hubs.observe(hub)
+            if hub not in self._views:
+                self._views[hub] = view
+                await self._report(hub, view, view.message)
+        finally:
+            self._tried.add(hub)
+            if self._discovered and self.hubs() <= self._tried:
+                self.reporter.looked()
+        return view
 
     def _claim(self, hub: str, view: HubView) -> None:
         """What runs without a permission is claimed, so that evidence of its end can come (boot step 4)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -11,8 +12,10 @@ from agents.link import wire_epoch
 from federation.api.v1 import agent_pb2, types_pb2
 from federation.model.identity import Epoch
 from federation.model.status import Condition, RosterEntry
+from federation.runtime.parts import in_parts
 
 SIGN_OF_LIFE_S = 5.0
+PART_BYTES = 1 << 20
 
 
 @dataclass(eq=False, slots=True)
@@ -22,7 +25,7 @@ class _Stream:
     whole: bool = True
     changed: set[str] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
-    answers: list[agent_pb2.Answer] = field(default_factory=list)
+    answers: deque[agent_pb2.Answer] = field(default_factory=deque)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -36,6 +39,18 @@ class Reporter:
         self._hubs: dict[str, agent_pb2.HubReport] = {}
         self._rosters: dict[str, tuple[RosterEntry, ...]] = {}
         self._stream = _Stream()
+        self._looked = False
+
+    def looked(self) -> None:
+        """Everything that runs here was looked at once: from now on a report says what is not here, too."""
+        if not self._looked:
+            self._looked = True
+            self._stream.news.set()
+
+    @property
+    def backlog(self) -> int:
+        """Pieces of answers that wait for the stream."""
+        return len(self._stream.answers)
 
     def site(self, edge_address: str, cluster: ClusterView) -> None:
         """The site as a whole."""
@@ -113,19 +128,24 @@ class Reporter:
                 return
             stream.news.clear()
             while stream.answers:
-                yield agent_pb2.AgentMessage(answer=stream.answers.pop(0))
-            yield agent_pb2.AgentMessage(observed=self._observed(stream))
+                yield agent_pb2.AgentMessage(answer=stream.answers.popleft())
+            if not self._looked:
+                continue  # absence is concluded from a whole report: first look at everything
+            for observed in self._observed(stream):
+                yield agent_pb2.AgentMessage(observed=observed)
 
-    def _observed(self, stream: _Stream) -> agent_pb2.Observed:
+    def _observed(self, stream: _Stream) -> list[agent_pb2.Observed]:
         names = set(self._hubs) if stream.whole else stream.changed
-        observed = agent_pb2.Observed(
-            whole=stream.whole,
-            site=self._site,
-            hubs=[self._hubs[name] for name in sorted(names)],
-            gone=sorted(stream.gone),
-        )
+        parts = in_parts((self._hubs[name] for name in sorted(names)), PART_BYTES) or [[]]
+        reports = [
+            agent_pb2.Observed(whole=stream.whole and n == 0, site=self._site, hubs=part)
+            for n, part in enumerate(parts)
+        ]
+        for report in reports[:-1]:
+            report.more = stream.whole
+        reports[-1].gone.extend(sorted(stream.gone))
         stream.whole, stream.changed, stream.gone = False, set(), set()
-        return observed
+        return reports
 
 
 def wire_condition(condition: Condition) -> types_pb2.Condition:

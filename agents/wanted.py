@@ -35,7 +35,7 @@ class WantedHubs:
     def take(self, part: agent_pb2.Wanted) -> set[str]:
         """Take a part; returns the hubs whose directives changed (none before the first complete part)."""
         target = dict(self.hubs) if self._parts is None else self._parts
-        target.update((hub.hub, hub) for hub in part.hubs)
+        target.update((hub.hub, self._newer(hub)) for hub in part.hubs)
         for hub in part.gone:
             target.pop(hub, None)
         if not part.complete:
@@ -46,6 +46,12 @@ class WantedHubs:
         self._parts = None
         self._replace(target, part.revision)
         return changed
+
+    def _newer(self, hub: agent_pb2.WantedHub) -> agent_pb2.WantedHub:
+        """A leader that has just been elected may look at an old copy: at one epoch, generations only rise."""
+        known = self.hubs.get(hub.hub)
+        older = known is not None and known.epoch == hub.epoch and known.generation > hub.generation > 0
+        return known if older and known is not None else hub
 
     def _replace(self, hubs: dict[str, agent_pb2.WantedHub], revision: int) -> None:
         if hubs != self.hubs:

@@ -53,7 +53,9 @@ class LocalHomes:
         volume, known = self.settings.homes_dir / VOLUME, self.disk.read(self.settings.state_dir / VOLUME)
         found = self.disk.read(volume)
         if known is not None and found != known:
-            raise DriverError(f"{self.settings.homes_dir} is not the folder that this site used: is the volume mounted?")
+            raise DriverError(
+                f"{self.settings.homes_dir} is not the folder that this site used: is the volume mounted?"
+            )
         make_enterable(self.settings.homes_dir)
         if found is None:
             found = secrets.token_hex(8).encode()

@@ -42,8 +42,8 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
-    """How a place was asked for. `based_on_revision` is the live revision that the file was compared with,
-    `based_on_generation` the generation that the file was taken from; 0: whatever is there."""
+    """How a place was asked for. `based_on_revision` is the live revision that the file was compared with, 0: there was
+    none; `based_on_generation` the generation that the file was taken from, 0: it does not say."""
 
     actor: str
     request_id: str = ""
@@ -56,7 +56,7 @@ class PlaceOrder:
         """Raise Conflict if the live classroom is newer than what the file was made from."""
         record = live.document
         newer = 0 < self.based_on_generation < record.generation
-        if self.overwrite or not (newer or self.based_on_revision not in (0, live.revision)):
+        if self.overwrite or not (newer or self.based_on_revision != live.revision):
             return
         since = f"your file was taken from generation {self.based_on_generation}" if newer else "your file was compared"
         raise Conflict(

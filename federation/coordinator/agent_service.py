@@ -14,11 +14,11 @@ import structlog
 
 from federation.api.v1 import agent_pb2, agent_pb2_grpc
 from federation.coordinator.events import Journalist
-from federation.coordinator.observations import Observations
+from federation.coordinator.observations import Observations, Sightings
 from federation.coordinator.sessions import AgentSession, Sessions
 from federation.coordinator.wanted import WantedBuilder, epoch_message, register_message
 from federation.core.renewal import Answerable, Renewal, answer_claims, deaf_after, judge
-from federation.model.errors import Conflict, FederationError, NotFound, OldIncarnation
+from federation.model.errors import Conflict, FederationError, NotFound, NotLeader, OldIncarnation, Unavailable
 from federation.model.identity import Epoch, Members
 from federation.model.ownership import AgentRecord, Contact, Owned, Ownership, SiteLease
 from federation.model.profile import Profile
@@ -54,6 +54,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
     term: Term
     sessions: Sessions
     observations: Observations
+    sightings: Sightings
     builders: BuilderFactory
     journalist: Journalist
     clock: Clock
@@ -70,6 +71,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
                 f"site {request.site} with uid {request.uid} is not a member", help="Join it: `fedctl sites join FILE`."
             )
         known = _read(read, keys.agent(request.site), AgentRecord)
+        self._refuse_second_machine(request, known.document if known else None)
         last = max(known.document.incarnation if known else 0, request.last_incarnation)
         record = AgentRecord(
             site=request.site,
@@ -90,6 +92,17 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             incarnation=record.incarnation,
             coordinators=self.addresses,
         )
+
+    def _refuse_second_machine(self, request: agent_pb2.HelloRequest, known: AgentRecord | None) -> None:
+        """A copy of the machine must not speak for the site while the first one does (PROTOCOL.md section 4)."""
+        if known is None or not known.machine_id or not request.machine_id or known.machine_id == request.machine_id:
+            return
+        patience_s = self.profile.takeover_s
+        if self.sightings.changed_within(request.site, patience_s):
+            raise Unavailable(
+                f"site {request.site} is spoken for by another machine, heard within the last {patience_s:g} s",
+                help="Stop the agent there first; two machines must not run one site.",
+            )
 
     async def Renew(self, request: agent_pb2.RenewRequest, context: Any) -> agent_pb2.RenewResponse:  # noqa: ARG002
         """One transaction: renew the lease and read what the site owns; the answer is the grant."""
@@ -139,6 +152,8 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         stored = await self.register.read(keys.agent(opened.site), AgentRecord)
         if stored is None or stored.document.incarnation != opened.incarnation:
             raise OldIncarnation(f"incarnation {opened.incarnation} does not speak for {opened.site}")
+        if self.term.require_leader() != leader_epoch:  # the read may have taken long enough to lose the lead
+            raise NotLeader("leadership changed while the session was opened")
         builder = self.builders.builder(opened.site)
         session = AgentSession(opened.site, opened.incarnation, builder, self.register.identity, leader_epoch)
         self.sessions.opened(session)
@@ -150,6 +165,8 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
                 )
             )
             async for message in session.outgoing(self.clock):
+                if self.term.require_leader() != leader_epoch:
+                    return
                 yield message
         finally:
             reader.cancel()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from federation.coordinator.observations import Sightings
 from federation.coordinator.snapshot import Snapshot
-from federation.core.placement import Choice, Need, SiteFacts, Wish, choose
+from federation.core.placement import Choice, Need, SiteFacts, Wish, choose, no_room
 from federation.model.classroom import Classroom
 from federation.model.placing import Assignment
 from federation.model.status import SiteRecord
@@ -35,21 +35,56 @@ def wish_of(classroom: Classroom, homes_at: str | None) -> Wish:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A decision that the mirror does not show yet. `revision` None: it is being written."""
+
+    site: str
+    need: Need
+    revision: int | None = None
+
+
 @dataclass(slots=True)
 class Planner:
     """Places against what is assigned in the register plus what this leader has just decided and not seen back yet."""
 
     snapshot: Snapshot
     sightings: Sightings
-    _pending: list[tuple[int, str, Need]] = field(default_factory=list)
+    _pending: dict[str, Pending] = field(default_factory=dict)
 
-    def choose(self, classroom: Classroom, homes_at: str | None = None) -> Choice:
-        """Place a classroom that has no owner; `homes_at` names the one site that has its students' files."""
-        return choose(self.sites(), need_of(classroom), wish_of(classroom, homes_at))
+    def choose(
+        self, classroom: Classroom, homes_at: str | None = None, sealed_to: frozenset[str] | None = None
+    ) -> Choice:
+        """Place a classroom that has no owner; `homes_at` names the one site that has its students' files, `sealed_to`
+        the sites that can open its secret (None: it is not sealed yet)."""
+        return choose(self.sites(), need_of(classroom), replace(wish_of(classroom, homes_at), sealed_to=sealed_to))
 
-    def reserve(self, revision: int, site: str, classroom: Classroom) -> None:
-        """Count a decision that was committed at `revision`, until the mirror shows that."""
-        self._pending.append((revision, site, need_of(classroom)))
+    def growth(self, hub: str, site: str, classroom: Classroom) -> str:
+        """Why the hub's site has no room for what the newest generation asks beyond the one in force; empty: it has."""
+        now, need = self.snapshot.in_force(hub), need_of(classroom)
+        had = need_of(now.classroom) if now is not None else Need(0, 0, 0)
+        facts = next((fact for fact in self.sites() if fact.name == site), None)
+        if facts is None:
+            return ""
+        without = replace(
+            facts,
+            reserved_cpu_millis=facts.reserved_cpu_millis - had.cpu_millis,
+            reserved_memory_bytes=facts.reserved_memory_bytes - had.memory_bytes,
+        )
+        grows = need.cpu_millis > had.cpu_millis or need.memory_bytes > had.memory_bytes
+        return (no_room(without, need) or "") if grows else ""
+
+    def reserve(self, hub: str, site: str, classroom: Classroom) -> None:
+        """Count a decision that is about to be written: other hubs are placed while the register takes it."""
+        self._pending[hub] = Pending(site, need_of(classroom))
+
+    def committed(self, hub: str, revision: int) -> None:
+        """It was written at `revision`: counted until the mirror shows that."""
+        self._pending[hub] = replace(self._pending[hub], revision=revision)
+
+    def release(self, hub: str) -> None:
+        """It was not written."""
+        self._pending.pop(hub, None)
 
     def sites(self) -> tuple[SiteFacts, ...]:
         """All sites with what is promised at each."""
@@ -70,12 +105,13 @@ class Planner:
         totals: dict[str, tuple[int, int]] = {}
         for stored in self.snapshot.under(keys.ASSIGNMENTS, Assignment):
             assignment = stored.document
-            record = self.snapshot.classroom_of(assignment.hub)
-            if record is not None:
-                _add(totals, assignment.site, need_of(record.document.classroom))
-        self._pending = [p for p in self._pending if p[0] > self.snapshot.mirror.revision]
-        for _revision, site, need in self._pending:
-            _add(totals, site, need)
+            generation = self.snapshot.in_force(assignment.hub)
+            if generation is not None:
+                _add(totals, assignment.site, need_of(generation.classroom))
+        shown = self.snapshot.mirror.revision
+        self._pending = {h: p for h, p in self._pending.items() if p.revision is None or p.revision > shown}
+        for pending in self._pending.values():
+            _add(totals, pending.site, pending.need)
         return totals
 
 

@@ -14,6 +14,8 @@ from federation.core.operations import Seen
 from federation.model.identity import Epoch
 from federation.runtime.clock import Clock
 
+REPORT_HOLDS_S = 15.0  # agents give a sign of life every 5 s
+
 
 @dataclass(slots=True)
 class SiteMemory:
@@ -42,6 +44,8 @@ class Observations:
     sites: dict[str, SiteMemory] = field(default_factory=dict)
     names: dict[str, NameSeen] = field(default_factory=dict)
     listeners: list[Callable[[str, str], None]] = field(default_factory=list)
+    _since_mono: float = 0.0
+    _parts: dict[str, tuple[int, list[agent_pb2.HubReport]]] = field(default_factory=dict)
 
     def record(self, site: str, incarnation: int, observed: agent_pb2.Observed) -> None:
         """Take a report. Those of an older incarnation are dropped; so are changes before the incarnation's first
@@ -49,11 +53,19 @@ class Observations:
         known = self.sites.get(site)
         if known is not None and known.incarnation > incarnation:
             return
-        if not observed.whole and (known is None or known.incarnation < incarnation):
+        parts = self._parts.pop(site, None)
+        if not observed.whole and parts is not None and parts[0] == incarnation:
+            whole, reports = True, [*parts[1], *observed.hubs]
+        else:
+            whole, reports = observed.whole, list(observed.hubs)
+        if whole and observed.more:
+            self._parts[site] = (incarnation, reports)
+            return
+        if not whole and (known is None or known.incarnation < incarnation):
             return
         before = known.hubs if known is not None else {}
-        hubs = {} if observed.whole else dict(before)
-        hubs.update((report.hub, report) for report in observed.hubs)
+        hubs = {} if whole else dict(before)
+        hubs.update((report.hub, report) for report in reports)
         for hub in observed.gone:
             hubs.pop(hub, None)
         self.sites[site] = SiteMemory(incarnation, self.clock.mono(), observed.site, hubs)
@@ -62,9 +74,19 @@ class Observations:
                 self._tell(site, hub)
         self._tell(site, "")
 
+    def site(self, site: str) -> SiteMemory | None:
+        """The newest report, unless the site has been silent for so long that it says nothing about now (I9)."""
+        memory = self.sites.get(site)
+        fresh = memory is not None and self.clock.mono() - memory.at_mono <= REPORT_HOLDS_S
+        return memory if fresh else None
+
+    def too_early(self, site: str) -> bool:
+        """The term is so young that the silence of a site means nothing yet: what was recorded before stays."""
+        return self.site(site) is None and self.clock.mono() - self._since_mono < REPORT_HOLDS_S
+
     def hub_at(self, site: str, hub: str) -> agent_pb2.HubReport | None:
         """The site's report of the hub; an empty report if the site reported and does not have it; None if silent."""
-        memory = self.sites.get(site)
+        memory = self.site(site)
         if memory is None:
             return None
         return memory.hubs.get(hub) or agent_pb2.HubReport(hub=hub, phase="stopped")
@@ -88,6 +110,8 @@ class Observations:
         """A new term of leadership starts from nothing."""
         self.sites.clear()
         self.names.clear()
+        self._parts.clear()
+        self._since_mono = self.clock.mono()
 
     def _tell(self, site: str, hub: str) -> None:
         for listener in self.listeners:
@@ -100,14 +124,27 @@ class Sightings:
 
     clock: Clock
     _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
+    _listed: set[str] = field(default_factory=set)  # found in the first listing: nobody knows how old it is
+
+    def listed(self, site: str, revision: int) -> None:
+        """The first listing has the site's lease at `revision`: a later one will say that the site lives."""
+        if site not in self._seen:
+            self._seen[site] = (revision, self.clock.mono())
+            self._listed.add(site)
 
     def saw(self, site: str, revision: int) -> None:
         """The mirror shows the site's lease at `revision`; only a newer one counts."""
         known = self._seen.get(site)
         if known is None or revision > known[0]:
             self._seen[site] = (revision, self.clock.mono())
+            self._listed.discard(site)
+
+    def changed_within(self, site: str, seconds: float) -> bool:
+        """Whether the site may have renewed in the last `seconds`; what is not known counts as yes."""
+        known = self._seen.get(site)
+        return known is not None and self.clock.mono() - known[1] < seconds
 
     def age_s(self, site: str) -> float | None:
-        """Seconds since the newest renewal was first seen here; None: never."""
+        """Seconds since the newest renewal was first seen here; None: none was seen since this replica started."""
         known = self._seen.get(site)
-        return None if known is None else self.clock.mono() - known[1]
+        return None if known is None or site in self._listed else self.clock.mono() - known[1]

@@ -18,6 +18,7 @@ from federation.coordinator.naming import Naming, former_hosts, hosts_of
 from federation.coordinator.observations import Observations
 from federation.coordinator.probe import Prober
 from federation.coordinator.snapshot import Snapshot
+from federation.coordinator.wanted import auth_secret
 from federation.core.in_force import meeting_to_wait_for
 from federation.core.operations import (
     Assign,
@@ -102,10 +103,24 @@ class OperationsLoop:
         def choice() -> Choice:
             if record is None:
                 return Choice(None, None, "the classroom's document is not there yet", ())
-            return self.planner.choose(record.document.classroom, ownership.homes_at if ownership else None)
+            homes_at = ownership.homes_at if ownership else None
+            secret = self.snapshot.secret(auth_secret(record.document))
+            sealed_to = frozenset(secret.sealed) if secret is not None else None
+            return self.planner.choose(record.document.classroom, homes_at, sealed_to)
 
+        no_room = ""
+        if record is not None and ownership is not None and ownership.owner and operation.step is Step.ADMITTED:
+            no_room = self.planner.growth(hub, ownership.owner, record.document.classroom)
         meeting = meeting_to_wait_for(record.document, operation, self.journalist.clock.now()) if record else None
-        return Facts(operation, ownership, choice, seen=seen, earlier_seen=earlier_seen, in_meeting=meeting)
+        return Facts(
+            operation,
+            ownership,
+            choice,
+            seen=seen,
+            earlier_seen=earlier_seen,
+            in_meeting=meeting,
+            no_room=no_room,
+        )
 
     async def _look(self, facts: Facts, move: Probe | Name | Unname) -> Facts:
         """Do what the move asks and add what was seen to the facts."""
@@ -145,9 +160,15 @@ class OperationsLoop:
         changes.put(keys.ownership(hub), Ownership(hub=hub, owner=site, epoch=epoch, earlier=earlier))
         changes.put(keys.owned(site, hub), Owned(hub=hub, epoch=epoch))
         changes.put(keys.assignment(hub), assignment)
-        committed = await self.register.commit(changes)
         if record is not None:
-            self.planner.reserve(committed.revision, site, record.document.classroom)
+            self.planner.reserve(hub, site, record.document.classroom)
+        try:
+            committed = await self.register.commit(changes)
+        except BaseException:
+            self.planner.release(hub)
+            raise
+        if record is not None:
+            self.planner.committed(hub, committed.revision)
 
     async def _end(self, stored: Stored[Operation]) -> None:
         """The tombstone is the positive evidence on which the site stops (PROTOCOL.md H6)."""

@@ -30,6 +30,7 @@ from federation.coordinator.standing import Leader, LeaderSeen, Standing
 from federation.coordinator.wanted import WantedBuilder
 from federation.coordinator.watching import Watching
 from federation.dns.interface import NameDriver
+from federation.model.errors import FederationError
 from federation.model.profile import Profile
 from federation.runtime.clock import Clock
 from federation.runtime.loop import Loop, Pace, Reconcile
@@ -107,6 +108,7 @@ class Replica:
             self.standing,
             self.sessions,
             self.observations,
+            self.sightings,
             self,
             self.journalist,
             clock,
@@ -145,7 +147,10 @@ class Replica:
         self._loops = self._make_loops()
         try:
             async with asyncio.TaskGroup() as group:
-                running = [group.create_task(loop.run(), name=loop.name) for loop in self._loops.values()]
+                running = [
+                    group.create_task(self._run_loop(loop, leadership.epoch), name=loop.name)
+                    for loop in self._loops.values()
+                ]
                 running.append(group.create_task(compact_regularly(self._ports.register.store, self._ports.clock)))
                 await leadership.lost()
                 for task in running:
@@ -155,6 +160,11 @@ class Replica:
             self._loops = {}
             self.sessions.end_all()
             log.info("leader.ended", coordinator=self.identity.id, epoch=leadership.epoch)
+
+    async def _run_loop(self, loop: Loop, epoch: int) -> None:
+        """Never decide from what was so before one's own election."""
+        await self.mirror.reached(epoch)
+        await loop.run()
 
     def _make_loops(self) -> dict[str, Loop]:
         ports, guard = self._ports, self.standing.leader_guard
@@ -206,10 +216,13 @@ class Replica:
     async def _follow(self) -> None:
         """Hand every change of the register to whoever waits for it. Hints only: all of them relist as well."""
         for entry in self.mirror.entries(keys.LEASES):
-            self.sightings.saw(keys.tail(entry.key), entry.revision)
+            self.sightings.listed(keys.tail(entry.key), entry.revision)
         self._see_leader()
         async for key in self.mirror.subscribe():
-            self._changed(key)
+            try:
+                self._changed(key)
+            except FederationError as error:  # one document that cannot be read must not end the others' news
+                log.warning("change.unreadable", key=key, error=error.message)
 
     def _changed(self, key: str) -> None:
         self.watching.changed(key)

@@ -5,7 +5,7 @@ Heartbeats never reach the register; what was seen is dated by the leader's cloc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,6 +30,7 @@ from federation.store import keys
 from federation.store.interface import Guard
 from federation.store.register import Changes, Register, Stored
 
+KINDS, TRUTHS = {kind.value for kind in ConditionType}, {truth.value for truth in Truth}
 LOOK_S = 5.0  # a site that fell silent makes no noise: look again by ourselves
 
 
@@ -61,6 +62,8 @@ class ReportsLoop:
             return None
         ownership = stored.document
         before = self.snapshot.observation(hub)
+        if before is not None and ownership.owner is not None and self.observations.too_early(ownership.owner):
+            return 1.0
         wanted = self._observe(ownership, before.document if before else None)
         changes = Changes().only_if(self.leader_guard())
         if before is None or before.document != wanted:
@@ -75,12 +78,14 @@ class ReportsLoop:
     async def reconcile_site(self, name: str) -> float | None:
         """Bring `site/<name>` to what the agent reports of the site itself."""
         stored = self.snapshot.site(name)
-        memory = self.observations.sites.get(name)
+        memory = self.observations.site(name)
         if stored is None:
             return None
         site = stored.document
+        if site.conditions and self.observations.too_early(name):
+            return 1.0
         report = memory.report if memory is not None else None
-        conditions = [self._ready(name), *(read_condition(c) for c in (report.conditions if report else ()))]
+        conditions = [self._ready(name), *(read_conditions(report.conditions if report else ()))]
         wanted = site.revise(conditions=changed_conditions(site.conditions, tuple(conditions), self._now()))
         if report is not None:
             wanted = wanted.revise(
@@ -113,7 +118,7 @@ class ReportsLoop:
             name_leads_here=name.leads_here if name else None,
             name_problem=name.problem if name else "",
             outdated_servers=report.outdated_servers if report else 0,
-            reported=tuple(read_condition(c) for c in (report.conditions if report else ())),
+            reported=read_conditions(report.conditions if report else ()),
         )
         wanted = self.snapshot.in_force(hub)
         conditions = changed_conditions(before.conditions if before else (), conditions_of(facts), self._now())
@@ -126,7 +131,7 @@ class ReportsLoop:
             conditions=conditions,
             servers=report.servers if report else 0,
             outdated_servers=report.outdated_servers if report else 0,
-            homes=(report.homes if report else "") or (before.homes if before else ""),
+            homes=report.homes if report and report.epoch.era else before.homes if before else "",
         )
 
     def _add_roster(self, changes: Changes, ownership: Ownership) -> None:
@@ -152,7 +157,7 @@ class ReportsLoop:
             return Condition(type=kind, status=Truth.UNKNOWN, reason="NeverHeard", message=f"{name}: no agent yet")
         if age > LOOK_S * 3:
             return Condition(type=kind, status=Truth.UNKNOWN, reason="Silent", message=f"{name}: agent is silent")
-        if name not in self.observations.sites:
+        if self.observations.site(name) is None:
             return Condition(type=kind, status=Truth.UNKNOWN, reason="NotReported", message=f"{name}: no report yet")
         return Condition(type=kind, status=Truth.TRUE, reason="Heard", message=f"{name}: agent renews and reports")
 
@@ -160,10 +165,12 @@ class ReportsLoop:
         return self.journalist.clock.now()
 
 
-def read_condition(message: types_pb2.Condition) -> Condition:
-    """From the wire; `since` is the leader's business."""
-    return Condition(
-        type=ConditionType(message.type), status=Truth(message.status), reason=message.reason, message=message.message
+def read_conditions(messages: Iterable[types_pb2.Condition]) -> tuple[Condition, ...]:
+    """From the wire; `since` is the leader's business. Kinds that only a newer agent knows are left out."""
+    return tuple(
+        Condition(type=ConditionType(m.type), status=Truth(m.status), reason=m.reason, message=m.message)
+        for m in messages
+        if m.type in KINDS and m.status in TRUTHS
     )
 
 

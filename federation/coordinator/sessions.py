@@ -17,10 +17,11 @@ from federation.coordinator.wanted import WantedBuilder, register_message
 from federation.model.errors import NotFound, Unavailable
 from federation.model.identity import RegisterId
 from federation.runtime.clock import Clock
+from federation.runtime.parts import in_parts
 
 log = structlog.get_logger(__name__)
 
-PART_HUBS = 50  # a part stays far below gRPC's message limit
+PART_BYTES = 1 << 20  # a part stays far below gRPC's message limit
 SETTLE_S = 0.05  # changes that come together go out together
 RELIST_S = 20.0
 MOST_CHUNKS = 1000  # of an answer that nobody reads
@@ -93,7 +94,7 @@ class AgentSession:
         self._dirty.clear()
         if not (changed or gone or even_empty):
             return []
-        chunks = [changed[i : i + PART_HUBS] for i in range(0, len(changed), PART_HUBS)] or [[]]
+        chunks = in_parts(changed, PART_BYTES) or [[]]
         parts = [
             agent_pb2.Wanted(
                 register=register_message(self._identity),

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeVar
 
+import structlog
+
 from federation.core.in_force import generation_in_force
+from federation.model.errors import RegisterFault
 from federation.model.identity import Members, name_of
 from federation.model.operation import Operation
 from federation.model.ownership import AgentRecord, Owned, Ownership, SiteLease
@@ -22,6 +25,7 @@ from federation.store.mirror import Mirror
 from federation.store.register import Stored, decode
 
 D = TypeVar("D", bound=Document)
+log = structlog.get_logger(__name__)
 
 
 class Snapshot:
@@ -30,6 +34,7 @@ class Snapshot:
     def __init__(self, mirror: Mirror) -> None:
         self.mirror = mirror
         self._decoded: dict[str, Stored[Document]] = {}
+        self._unreadable: dict[str, int] = {}  # key -> revision that was complained about
 
     def get(self, key: str, kind: type[D]) -> Stored[D] | None:
         """One document, or None."""
@@ -42,7 +47,12 @@ class Snapshot:
     def under(self, prefix: str, kind: type[D]) -> Iterator[Stored[D]]:
         """All documents below a prefix."""
         for entry in self.mirror.entries(prefix):
-            yield self._decode(entry, kind)
+            try:
+                yield self._decode(entry, kind)
+            except RegisterFault as error:  # e.g. of a newer schema: it must not hide all the others
+                if self._unreadable.get(entry.key) != entry.revision:
+                    self._unreadable[entry.key] = entry.revision
+                    log.warning("document.unreadable", key=entry.key, error=error.message)
 
     def classroom(self, name: str) -> Stored[ClassroomRecord] | None:
         """The live or last retired classroom of this name."""

@@ -48,6 +48,7 @@ class Facts:
     name_exists: bool | None = None
     problem: str = ""  # why the last probe or name write failed
     in_meeting: Window | None = None  # the change restarts the hub, and the class meets now
+    no_room: str = ""  # why the owner's site cannot hold what the change asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,8 @@ def _assign(facts: Facts, owner: str | None) -> Move:
     if owner is not None and facts.in_meeting is not None:
         until = facts.in_meeting.end.strftime("%H:%M UTC")
         return Wait(f"the change restarts the hub: after the class that ends at {until}, or with --now", LATER_S)
+    if owner is not None and facts.no_room:
+        return Wait(f"{owner} has no room for the change: it {facts.no_room}", LATER_S)
     if owner is not None:
         return Finish(Step.ASSIGNED, f"stays at {owner}")
     choice = facts.choice()

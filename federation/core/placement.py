@@ -54,6 +54,7 @@ class Wish:
     standby: str | None = None
     wants_standby: bool = True
     homes_at: str | None = None  # a hub that ran before: the only site that has its homes
+    sealed_to: frozenset[str] | None = None  # sites whose agents can open its secret; None: not sealed yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,12 @@ def _homes(site: SiteFacts, _need: Need, wish: Wish) -> str | None:
     return None
 
 
+def _secret(site: SiteFacts, _need: Need, wish: Wish) -> str | None:
+    if wish.sealed_to is not None and site.name not in wish.sealed_to:
+        return "its agent cannot open the secret for sign-in: set the secret again, now that the site is there"
+    return None
+
+
 def _cpu(site: SiteFacts, need: Need, _wish: Wish) -> str | None:
     if need.cpu_millis > site.free_cpu_millis:
         return (
@@ -112,7 +119,12 @@ def _memory(site: SiteFacts, need: Need, _wish: Wish) -> str | None:
     return None
 
 
-RULES: tuple[Rule, ...] = (_allowed, _present, _homes, _cpu, _memory)
+RULES: tuple[Rule, ...] = (_allowed, _present, _homes, _secret, _cpu, _memory)
+
+
+def no_room(site: SiteFacts, need: Need) -> str | None:
+    """Why the site cannot guarantee `need` on top of what is reserved there; None: it can."""
+    return _cpu(site, need, Wish()) or _memory(site, need, Wish())
 
 
 def judge(site: SiteFacts, need: Need, wish: Wish) -> Verdict:

@@ -6,11 +6,12 @@ reads half of it. Name and epoch are compared and replaced under the same lock (
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from federation.model.identity import Epoch
 from federation.runtime.disk import LocalDisk
 
 TIMEOUT_S = 3.0
+LOCK_ATTEMPTS, LOCK_PAUSE_S = 50, 0.02
 FOUND, UNKNOWN = 200, 404
 
 
@@ -43,7 +45,7 @@ class FrontDoorNames:
         return self._load().get(host)
 
     async def write(self, record: NameRecord, expected: NameRecord | None) -> None:
-        with self._locked():
+        async with self._locked():
             names = self._load()
             found = names.get(record.host)
             if found is not None and found.hub == record.hub and found.epoch > record.epoch:
@@ -53,7 +55,7 @@ class FrontDoorNames:
             self._save({**names, record.host: record})
 
     async def remove(self, host: str, expected: NameRecord) -> None:
-        with self._locked():
+        async with self._locked():
             names = self._load()
             found = names.pop(host, None)
             if found is None:
@@ -93,13 +95,21 @@ class FrontDoorNames:
         }
         self._disk.replace(self._table, json.dumps({"names": table}, indent=1).encode())
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """The lock is held for the milliseconds of one replacement and never across an await."""
+    @asynccontextmanager
+    async def _locked(self) -> AsyncIterator[None]:
+        """The lock is held for the milliseconds of one replacement and never across an await. A coordinator that was
+        frozen while it held it must not freeze the others: they give up, and try again later."""
         self._table.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(self._table.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            for _attempt in range(LOCK_ATTEMPTS):
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    await asyncio.sleep(LOCK_PAUSE_S)
+            else:
+                raise Unavailable(f"{self._table} is locked by another coordinator: is one frozen?")
             yield
         finally:
             os.close(handle)

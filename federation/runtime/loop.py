@@ -76,7 +76,7 @@ class Loop:
             while True:
                 now = self._clock.mono()
                 if now >= next_relist:
-                    for key in self._keys():
+                    for key in self._list():
                         if key not in self._running:
                             self._due.setdefault(key, now)
                     next_relist = now + self._pace.relist_s * (0.9 + 0.2 * self._random.random())
@@ -84,6 +84,13 @@ class Loop:
                     workers.create_task(self._work(key), name=f"{self.name}:{key}")
                 soonest = min(self._due.values(), default=next_relist) if self._has_room() else next_relist
                 await self._pause(min(soonest, next_relist) - self._clock.mono())
+
+    def _list(self) -> Iterable[str]:
+        try:
+            return list(self._keys())
+        except FederationError as error:
+            log.warning("loop.relist-failed", loop=self.name, error=error.message)
+            return ()
 
     def _has_room(self) -> bool:
         return len(self._running) < self._pace.workers

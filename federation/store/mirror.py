@@ -21,6 +21,7 @@ from federation.store.interface import Batch, ChangeKind, Compacted, Entry, List
 log = structlog.get_logger(__name__)
 
 RETRY_S = 0.5
+CATCH_UP_S = 0.02
 
 
 class Subscription:
@@ -78,6 +79,11 @@ class Mirror:
     async def synced(self) -> None:
         """Wait for the first complete listing."""
         await self._synced.wait()
+
+    async def reached(self, revision: int) -> None:
+        """Wait until everything up to `revision` is in the copy."""
+        while self.revision < revision:
+            await self._clock.sleep(CATCH_UP_S)
 
     def subscribe(self) -> Subscription:
         """Hear of every change from now on. Forgotten when the caller lets go of it."""

@@ -232,7 +232,7 @@ async def test_a_change_that_restarts_the_hub_waits_for_the_end_of_the_class() -
         hub = (await place(replica, **spec)).record.document.uid
         await served(replica, hub)
         changed = {**spec, "dns": {"host": "weather.localhost"}}
-        await admission.place(classroom("atm101", **changed), PlaceOrder(actor="user/ann"))
+        await admission.place(classroom("atm101", **changed), PlaceOrder(actor="user/ann", overwrite=True))
         await asyncio.sleep(120)
         assert step(replica, hub) is Step.ADMITTED
         site = federation.sites["iu"]
@@ -253,7 +253,7 @@ async def test_now_lifts_a_change_that_waits_for_the_end_of_a_class() -> None:
         hub = (await place(replica, **spec)).record.document.uid
         await served(replica, hub)
         changed = classroom("atm101", **spec, limits={"start_timeout": 500})
-        await admission.place(changed, PlaceOrder(actor="user/ann"))
+        await admission.place(changed, PlaceOrder(actor="user/ann", overwrite=True))
         await asyncio.sleep(60)
         assert step(replica, hub) is Step.ADMITTED
         again = await admission.place(changed, PlaceOrder(actor="user/ann", now=True))

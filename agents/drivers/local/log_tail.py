@@ -9,18 +9,20 @@ from pathlib import Path
 from federation.runtime.clock import Clock
 
 BLOCK = 64 * 1024
+MOST_BYTES = 1 << 20
 LOOK_S = 0.25
 
 
 def last_lines(path: Path, count: int) -> bytes:
-    """The last `count` lines; nothing if there is no file. Reads only as much as it needs."""
+    """The last `count` lines, at most 1 MiB of them; nothing if there is no file. Reads only as much as it needs."""
     if count <= 0 or not path.exists():
         return b""
     with path.open("rb") as file:
         position = file.seek(0, os.SEEK_END)
+        least = max(0, position - MOST_BYTES)
         text = b""
-        while position > 0 and text.count(b"\n") <= count:
-            step = min(BLOCK, position)
+        while position > least and text.count(b"\n") <= count:
+            step = min(BLOCK, position - least)
             position = file.seek(position - step)
             text = file.read(step) + text
     return b"".join(text.splitlines(keepends=True)[-count:])

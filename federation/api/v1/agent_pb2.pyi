@@ -532,10 +532,13 @@ class Observed(_message.Message):
     HUBS_FIELD_NUMBER: _builtins.int
     GONE_FIELD_NUMBER: _builtins.int
     WHOLE_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
     at_revision: _builtins.int
     """of the newest wanted part that was read"""
     whole: _builtins.bool
     """hubs that are not listed are not there"""
+    more: _builtins.bool
+    """of a whole report that does not fit into one message: the rest follows"""
     @_builtins.property
     def site(self) -> Global___SiteReport: ...
     @_builtins.property
@@ -552,10 +555,11 @@ class Observed(_message.Message):
         hubs: _abc.Iterable[Global___HubReport] | None = ...,
         gone: _abc.Iterable[_builtins.str] | None = ...,
         whole: _builtins.bool = ...,
+        more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["site", b"site"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_revision", b"at_revision", "gone", b"gone", "hubs", b"hubs", "site", b"site", "whole", b"whole"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_revision", b"at_revision", "gone", b"gone", "hubs", b"hubs", "more", b"more", "site", b"site", "whole", b"whole"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -82,7 +82,7 @@ class PlaceRequest(_message.Message):
     request_id: _builtins.str
     """the same id again gives the same answer (a retry after an indefinite failure)"""
     based_on_revision: _builtins.int
-    """the live revision that the file was compared with; 0: whatever is there"""
+    """the live revision that the file was compared with; 0: there was none"""
     overwrite: _builtins.bool
     """apply although the live generation is newer than the file's"""
     now: _builtins.bool
