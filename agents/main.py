@@ -11,8 +11,9 @@ from random import SystemRandom
 
 from agents.agent import Agent, Place, Ports
 from agents.drivers.base import Capacity, SiteDrivers
-from agents.drivers.local.settings import LocalSettings
+from agents.drivers.local.settings import FIRST_STUDENT_UID, LocalSettings
 from agents.drivers.local.site import local_site
+from agents.drivers.local.uid_ranges import first_uid
 from agents.grpc_transport import GrpcTransport
 from agents.journal import SingleWriter
 from agents.link import Self
@@ -100,6 +101,7 @@ def site_drivers(site: SiteFile, state_dir: Path, runtime_dir: Path, clock: Syst
         capacity=Capacity(capacity.cpu.millis, capacity.memory.bytes),
         edge_host=host,
         edge_port=int(port),
+        first_student_uid=first_uid(state_dir) if os.getuid() == 0 else FIRST_STUDENT_UID,
     )
     return local_site(settings, SystemProcesses(clock), clock)
 

@@ -22,6 +22,8 @@ from federation.model.identity import RegisterId
 from federation.runtime.access import AccessCheck
 from federation.runtime.clock import SystemClock
 from federation.runtime.daemon import run_daemon, tls_files
+from federation.runtime.disk import LocalDisk
+from federation.runtime.etcd_process import UNSAFE
 from federation.runtime.grpc_client import Channels, stream
 from federation.runtime.grpc_server import ControlServer, build_server
 from federation.runtime.logs import set_up_logging
@@ -30,8 +32,8 @@ from federation.runtime.supervisor import Supervisor
 from federation.runtime.tls import TlsFiles
 from federation.store.etcd import EtcdStore
 from federation.store.register import Register
+from federation.store.remembered import RememberedRegister
 
-UNSAFE_ETCD = ("3.5.0", "3.5.1", "3.5.2")
 REGISTER_WAIT_S = 1.0
 
 
@@ -56,11 +58,12 @@ def main() -> int:
     arguments = parser.parse_args()
     set_up_logging(SystemClock())
     arguments.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return run_daemon(lambda stop: serve(arguments.federation, arguments.id, stop))
+    return run_daemon(lambda stop: serve(arguments.federation, arguments.id, arguments.state_dir, stop))
 
 
-async def serve(path: Path, name: str, stop: asyncio.Event) -> None:
+async def serve(path: Path, name: str, state_dir: Path, stop: asyncio.Event) -> None:
     """Serve until told to stop."""
+    remembered = RememberedRegister(state_dir / "register.json", LocalDisk())
     federation = load_federation(path)
     settings = federation.spec.coordinator(name)
     if settings is None:
@@ -71,12 +74,12 @@ async def serve(path: Path, name: str, stop: asyncio.Event) -> None:
     tls = tls_files(paths, path.parent)
     store = open_store(federation, path.parent)
     async with Supervisor(name) as tasks, Channels(tls) as channels:
-        opening = tasks.start("open-register", open_register(federation, store), eternal=False)
+        opening = tasks.start("open-register", open_register(federation, store, remembered), eternal=False)
         stopping = tasks.start("stop", stop.wait(), eternal=False)
         await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if opening.done():
             register: Register = opening.result()
-            replica = assemble(federation, settings, register, channels, tasks)
+            replica = assemble(federation, settings, Parts(register, remembered, channels), tasks)
             server = open_server(replica, register.identity, settings, tls)
             tasks.start("replica", replica.run())
             synced = tasks.start("sync", replica.mirror.synced(), eternal=False)
@@ -97,7 +100,7 @@ def open_store(federation: FederationFile, folder: Path) -> EtcdStore:
     return EtcdStore(tuple(register.endpoints), tls=tls, prefix=prefix)
 
 
-async def open_register(federation: FederationFile, store: EtcdStore) -> Register:
+async def open_register(federation: FederationFile, store: EtcdStore, remembered: RememberedRegister) -> Register:
     """Wait for the register, check that it is fit, and open it."""
     uuid = federation.spec.register_.uuid
     if uuid is None:
@@ -110,24 +113,32 @@ async def open_register(federation: FederationFile, store: EtcdStore) -> Registe
             break
         except Unavailable:
             await asyncio.sleep(REGISTER_WAIT_S)
-    if federation.spec.production and version in UNSAFE_ETCD:
+    if federation.spec.production and version in UNSAFE:
         raise Refused(f"the register runs etcd {version}, which can corrupt its data when killed", help="Use 3.5.6+.")
-    return await Register.open(store, uuid, tuple(federation.spec.admins))
+    return await Register.open(store, uuid, tuple(federation.spec.admins), remembered)
 
 
-def assemble(
-    federation: FederationFile, settings: CoordinatorSettings, register: Register, channels: Channels, tasks: Supervisor
-) -> Replica:
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What `serve` has opened for the replica."""
+
+    register: Register
+    remembered: RememberedRegister
+    channels: Channels
+
+
+def assemble(federation: FederationFile, settings: CoordinatorSettings, parts: Parts, tasks: Supervisor) -> Replica:
     """The replica with its real ports."""
     addresses = tuple(c.address for c in federation.spec.coordinators)
     identity = Identity(settings.id, settings.address, federation.name, addresses, federation.spec.times())
     ports = Ports(
-        register=register,
+        register=parts.register,
         names=name_driver(federation),
         prober=HttpProber(),
         clock=SystemClock(),
         random=SystemRandom(),
-        connect_leader=lambda address: PeerLeader(channels, address),
+        connect_leader=lambda address: PeerLeader(parts.channels, address),
+        remembered=parts.remembered,
     )
     return Replica(identity, ports, tasks)
 

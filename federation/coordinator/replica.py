@@ -16,7 +16,7 @@ import structlog
 from federation.coordinator.admission import Admission
 from federation.coordinator.agent_service import AgentService
 from federation.coordinator.control_service import ControlService
-from federation.coordinator.events import Journalist
+from federation.coordinator.events import Journalist, trim_regularly
 from federation.coordinator.facts import Planner
 from federation.coordinator.naming import Naming
 from federation.coordinator.observations import Observations, Sightings
@@ -40,6 +40,7 @@ from federation.store.compaction import compact_regularly
 from federation.store.election import Election, Leadership
 from federation.store.mirror import Mirror
 from federation.store.register import Register
+from federation.store.remembered import RememberedRegister
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +58,7 @@ class Ports:
     clock: Clock
     random: Random
     connect_leader: Callable[[str], Leader]
+    remembered: RememberedRegister
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,12 @@ class Replica:
         self._tasks = tasks
         clock, random, register = ports.clock, ports.random, ports.register
         self.actor = f"coordinator/{identity.id}"
-        self.mirror = Mirror(register.store, clock=clock, relist_s=RELIST_S * (0.9 + 0.2 * random.random()))
+        self.mirror = Mirror(
+            register.store,
+            clock=clock,
+            relist_s=RELIST_S * (0.9 + 0.2 * random.random()),
+            distrust=register.distrust,
+        )
         self.snapshot = Snapshot(self.mirror)
         self.journalist = Journalist(clock, random)
         self.observations = Observations(clock)
@@ -127,6 +134,9 @@ class Replica:
         self._tasks.start("mirror", self.mirror.run())
         await self.mirror.synced()
         self._tasks.start("changes", self._follow())
+        identity, clock = self._ports.register.identity, self._ports.clock
+        keeping = self._ports.remembered.keep(identity, lambda: self.mirror.revision, clock)
+        self._tasks.start("remember", keeping)
         election = Election(
             self._ports.register.store,
             keys.LEADER,
@@ -152,6 +162,10 @@ class Replica:
                     for loop in self._loops.values()
                 ]
                 running.append(group.create_task(compact_regularly(self._ports.register.store, self._ports.clock)))
+                trimming = trim_regularly(
+                    self._ports.register, self.mirror, self.standing.leader_guard, self._ports.clock
+                )
+                running.append(group.create_task(trimming))
                 await leadership.lost()
                 for task in running:
                     task.cancel()

@@ -7,6 +7,7 @@ a schedule in any case; differences that a relist finds are announced like any c
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 from weakref import WeakSet
@@ -52,7 +53,16 @@ class Subscription:
 class Mirror:
     """All keys below `prefix`. `run` is eternal; `entries` and `get` never block."""
 
-    def __init__(self, store: Store, *, clock: Clock, relist_s: float = 300.0, prefix: str = "") -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock,
+        relist_s: float = 300.0,
+        prefix: str = "",
+        distrust: Callable[[str], None] = lambda _problem: None,
+    ) -> None:
+        self._distrust = distrust
         self._store = store
         self._clock = clock
         self._relist_s = relist_s
@@ -131,8 +141,10 @@ class Mirror:
     def _take_listing(self, listing: Listing, sent_mono: float) -> None:
         if listing.revision < self.revision:
             # Never a late answer, for listings are linearizable: somebody put an older register in its place.
+            problem = f"the register is at revision {listing.revision}, {self.revision} was seen before"
+            self._distrust(problem)  # and it stays so when the register has caught up: it is another history
             raise RegisterFault(
-                f"the register is at revision {listing.revision}, {self.revision} was seen before: the copy is kept",
+                f"{problem}: the copy is kept",
                 help="If the register was restored from a backup, follow the runbook on register faults.",
             )
         fresh = Folders(listing.entries)

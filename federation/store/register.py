@@ -18,6 +18,7 @@ from federation.model.placing import UserRecord
 from federation.model.schema import Document
 from federation.store import keys
 from federation.store.interface import Committed, Entry, Guard, Put, Store, Transaction
+from federation.store.remembered import RememberedRegister
 
 D = TypeVar("D", bound=Document)
 
@@ -103,15 +104,22 @@ class Register:
     def __init__(self, store: Store, identity: RegisterId) -> None:
         self.store = store
         self.identity = identity
+        self._distrusted = ""
         self._identity_guard = Guard(keys.REGISTER_ID, value=encode(identity))
 
     @classmethod
-    async def open(cls, store: Store, uuid: str, admins: tuple[str, ...] = ()) -> Register:
+    async def open(
+        cls, store: Store, uuid: str, admins: tuple[str, ...] = (), remembered: RememberedRegister | None = None
+    ) -> Register:
         """Open the register `uuid`, writing its id and its first `admins` into an empty one. RegisterFault if it is
-        another one, or if it holds documents but no id (an emptied or half-restored register is not a new one)."""
-        entry = await store.get(keys.REGISTER_ID)
+        another one, if it holds documents but no id, or if it is not what this coordinator remembers (an emptied or
+        restored register is not a new one)."""
+        listing = await store.list("")
+        entry = next((entry for entry in listing.entries if entry.key == keys.REGISTER_ID), None)
+        if remembered is not None:
+            remembered.check(decode(entry, RegisterId).document if entry else None, listing.revision)
         if entry is None:
-            if (await store.list("")).entries:
+            if listing.entries:
                 raise RegisterFault(f"the register has no {keys.REGISTER_ID} but is not empty")
             fresh = RegisterId(uuid=uuid)
             first = [Put(keys.user(name), encode(UserRecord(name=name, roles=("admin",)))) for name in admins]
@@ -119,15 +127,20 @@ class Register:
             try:
                 await store.commit(Transaction(guards=(Guard.absent(keys.REGISTER_ID),), puts=puts))
             except Conflict:
-                return await cls.open(store, uuid)  # another coordinator was first
+                return await cls.open(store, uuid, admins, remembered)  # another coordinator was first
             return cls(store, fresh)
         found = decode(entry, RegisterId).document
         if found.uuid != uuid:
             raise RegisterFault(f"this is register {found.uuid}, the federation file says {uuid}")
         return cls(store, found)
 
+    def distrust(self, problem: str) -> None:
+        """It was seen to be behind itself: no more reads and writes until somebody has looked at it."""
+        self._distrusted = problem
+
     async def read(self, key: str, kind: type[D]) -> Stored[D] | None:
         """Linearizable read of one document."""
+        self._check_trust()
         entry = await self.store.get(key)
         return None if entry is None else decode(entry, kind)
 
@@ -137,6 +150,7 @@ class Register:
 
     async def commit(self, changes: Changes) -> Committed:
         """All or nothing; `Conflict` if a guard does not hold, `RegisterFault` if this is another register."""
+        self._check_trust()
         transaction = Transaction(
             guards=(self._identity_guard, *changes.guards),
             puts=tuple(changes.puts),
@@ -151,3 +165,7 @@ class Register:
             if entry is None or entry.value != self._identity_guard.value:
                 raise RegisterFault("the register's id changed: nothing was written") from None
             raise
+
+    def _check_trust(self) -> None:
+        if self._distrusted:
+            raise RegisterFault(self._distrusted)

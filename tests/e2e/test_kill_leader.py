@@ -37,6 +37,8 @@ def test_a_place_survives_its_leader_killed_after(here: Federation, step: str) -
         if f"  {step} " in line:
             here.kill(int(pid))
             break
+    else:
+        pytest.fail(f"step {step} was never shown")
     assert waiting.wait(120) == 0, here.logs()
     waiting.communicate()
     hub = here.hub(name)

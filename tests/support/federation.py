@@ -122,6 +122,7 @@ class Federation:
     def judge(self) -> None:
         """Every end-to-end test is judged by the checker of histories: one copy, epochs rise, no open without grant."""
         history = read_history(sorted((self.dir / "logs").glob("agent-*.log")))
+        assert any(entry.event == "start" for entry in history), "nothing was recorded that could be judged"
         assert judge(history) == []
 
     def logs(self) -> str:

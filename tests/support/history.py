@@ -55,6 +55,8 @@ def judge(history: Iterable[Entry]) -> list[str]:
             if e.epoch < before or (e.epoch == before and owner != e.site):
                 found.append(f"{e.hub}: granted to {e.site} at {e.epoch} after {before} at {owner}")
             highest[e.hub] = max((before, owner), (e.epoch, e.site), key=lambda pair: pair[0])
+        elif e.event == "revoke":
+            granted.pop(where, None)
         elif e.event in ("start", "open"):
             if e.epoch not in granted.get(where, set()):
                 found.append(f"{e.hub}: {e.event} at {e.site} at {e.epoch} without a grant")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any, cast
 
 from agents.agent import Agent, Place
 from agents.agent import Ports as AgentPorts
@@ -26,8 +27,10 @@ from federation.model.errors import Unavailable
 from federation.model.profile import PROFILES, ProfileName
 from federation.runtime.sealing import SealingKey
 from federation.runtime.supervisor import Supervisor
+from federation.store.interface import Store
 from federation.store.memory import MemoryStore
 from federation.store.register import Register
+from federation.store.remembered import RememberedRegister
 from tests.support.memory_transport import MemoryTransport
 
 UUID = "11111111-2222-3333-4444-555555555555"
@@ -72,6 +75,19 @@ class MemoryDisk:
         self.files.pop(path, None)
 
 
+class KillableStore:
+    """A replica's connection to the store: once it is dead, not even a clean-up comes through."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self.dead = False
+
+    def __getattr__(self, name: str) -> Any:
+        if self.dead:
+            raise Unavailable("this coordinator was killed")
+        return getattr(self._store, name)
+
+
 class MemoryProber:
     """Sees a login page where a hub of the virtual federation is open."""
 
@@ -101,16 +117,26 @@ class VirtualFederation:
     names: MemoryNames
     tasks: dict[str, Supervisor] = field(default_factory=dict)
     sites: dict[str, MemorySite] = field(default_factory=dict)
+    stores: dict[str, KillableStore] = field(default_factory=dict)
     disks: dict[str, MemoryDisk] = field(default_factory=dict)
     agents: dict[str, Agent] = field(default_factory=dict)
     keys: dict[str, SealingKey] = field(default_factory=dict)
 
     async def start_replica(self, name: str) -> Replica:
-        register = await Register.open(self.store, UUID)
+        disk = self.disks.setdefault(name, MemoryDisk())
+        remembered = RememberedRegister(Path("/state/register.json"), disk)
+        store = self.stores[name] = KillableStore(self.store)
+        register = await Register.open(cast(Store, store), UUID, remembered=remembered)
         tasks = self.tasks[name] = Supervisor(name)
         identity = Identity(name, name, "virtual", ("c1", "c2"), PROFILES[ProfileName.LAB])
         ports = ReplicaPorts(
-            register, self.names, MemoryProber(self.sites), self.clock, Random(self.random.random()), no_leader
+            register,
+            self.names,
+            MemoryProber(self.sites),
+            self.clock,
+            Random(self.random.random()),
+            no_leader,
+            remembered,
         )
         replica = self.transport.replicas[name] = Replica(identity, ports, tasks)
         tasks.start("replica", replica.run())
@@ -150,6 +176,8 @@ class VirtualFederation:
     async def kill(self, name: str) -> None:
         """As SIGKILL: nothing is said to anybody; a replica's store lease is left to expire."""
         self.transport.replicas.pop(name, None)
+        if name in self.stores:
+            self.stores.pop(name).dead = True
         await self.tasks.pop(name).close()
 
     async def close(self) -> None:

@@ -14,8 +14,8 @@ from federation.cli.client import Client
 from federation.cli.contexts import Context, choose_context
 from federation.cli.listing import all_hubs
 from federation.model.errors import ExitCode, FederationError
+from federation.runtime.etcd_process import UNSAFE
 
-UNSAFE_ETCD = ("3.5.0", "3.5.1", "3.5.2")
 Line = tuple[str, str, str]  # ok | note | RED, what, why
 QUIET = {"Serving", "NameConverged"}
 
@@ -61,7 +61,7 @@ def _register(client: Client) -> Iterator[Line]:
         yield "RED", "register", f"does not answer; last heard {status.freshness.age_s:.0f} s ago"
     elif "ALARM" in version:
         yield "RED", "register", version
-    elif version in UNSAFE_ETCD:
+    elif version in UNSAFE:
         yield "RED", "register", f"etcd {version} can corrupt its data when killed: fine for a demo only"
     else:
         yield "ok", "register", f"etcd {version}, revision {status.revision}"
