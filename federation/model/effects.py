@@ -50,8 +50,8 @@ _RESTART_LATER = FieldEffect(Effect.RESTART, in_effect=False)
 
 # The longest entry that a path begins with counts.
 FIELD_EFFECTS: dict[str, FieldEffect] = {
+    "metadata": _LIVE,
     "metadata.name": _RESTART,
-    "metadata.labels": _LIVE,
     "spec.term": _LIVE_LATER,
     "spec.term.timezone": _LIVE,  # of the meetings
     "spec.contacts": _LIVE_LATER,
@@ -89,6 +89,7 @@ FIELD_EFFECTS: dict[str, FieldEffect] = {
     "spec.slo": _LIVE_LATER,
     "spec.chart": _RESTART_LATER,
     "spec.overrides": _RESTART_LATER,
+    "status": _LIVE,
 }
 _SETS = ("spec.roster.users", "spec.roster.admins")  # shown as names that come and go
 _SHOWN_NAMES = 8

@@ -39,9 +39,10 @@ def test_commands_in_pages_exist(page: Path) -> None:
                     assert not word.startswith("configs/") or (ROOT / word).exists(), line
 
 
-def test_the_page_of_errors_is_current() -> None:
-    done = subprocess.run([sys.executable, ROOT / "scripts/gen-errors", "--check"], check=False)
-    assert done.returncode == 0, "run scripts/gen-errors"
+@pytest.mark.parametrize("script", ["gen-cli", "gen-errors", "gen-reference", "gen-schema"])
+def test_what_is_generated_is_current(script: str) -> None:
+    done = subprocess.run([sys.executable, ROOT / "scripts" / script, "--check"], check=False)
+    assert done.returncode == 0, f"run scripts/{script}"
 
 
 def test_every_error_code_has_an_entry_a_class_and_a_real_status() -> None:

@@ -68,6 +68,13 @@ class EtcdProcess:
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
         self.process.send_signal(number)
+        while number is signal.SIGSTOP and not self._stands_still():  # threads stop one by one
+            time.sleep(0.005)
+
+    def _stands_still(self) -> bool:
+        assert self.process is not None
+        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
+        return all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks)
 
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""

@@ -25,6 +25,7 @@ from federation.coordinator.standing import Leader
 from federation.dns.memory import MemoryNames
 from federation.model.errors import Unavailable
 from federation.model.profile import PROFILES, ProfileName
+from federation.runtime.clock import Clock
 from federation.runtime.sealing import SealingKey
 from federation.runtime.supervisor import Supervisor
 from federation.store.interface import Store
@@ -110,7 +111,7 @@ def no_leader(address: str) -> Leader:
 class VirtualFederation:
     """Replicas c1, c2.. and sites; each can be stopped as by kill -9 and started again."""
 
-    clock: VirtualClock
+    clock: Clock
     random: Random
     store: MemoryStore
     transport: MemoryTransport

@@ -1,0 +1,318 @@
+"""fedctl as a person and a script meet it: what it prints where, what it changes, which code it ends with."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from federation.cli.main import VERBS
+from federation.model.errors import ExitCode
+from tests.support.control_server import Served, served
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("fedctl")) as running:
+        yield running
+
+
+def until(true: Callable[[], bool], what: str, limit_s: float = 20.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def test_place_shows_each_step_and_prints_where_the_class_is(here: Served) -> None:
+    answer = here.ok("place", here.classroom("alpha"))
+    assert answer.out.split() == ["alpha", "iu", "Serving", "http://alpha.localhost"]
+    for step in ("admitted", "assigned", "started", "verified", "named", "done"):
+        assert f"  {step} " in answer.err
+    assert "shown only now: " in answer.err, "the password that was drawn"
+
+
+def test_a_list_has_the_shape_of_kubernetes(here: Served) -> None:
+    here.ok("place", here.classroom("beta"))
+    until(lambda: here.document("get", "beta")["status"]["phase"] == "Serving", "it serves")
+    body = here.document("get")
+    assert body["kind"] == "List"
+    beta = next(item for item in body["items"] if item["metadata"]["name"] == "beta")
+    assert beta["apiVersion"] == "hubfed/v1"
+    assert beta["spec"]["roster"]["expected"] == 2
+    assert {"site", "epoch", "url", "conditions"} <= beta["status"].keys()
+    assert beta["status"]["site"] == "iu"
+    assert beta["status"]["epoch"] == "1.1"
+    assert {"type", "status", "reason", "since"} <= beta["status"]["conditions"][0].keys()
+    single = here.document("get", "beta")
+    assert single["metadata"]["name"] == "beta"
+    assert yaml.safe_load(here.ok("get", "beta", "-o", "yaml").out)["metadata"]["uid"] == single["metadata"]["uid"]
+
+
+def test_tables_are_for_people_and_names_for_scripts(here: Served) -> None:
+    here.ok("place", here.classroom("gamma"))
+    head, *rows = here.ok("get").out.splitlines()
+    assert head.split() == ["NAME", "SITE", "PHASE", "EPOCH", "URL", "AGE"]
+    assert any(row.split()[:2] == ["gamma", "iu"] for row in rows)
+    wide = here.ok("get", "-o", "wide").out.splitlines()[0].split()
+    assert wide == [*head.split(), "STUDENTS", "SERVERS", "GENERATION", "MODE", "UID"]
+    assert "gamma" in here.ok("get", "-o", "name").out.splitlines()
+    assert here.ok("get", "--site", "tacc", "-o", "name").out == ""
+
+
+def test_place_twice_is_a_no_op_and_a_change_is_shown_before_it_is_applied(here: Served) -> None:
+    path = here.classroom("delta")
+    here.ok("place", path)
+    again = here.ok("place", path)
+    assert "unchanged" in again.err
+    here.classroom("delta", roster={"expected": 3, "admins": ["prof"], "users": ["s01", "s02", "s03"]})
+    plan = here.ok("place", path, "--plan")
+    assert "spec.roster.users" in plan.out
+    assert "+s03" in plan.out
+    assert here.document("get", "delta")["metadata"]["generation"] == 1, "--plan changes nothing"
+    applied = here.ok("place", path)
+    assert "+s03" in applied.out + applied.err
+    assert here.document("get", "delta")["metadata"]["generation"] == 2
+
+
+def test_a_file_of_an_older_generation_is_refused_unless_with_overwrite(here: Served) -> None:
+    path = here.classroom("epsilon")
+    here.ok("place", path)
+    got = here.folder / "got.yaml"
+    got.write_text(here.ok("get", "epsilon", "-o", "yaml").out)
+    assert "unchanged" in here.ok("place", str(got)).err, "what was got can be placed again"
+    here.classroom("epsilon", roster={"expected": 5, "admins": ["prof"], "users": ["s01"]})
+    here.ok("place", path)
+    old = here.fedctl("place", str(got))
+    assert old.code == ExitCode.CONFLICT
+    assert "generation 1" in old.err
+    assert "--overwrite" in old.err
+    assert here.document("get", "epsilon")["spec"]["roster"]["expected"] == 5
+    here.ok("place", str(got), "--overwrite")
+    assert here.document("get", "epsilon")["spec"]["roster"]["expected"] == 2
+
+
+def test_of_two_admins_who_place_different_files_at_once_one_wins_and_the_other_is_told(here: Served) -> None:
+    paths = []
+    for seats in (2, 3):
+        path = Path(here.classroom("zeta", roster={"expected": seats, "admins": ["prof"], "users": ["s01"]}))
+        paths.append(path.rename(path.with_name(f"zeta-{seats}.yaml")))
+    racers = [here.begin("place", str(path), "--no-wait") for path in paths]
+    ends = [(racer.communicate(timeout=30)[1], racer.returncode) for racer in racers]
+    codes = sorted(code for _err, code in ends)
+    assert codes in ([0, 0], [0, ExitCode.CONFLICT]), ends  # the second may have come later and applied its change
+    generation = here.document("get", "zeta")["metadata"]["generation"]
+    assert generation == (2 if codes == [0, 0] else 1), "nothing was lost without a word"
+
+
+def test_bad_files_show_every_error_with_its_place_and_nothing_is_sent(here: Served) -> None:
+    path = here.classroom("bad", resources={"memory": {"guarantee": "3G", "limit": "2G"}}, bogus=1, tls={"mode": "x"})
+    for words in (("check", path), ("place", path)):
+        answer = here.fedctl(*words)
+        assert answer.code == ExitCode.BAD_INPUT
+        assert answer.out == ""
+        assert answer.err.count(f"{path}:") == 3
+    assert here.fedctl("get", "bad").code == ExitCode.NOT_FOUND
+
+
+def test_check_against_sites_says_how_many_seats_there_are(here: Served) -> None:
+    site = here.folder / "iu-site.yaml"
+    site.write_text((Path(__file__).parents[2] / "configs/sites/iu.yaml").read_text())
+    path = here.classroom("huge", roster={"expected": 300, "admins": ["prof"]}, placement={"allow": ["iu"]})
+    answer = here.fedctl("check", path, "--sites", str(site))
+    assert answer.code == ExitCode.BAD_INPUT
+    assert f"{path}:" in answer.err
+    assert "300 seats" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "context", "code", "says"),
+    [
+        (("get", "nobody"), "ada", ExitCode.NOT_FOUND, "no classroom is named nobody"),
+        (("place", "missing.yaml"), "ada", ExitCode.BAD_INPUT, "missing.yaml"),
+        (("get",), "all-dead", ExitCode.UNAVAILABLE, "does not answer"),
+        (("get",), "nowhere", ExitCode.NOT_FOUND, "no context is named"),
+        (("retire", "alpha"), "vic", ExitCode.REFUSED, "vic"),
+        (("get",), "eve", ExitCode.REFUSED, "eve"),
+        (("retire", "nobody"), "ada", ExitCode.NOT_FOUND, "nobody"),
+        (("frobnicate",), "ada", ExitCode.BAD_INPUT, "fedctl --help"),
+        (("plac",), "ada", ExitCode.BAD_INPUT, "did you mean place?"),
+        (("get", "--bogus"), "ada", ExitCode.BAD_INPUT, "usage: fedctl get"),
+        (("get", "-l", "nonsense"), "ada", ExitCode.BAD_INPUT, "KEY=VALUE"),
+    ],
+)
+def test_failures_have_their_code_and_say_what_to_do(
+    here: Served, words: tuple[str, ...], context: str, code: ExitCode, says: str
+) -> None:
+    answer = here.fedctl(*words, context=context)
+    assert answer.code == code, answer
+    assert says in answer.err
+    assert "Traceback" not in answer.err
+    assert answer.out == ""
+
+
+def test_a_traceback_is_for_those_who_ask(here: Served) -> None:
+    assert "Traceback" in here.fedctl("get", "nobody", "--debug").err
+
+
+def test_a_dead_coordinator_is_passed_over(here: Served) -> None:
+    began = time.monotonic()
+    assert "alpha" in here.ok("place", here.classroom("alpha"), context="dead-first").out + "alpha"
+    here.ok("get", context="dead-first")
+    assert time.monotonic() - began < 20
+
+
+def test_waiting_ends_with_a_code_of_its_own_and_the_operation_goes_on(here: Served) -> None:
+    path = here.classroom("waits", placement={"allow": ["iu"]}, roster={"expected": 30, "admins": ["prof"]})
+    answer = here.fedctl("place", path, "--timeout", "1")
+    assert answer.code == ExitCode.TIMED_OUT, answer
+    assert "the operation goes on" in answer.err
+    assert "cores for 30 seats" in answer.err, "what it waits for"
+    assert "no site fits" in here.ok("describe", "waits").out
+    here.ok("retire", "waits")
+
+
+def test_ctrl_c_while_waiting_leaves_the_operation_and_says_so(here: Served) -> None:
+    path = here.classroom("stopped", placement={"allow": ["iu"]}, roster={"expected": 30, "admins": ["prof"]})
+    waiting = here.begin("place", path)
+    until(lambda: here.fedctl("get", "stopped").code == 0, "accepted")
+    time.sleep(0.5)
+    waiting.send_signal(signal.SIGINT)
+    _out, err = waiting.communicate(timeout=10)
+    assert waiting.returncode == 130
+    assert "the operation goes on" in err
+    assert "Traceback" not in err
+    here.ok("retire", "stopped")
+
+
+def test_retire_says_where_homes_are_and_restore_brings_the_class_back(here: Served) -> None:
+    here.ok("place", here.classroom("eta"))
+    uid = here.document("get", "eta")["metadata"]["uid"]
+    retired = here.ok("retire", "eta")
+    assert "homes are kept for 90 days in " in retired.out
+    assert "eta" not in here.ok("get", "-o", "name").out.split()
+    assert "eta" in here.ok("get", "--retired", "-o", "name").out.split()
+    here.ok("restore", "eta")
+    assert here.document("get", "eta")["metadata"]["uid"] == uid
+
+
+def test_deleting_homes_needs_the_name_typed(here: Served) -> None:
+    here.ok("place", here.classroom("theta"))
+    for words in (("--delete-homes",), ("--delete-homes", "--yes-delete", "thet")):
+        answer = here.fedctl("retire", "theta", *words)
+        assert answer.code == ExitCode.BAD_INPUT, answer
+        assert "theta" in answer.err
+    assert here.document("get", "theta")["status"]["site"] == "iu"
+    here.ok("retire", "theta", "--delete-homes", "--yes-delete", "theta")
+    refused = here.fedctl("restore", "theta")
+    assert refused.code == ExitCode.REFUSED
+    assert "were deleted" in refused.err
+
+
+def test_describe_tells_everything_about_one_class(here: Served) -> None:
+    path = here.classroom("iota", slo={"rto": "10m"})
+    here.ok("place", path)
+    text = here.ok("describe", "iota").out
+    for part in (
+        "Conditions:",
+        "Placement:",
+        "Not yet in effect:",
+        "Events:",
+        "preferred and fits",
+        "spec.slo",
+        "tacc: ",
+    ):
+        assert part in text, part
+    body = here.document("describe", "iota")
+    assert body["events"]
+    assert body["status"]["assignment"]["verdicts"]
+
+
+def test_events_watch_and_sites(here: Served) -> None:
+    here.ok("place", here.classroom("kappa"))
+    assert "place.admitted" in here.ok("events", "kappa").out
+    assert here.fedctl("events", "nobody").code == ExitCode.NOT_FOUND
+    sites = here.document("sites")["items"]
+    assert [site["name"] for site in sites] == ["iu", "tacc"]
+    assert here.ok("sites", "-o", "name").out.split() == ["iu", "tacc"]
+    watching = here.begin("watch", "kappa", "-o", "json")
+    assert watching.stdout is not None
+    assert json.loads(watching.stdout.readline())["metadata"]["name"] == "kappa"
+    watching.send_signal(signal.SIGINT)
+    _out, err = watching.communicate(timeout=10)
+    assert "Traceback" not in err
+
+
+def test_secrets_are_taken_from_standard_input_and_never_shown(here: Served) -> None:
+    answer = here.ok("secret", "set", "oauth-x", stdin="s3cr3t-planted\n")
+    assert answer.out == "oauth-x: sealed to iu, tacc\n"
+    listed = here.ok("secret", "list").out
+    assert "oauth-x" in listed
+    assert "s3cr3t" not in listed
+    here.ok("secret", "rm", "oauth-x")
+    assert "oauth-x" not in here.ok("secret", "list").out
+    assert here.fedctl("secret", "rm", "oauth-x").code == ExitCode.NOT_FOUND
+    assert here.fedctl("secret", "set").code == ExitCode.BAD_INPUT
+
+
+def test_logs_come_from_the_site(here: Served) -> None:
+    here.ok("place", here.classroom("lambda"))
+    assert here.ok("logs", "lambda").out
+    assert here.fedctl("logs", "nobody").code == ExitCode.NOT_FOUND
+
+
+def test_doctor_and_version(here: Served) -> None:
+    assert "coordinator c1" in here.fedctl("doctor").out
+    assert "fedctl" in here.ok("version").out
+    assert "does not answer" in here.ok("version", context="all-dead").err
+
+
+def test_a_thousand_classes_come_in_pages(here: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("federation.coordinator.control_service.PAGE_BYTES", 100)
+    names = here.ok("get", "-o", "name").out.split()
+    monkeypatch.undo()
+    assert names == here.ok("get", "-o", "name").out.split()
+    assert len(names) > 2
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_teaches_each_verb(here: Served, verb: str) -> None:
+    answer = here.ok(verb, "--help")
+    assert f"usage: fedctl {verb}" in answer.out
+    assert f"fedctl {verb}" in answer.out.split("\n\n", 1)[1], "an example"
+
+
+def test_names_of_classes_and_sites_are_completed(here: Served) -> None:
+    here.ok("place", here.classroom("completed"))
+    assert "argcomplete" in here.ok("completion", "bash").out
+
+    def complete(line: str) -> set[str]:
+        env = {
+            **here.env,
+            "FEDCTL_CONTEXT": "ada",
+            "_ARGCOMPLETE": "1",
+            "COMP_LINE": line,
+            "COMP_POINT": str(len(line)),
+        }
+        words = f'exec 8>"$OUT"; exec 9>/dev/null; exec {Path(here_fedctl())}'
+        out = here.folder / "completions"
+        subprocess.run(["bash", "-c", words], env={**env, "OUT": str(out)}, timeout=20, check=False)
+        return {word.strip() for word in out.read_text().split("\x0b")}
+
+    assert "completed" in complete("fedctl describe comp")
+    assert "tacc" in complete("fedctl sites ta")
+    assert "describe" in complete("fedctl desc")
+
+
+def here_fedctl() -> str:
+    from tests.support.control_server import FEDCTL  # noqa: PLC0415
+
+    return str(FEDCTL)
