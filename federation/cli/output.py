@@ -43,9 +43,9 @@ def end_line() -> None:
 def document(body: Any, form: str) -> None:
     """JSON or YAML."""
     if form == "yaml":
-        import yaml  # noqa: PLC0415 - slow to import, and only here
+        from federation.cli.yaml_output import yaml_text  # noqa: PLC0415 - slow to import, and only here
 
-        data(yaml.safe_dump(body, sort_keys=False, allow_unicode=True).rstrip())
+        data(yaml_text(body))
     else:
         data(json.dumps(body, indent=2, ensure_ascii=False))
 

@@ -127,16 +127,17 @@ class Memory(Quantity):
         return self.amount
 
     def jupyterhub(self) -> str:
-        """In JupyterHub's grammar; canonical: the largest unit that needs at most one decimal."""
-        return _largest(self.amount, BINARY)
+        """In JupyterHub's grammar; canonical: the largest unit that needs at most one decimal, else exactly in K."""
+        text = _largest(self.amount, BINARY)
+        return text if text[-1].isalpha() else f"{(Decimal(self.amount) / BINARY['K']).normalize():f}K"
 
     def kubernetes(self) -> str:
         """As a Kubernetes quantity of the same number of bytes."""
-        text = self.jupyterhub()
+        text = _largest(self.amount, BINARY)
         return f"{text}i" if text[-1].isalpha() else text
 
     def __str__(self) -> str:
-        return self.jupyterhub()
+        return _largest(self.amount, BINARY)
 
 
 class Capacity(Quantity):

@@ -171,12 +171,17 @@ def listen_address(value: str) -> str:
     return value
 
 
+EXACT = 2**53  # JSON's numbers on the wire are floating-point
+
+
 def _canonical(value: JsonValue) -> JsonValue:
     """Whole floats become ints, so that a document is equal to itself after a trip over the wire."""
     if isinstance(value, dict):
         return {key: _canonical(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_canonical(inner) for inner in value]
+    if isinstance(value, float | int) and not isinstance(value, bool) and not abs(value) < EXACT:
+        raise refuse(f"the number {value} cannot be held exactly", "numbers below 2^53, or text", '"12345678901234567"')
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

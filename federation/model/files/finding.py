@@ -33,7 +33,8 @@ class Finding:
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}" if self.file else ""
         what = f"{self.wrong}; {self.allowed}; e.g. {self.example}"
-        return ": ".join(part for part in (where, self.path, what) if part)
+        text = ": ".join(part for part in (where, self.path, what) if part)
+        return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)  # one line, no escapes
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ MOST_BYTES = 1 << 20
 MOST_DEPTH = 32
 MOST_NODES = 20_000
 MOST_DIGITS = 18
+LONGEST_NUMBER = 400
+HALF = re.compile("[\ud800-\udfff]")
 DOCUMENT = "a document of `key: value` lines"
 EXAMPLE = "apiVersion: hubfed/v1"
 INT = re.compile(r"[-+]?[0-9]+", re.ASCII)
@@ -95,8 +97,8 @@ def _compose(text: str) -> list[nodes.Node]:
         mark = error.problem_mark or error.context_mark
         position = _at(mark) if mark is not None else Position()
         raise _Unreadable(_yaml_problem(error), position) from None
-    except yaml.YAMLError as error:
-        raise _Unreadable(Problem(f"not YAML: {error}", DOCUMENT, EXAMPLE), Position()) from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the parser lets some of its own escape
+        raise _Unreadable(Problem(f"not YAML: {str(error)[:200]}", DOCUMENT, EXAMPLE), Position()) from None
 
 
 def _measure(text: str) -> None:
@@ -162,6 +164,8 @@ class _Builder:
         if isinstance(node, nodes.SequenceNode):
             return [self._item(inner, (*place, index)) for index, inner in enumerate(node.value)]
         value = _scalar(node)
+        if isinstance(value, str) and HALF.search(value):
+            self.problems.append(Problem("half a character (a lone surrogate)", "whole characters", "text", place))
         if isinstance(value, int | float) and not isinstance(value, bool):
             self.texts[place] = str(node.value)
         return value
@@ -177,6 +181,8 @@ class _Builder:
                 raise _Unreadable(Problem("a key is not a word", "key: value", EXAMPLE), _start(key_node))
             key, position = str(key_node.value), _start(key_node)
             at = (*place, key)
+            if HALF.search(key):
+                raise _Unreadable(Problem("half a character (a lone surrogate)", "whole characters", EXAMPLE), position)
             if key in first:
                 wrong = f"the key {key} is given twice, first in line {first[key].line}"
                 self.positions[at] = position
@@ -198,9 +204,15 @@ def _scalar(node: nodes.Node) -> Any:
         return WORDS[text]
     if len(text) <= MOST_DIGITS and INT.fullmatch(text):
         return int(text)
-    if len(text) <= 2 * MOST_DIGITS and FLOAT.fullmatch(text):
+    if len(text) <= LONGEST_NUMBER and FLOAT.fullmatch(text):
         return float(text)
     return text
+
+
+def is_plain_text(text: str) -> bool:
+    """Whether `text` without quotes would be read as this text, and not as a number, a word like true, or otherwise."""
+    as_written = nodes.ScalarNode("", text)
+    return text.isprintable() and _scalar(as_written) == text
 
 
 KEY = "\0key"  # positions[(*place, KEY)] is that of the key itself
