@@ -24,7 +24,7 @@ from federation.runtime.clock import Clock
 
 MARK = "HUBFED_"
 ROLE_MARK, HUB_MARK = "HUBFED_ROLE", "HUBFED_HUB"
-HUB_NAME = re.compile(r"[a-z0-9-]{1,100}")
+HUB_NAME = re.compile(r"[A-Za-z0-9-]{1,100}")
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 RESCAN_S = 0.05
 EMPTY_SCANS = 2  # one scan can miss what forks between two looks at /proc

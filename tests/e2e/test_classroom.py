@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -185,6 +188,46 @@ def test_what_is_killed_comes_back_and_the_class_serves(here: Federation, role: 
     until(lambda: condition(here, name, "Serving") == "True", "the class serves", 60, explain)
 
     until(lambda: here.login_page(name), "the login page is there", 60)
+
+
+def test_without_a_register_the_last_known_state_is_shown_as_stale_and_classes_go_on(here: Federation) -> None:
+    here.fedctl("place", str(here.classroom("stale")))
+    register = here.pids("etcd")[0]
+    os.kill(register, signal.SIGSTOP)
+    try:
+        until(lambda: "STALE" in here.fedctl("get", ok=False).err, "it is said", 60)
+        answer = here.fedctl("get")
+        assert "s old" in answer.err
+        assert "stale" in answer.out, "the class is still listed"
+        assert here.login_page("stale")
+        refused = here.fedctl("place", str(here.classroom("toolate")), "--no-wait", ok=False)
+        assert refused.code == 5
+    finally:
+        os.kill(register, signal.SIGCONT)
+    until(lambda: here.serves("stale") and "STALE" not in here.fedctl("get").err, "it is over", 60, here.logs)
+
+
+def test_a_secret_is_nowhere_but_with_the_hub_that_needs_it(here: Federation) -> None:
+    planted = "planted-hcnkqzwvtr"
+    file = here.folder / "password.txt"
+    file.write_text(planted)
+    here.fedctl("secret", "set", "door-key", "--from-file", str(file))
+    file.unlink()
+    here.fedctl("place", str(here.classroom("secretive", auth={"type": "dummy", "secret": "door-key"})))
+
+    async def enter() -> None:
+        async with here.student("secretive") as one:
+            assert await one.sign_in(planted) == 200
+            await one.start_server()
+
+    asyncio.run(enter())
+    with_it = [path for path in here.folder.rglob("*") if path.is_file() and planted.encode() in path.read_bytes()]
+    uid = here.hub("secretive")["metadata"]["uid"]
+    assert [path.parent.name for path in with_it] == [uid], "only in the hub's own file"
+    assert all(path.stat().st_mode & 0o077 == 0 for path in with_it), "which nobody else can read"
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            assert planted.encode() not in process.read_bytes()
 
 
 def test_logs_of_the_hub_are_read_through_any_coordinator(here: Federation) -> None:

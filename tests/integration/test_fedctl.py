@@ -206,7 +206,7 @@ def test_retire_says_where_homes_are_and_restore_brings_the_class_back(here: Ser
 
 def test_deleting_homes_needs_the_name_typed(here: Served) -> None:
     here.ok("place", here.classroom("theta"))
-    for words in (("--delete-homes",), ("--delete-homes", "--yes-delete", "thet")):
+    for words in (("--delete-homes",), ("--delete-homes", "--yes-delete", "alpha")):
         answer = here.fedctl("retire", "theta", *words)
         assert answer.code == ExitCode.BAD_INPUT, answer
         assert "theta" in answer.err

@@ -63,8 +63,8 @@ class Federation:
             [FEDCTL, *words], env=self.env, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
 
-    def up(self) -> list[dict[str, Any]]:
-        items = json.loads(self.fedctl("up", "--dir", str(self.dir), "-o", "json").out)["items"]
+    def up(self, *more: str) -> list[dict[str, Any]]:
+        items = json.loads(self.fedctl("up", "--dir", str(self.dir), "-o", "json", *more).out)["items"]
         assert isinstance(items, list)
         return items
 
@@ -133,14 +133,14 @@ class Federation:
 
 
 @contextmanager
-def federation() -> Iterator[Federation]:
+def federation(profile: str = "lab") -> Iterator[Federation]:
     """Up, and down again whatever happens; what is left running afterwards is a failure."""
     folder = Path(tempfile.mkdtemp(prefix="hubfed-test-"))
     folder.chmod(0o711)
     here = Federation(folder)
     safe_etcd()  # in the cache, where `fedctl up` prefers it to one that must not be killed
     try:
-        here.up()
+        here.up("--profile", profile)
         yield here
         here.judge()
     finally:

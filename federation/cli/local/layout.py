@@ -10,7 +10,7 @@ import json
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -43,6 +43,7 @@ class Choices:
     uuid: str
     ports: dict[str, int]
     sites: dict[str, str]  # site -> uid of its member
+    profile: str = "lab"
 
     def address(self, role: str) -> str:
         """host:port of a role."""
@@ -102,8 +103,9 @@ class Layout:
         return {"HUBFED_DIR": str(self.root.resolve())}
 
 
-def prepare(layout: Layout, sites: tuple[str, ...], clock: Clock, disk: Disk) -> Choices:
-    """Make what is missing; what is there stays as it is. InvalidRequest if the directory is of other sites."""
+def prepare(layout: Layout, sites: tuple[str, ...], clock: Clock, disk: Disk, *, profile: str = "") -> Choices:
+    """Make what is missing; what is there stays as it is. InvalidRequest if the directory is of other sites, or of
+    another profile (empty: whichever it has)."""
     for folder in (layout.root, layout.root / "sites", *(layout.state("sites", site) for site in sites)):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if os.getuid() == 0:
@@ -112,12 +114,17 @@ def prepare(layout: Layout, sites: tuple[str, ...], clock: Clock, disk: Disk) ->
     if choices is None:
         ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
         members = {site: str(uuid4()) for site in sites}
-        choices = Choices(layout.root.name or "local", str(uuid4()), ports, members)
+        choices = Choices(layout.root.name or "local", str(uuid4()), ports, members, profile or "lab")
         _save(layout, choices, disk)
     elif sites and set(sites) != set(choices.sites):
         raise InvalidRequest(
             f"{layout.root} is a federation of {', '.join(choices.sites)}, not of {', '.join(sites)}",
             help="Take another --dir, or leave --sites out.",
+        )
+    if profile and profile != choices.profile:
+        raise InvalidRequest(
+            f"{layout.root} is a federation of profile {choices.profile}, not {profile}",
+            help="Take another --dir, or leave --profile out.",
         )
     layout.log("x").parent.mkdir(mode=0o700, exist_ok=True)
     _certificates(layout, choices, clock, disk)
@@ -141,15 +148,14 @@ def load(layout: Layout, disk: Disk) -> Choices | None:
 def repick(layout: Layout, choices: Choices, taken: set[str], disk: Disk) -> Choices:
     """New ports for the roles in `taken`, whose old ones belong to somebody else now."""
     fresh = dict(zip(sorted(taken), _free_ports(len(taken)), strict=True))
-    changed = Choices(choices.name, choices.uuid, {**choices.ports, **fresh}, choices.sites)
+    changed = replace(choices, ports={**choices.ports, **fresh})
     _save(layout, changed, disk)
     _files(layout, changed, disk)
     return changed
 
 
 def _save(layout: Layout, choices: Choices, disk: Disk) -> None:
-    fields = {"name": choices.name, "uuid": choices.uuid, "ports": choices.ports, "sites": choices.sites}
-    disk.replace(layout.choices, json.dumps(fields, indent=1).encode())
+    disk.replace(layout.choices, json.dumps(asdict(choices), indent=1).encode())
 
 
 def _certificates(layout: Layout, choices: Choices, clock: Clock, disk: Disk) -> None:
@@ -171,7 +177,7 @@ def _files(layout: Layout, choices: Choices, disk: Disk) -> None:
     """Federation and site files as an admin would write them."""
     coordinators = [{"id": c, "listen": choices.address(c), "tls": _paths("pki", c)} for c in COORDINATORS]
     federation = {
-        "profile": "lab",
+        "profile": choices.profile,
         "register": {"uuid": choices.uuid, "endpoints": [choices.address("etcd")], "tls": _paths("pki", "etcd")},
         "coordinators": coordinators,
         "names": {
@@ -189,7 +195,7 @@ def _files(layout: Layout, choices: Choices, disk: Disk) -> None:
             "capacity": {"cpu": CPU, "memory": MEMORY},
             "agent": {
                 "coordinators": [choices.address(c) for c in COORDINATORS],
-                "profile": "lab",
+                "profile": choices.profile,
                 "tls": _paths("../pki", f"agent-{site}"),
             },
         }

@@ -37,6 +37,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("--dir", type=Path, default=None, help="where it keeps everything (XDG state folder)")
     parser.add_argument("--sites", default="iu,tacc", help="names of its sites, comma between (iu,tacc)")
+    parser.add_argument(
+        "--profile",
+        choices=("lab", "norm"),
+        default="",
+        help="lab: leases of seconds, quick to fail over; norm: as in production (lab)",
+    )
     parser.add_argument("--foreground", action="store_true", help="stay; Ctrl-C stops everything")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="form of the list")
 
@@ -48,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     layout = Layout((arguments.dir or default_dir()).absolute())
     known = supervisor(layout, processes)
     sites = tuple(site for site in arguments.sites.split(",") if site)
-    choices = prepare(layout, sites, clock, LocalDisk())
+    choices = prepare(layout, sites, clock, LocalDisk(), profile=arguments.profile)
     fresh = not processes.find(layout.marks)
     try:
         if known is None:

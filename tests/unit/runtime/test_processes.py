@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -161,6 +162,8 @@ async def test_only_all_marks_together_find_a_process(
     processes: SystemProcesses, marks: dict[str, str], tmp_path: Path
 ) -> None:
     processes.spawn(python(SLEEP, {**marks, "HUBFED_ROLE": "hub"}, tmp_path / "log"))
+    while not processes.find({**marks, "HUBFED_ROLE": "hub"}):  # its environment shows a moment after it was started
+        await asyncio.sleep(0.01)
     assert len(processes.find({**marks, "HUBFED_ROLE": "hub"})) == 1
     assert processes.find({**marks, "HUBFED_ROLE": "proxy"}) == []
 
