@@ -15,6 +15,7 @@ from federation.coordinator.naming import hosts_of
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.wanted import auth_secret
 from federation.core.in_force import generation_in_force
+from federation.core.passwords import draw_password
 from federation.model.classroom import Classroom
 from federation.model.errors import Conflict, InvalidRequest, NotFound, Refused
 from federation.model.identity import HubUid, hub_uid
@@ -24,8 +25,6 @@ from federation.runtime.sealing import seal
 from federation.store import keys
 from federation.store.register import Changes, Register, Stored
 
-LEGIBLE = "abcdefghjkmnpqrstuvwxyz23456789"  # no characters that are read wrongly from a blackboard
-PASSWORD_LENGTH = 12
 UID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 UID_LENGTH = 6
 
@@ -51,6 +50,7 @@ class PlaceOrder:
     based_on_generation: int = 0
     overwrite: bool = False
     now: bool = False
+    offered_password: str = ""
 
     def refuse_if_older(self, live: Stored[ClassroomRecord]) -> None:
         """Raise Conflict if the live classroom is newer than what the file was made from."""
@@ -83,7 +83,10 @@ class Admission:
             return await self._place_new(classroom, None, order)
         operation = await self.register.read(keys.operation(stored.document.uid), Operation)
         if order.request_id and stored.document.request_id == order.request_id and operation is not None:
-            return Admitted(stored, operation.document, changed=False, generated={})
+            # the answer to the first attempt was lost: what it had drawn is said again
+            needed = not classroom.spec.auth.secret and stored.document.generation == 1 and order.offered_password
+            generated = {"password": order.offered_password} if needed else {}
+            return Admitted(stored, operation.document, changed=False, generated=generated)
         if stored.document.retired is not None:
             if operation is not None and not operation.document.done:
                 raise Refused(f"{name} is still being retired", help=f"`fedctl watch {name}`, then place it again.")
@@ -173,7 +176,7 @@ class Admission:
         order = self._operation(OperationKind.PLACE, record, actor)
         changes.absent(keys.operation(hub)).put(keys.operation(hub), order)
         await self._claim_hosts(changes, classroom, hub)
-        generated = await self._add_secret(changes, record, actor)
+        generated = await self._add_secret(changes, record, asked)
         self.journalist.add(changes, "place.admitted", f"generation 1 by {actor}", hub=hub, actor=actor)
         committed = await self.register.commit(changes)
         return Admitted(Stored(key, record, committed.revision), order, changed=True, generated=generated)
@@ -202,7 +205,7 @@ class Admission:
         # what the former generation holds is given up only when the new one comes into force
         for host in set(hosts_of(before.classroom)) - set(hosts_of(classroom)) - set(hosts_of(former.classroom)):
             changes.delete(keys.host(host))
-        generated = await self._add_secret(changes, record, actor)
+        generated = await self._add_secret(changes, record, asked)
         message = f"generation {record.generation} by {actor}"
         self.journalist.add(changes, "place.admitted", message, hub=record.uid, actor=actor)
         committed = await self.register.commit(changes)
@@ -217,8 +220,9 @@ class Admission:
             changes.unchanged(keys.host(host), stored)
             changes.put(keys.host(host), HostClaim(hub=hub, name=classroom.name))
 
-    async def _add_secret(self, changes: Changes, record: ClassroomRecord, actor: str) -> dict[str, str]:
-        """A named secret must exist; where the file names none, a password is drawn, sealed, and shown once."""
+    async def _add_secret(self, changes: Changes, record: ClassroomRecord, asked: PlaceOrder) -> dict[str, str]:
+        """A named secret must exist; where the file names none, a password is sealed and shown once: the one that was
+        offered, else a drawn one."""
         name = auth_secret(record)
         stored = await self.register.read(keys.secret(name), SealedSecret)
         if stored is not None:
@@ -227,9 +231,9 @@ class Admission:
             raise Refused(
                 f"{record.classroom.name}: secret {name} does not exist", help=f"Set it: `fedctl secret set {name}`."
             )
-        password = self._draw(LEGIBLE, PASSWORD_LENGTH)
+        password = asked.offered_password or draw_password(self.random)
         allowed = record.classroom.spec.placement.allow
-        secret = self.sealed(name, password.encode(), allowed, actor)
+        secret = self.sealed(name, password.encode(), allowed, asked.actor)
         changes.absent(keys.secret(name)).put(keys.secret(name), secret)
         return {"password": password}
 

@@ -61,6 +61,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
                 based_on_generation=request.based_on_generation,
                 overwrite=request.overwrite,
                 now=request.now,
+                offered_password=request.offered_password,
             ),
         )
         return control_pb2.PlaceResponse(

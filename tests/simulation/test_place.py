@@ -259,3 +259,14 @@ async def test_now_lifts_a_change_that_waits_for_the_end_of_a_class() -> None:
         again = await admission.place(changed, PlaceOrder(actor="user/ann", now=True))
         assert not again.changed
         await served(replica, hub)
+
+
+async def test_a_place_whose_answer_was_lost_is_repeated_and_says_the_password_again() -> None:
+    async with virtual_federation() as federation:
+        replica = await begin(federation)
+        admission = replica.control_service.admission
+        order = PlaceOrder(actor="user/ann", request_id="r1", offered_password="legible22")
+        first = await admission.place(classroom("atm101"), order)
+        again = await admission.place(classroom("atm101"), order)
+        assert first.generated == again.generated == {"password": "legible22"}
+        assert first.record.document.uid == again.record.document.uid

@@ -79,6 +79,7 @@ class PlaceRequest(_message.Message):
     OVERWRITE_FIELD_NUMBER: _builtins.int
     NOW_FIELD_NUMBER: _builtins.int
     BASED_ON_GENERATION_FIELD_NUMBER: _builtins.int
+    OFFERED_PASSWORD_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """the same id again gives the same answer (a retry after an indefinite failure)"""
     based_on_revision: _builtins.int
@@ -89,6 +90,8 @@ class PlaceRequest(_message.Message):
     """do not wait for a gap between meetings"""
     based_on_generation: _builtins.int
     """the generation that the file was taken from; 0: it does not say"""
+    offered_password: _builtins.str
+    """taken if the class needs one: whoever drew it still has it when the answer is lost"""
     @_builtins.property
     def classroom(self) -> Global___Classroom: ...
     def __init__(
@@ -100,10 +103,11 @@ class PlaceRequest(_message.Message):
         overwrite: _builtins.bool = ...,
         now: _builtins.bool = ...,
         based_on_generation: _builtins.int = ...,
+        offered_password: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["classroom", b"classroom"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["based_on_generation", b"based_on_generation", "based_on_revision", b"based_on_revision", "classroom", b"classroom", "now", b"now", "overwrite", b"overwrite", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["based_on_generation", b"based_on_generation", "based_on_revision", b"based_on_revision", "classroom", b"classroom", "now", b"now", "offered_password", b"offered_password", "overwrite", b"overwrite", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -12,6 +12,7 @@ restarts the hub waits for the end of a running class, unless with --now. Ctrl-C
 from __future__ import annotations
 
 import argparse
+from random import SystemRandom
 from uuid import uuid4
 
 from federation.api.v1 import control_pb2
@@ -21,6 +22,7 @@ from federation.cli.connecting import connected
 from federation.cli.files import classroom_message, read_checked
 from federation.cli.verbs.plan import show_plan
 from federation.cli.waiting import wait_for
+from federation.core.passwords import draw_password
 from federation.model.classroom import Classroom
 from federation.model.errors import ExitCode
 from federation.model.files.finding import Located
@@ -72,6 +74,7 @@ def _place(client: Client, classroom: Located[Classroom], arguments: argparse.Na
         based_on_generation=classroom.generation,
         overwrite=arguments.overwrite,
         now=arguments.now,
+        offered_password=draw_password(SystemRandom()),
     )
     answer: control_pb2.PlaceResponse = client.call("Place", request)
     if not answer.changed:
