@@ -133,6 +133,8 @@ class Agent:
         if kind == "wanted":
             for hub in self.wanted.take(message.wanted):
                 self._hubs.wake(hub)
+                if self.reconciler.lacks_grant(hub):
+                    self.link.renew_soon()
             self._site.wake(EDGE)
         elif kind == "ask":
             self._take_ask(message.ask)

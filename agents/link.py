@@ -27,6 +27,7 @@ from federation.runtime.clock import Clock
 log = structlog.get_logger(__name__)
 
 HELLO_TIMEOUT_S = 5.0
+LEAST_PAUSE_S = 0.05  # between two renewals
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
 SILENCE_S = 60.0  # the leader repeats itself at least this often; a stream that is silent for longer is dead
 
@@ -122,6 +123,7 @@ class Link:
         self._on_change = on_change
         self.incarnation = 0
         self._trouble = ""
+        self._hurry = asyncio.Event()
 
     async def hello(self, last_incarnation: int) -> agent_pb2.HelloResponse:
         """Draw a new incarnation, for as long as it takes. Refusals that waiting will not mend are logged each time:
@@ -161,7 +163,17 @@ class Link:
             except FederationError as error:
                 self._note(error.message)
             spent = self._clock.mono() - began
-            await self._clock.sleep(max(0.05, self._profile.renew_s - spent))
+            await self._clock.sleep(LEAST_PAUSE_S)
+            try:
+                async with asyncio.timeout(max(0.0, self._profile.renew_s - spent - LEAST_PAUSE_S)):
+                    await self._hurry.wait()
+            except TimeoutError:
+                pass
+            self._hurry.clear()
+
+    def renew_soon(self) -> None:
+        """Something is wanted here that is not held yet: the grant need not wait for the next renewal in turn."""
+        self._hurry.set()
 
     def _note(self, trouble: str) -> None:
         """One line when renewals begin to fail, one when they work again; not one for each."""

@@ -26,8 +26,9 @@ from federation.runtime.sealing import SealingKey
 log = structlog.get_logger(__name__)
 
 STEADY_S = 3.0
-BUSY_S = 0.5
+BUSY_S = 0.1
 ROSTER_S = 30.0
+FIRST_ROSTER_S = 1.0  # students come first
 
 
 @dataclass(slots=True)
@@ -52,6 +53,12 @@ class Reconciler:
     def hubs(self) -> set[str]:
         """Every hub that is held, ended, wanted, or found running."""
         return {*self.lease.held, *self.lease.ended, *self.wanted.hubs, *self._here}
+
+    def lacks_grant(self, hub: str) -> bool:
+        """Whether the hub is wanted running at an epoch that is not held yet."""
+        directive, held = self.wanted.hubs.get(hub), self.lease.held.get(hub)
+        running = directive is not None and directive.state == "running"
+        return running and directive is not None and (held is None or held.epoch < read_epoch(directive.epoch))
 
     def phase(self, hub: str) -> Phase | None:
         """The hub's phase when it was last looked at."""
@@ -197,7 +204,7 @@ class Reconciler:
 
     async def _report(self, hub: str, view: HubView, message: str) -> None:
         now = self.clock.mono()
-        if view.phase is Phase.SERVING and now >= self._rosters_mono.get(hub, 0.0):
+        if view.phase is Phase.SERVING and now >= self._rosters_mono.setdefault(hub, now + FIRST_ROSTER_S):
             self._rosters_mono[hub] = now + ROSTER_S
             try:
                 self.reporter.roster(hub, await self.drivers.hubs.roster(hub))

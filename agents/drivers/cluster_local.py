@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psutil
 
 from agents.drivers.base import Capacity, ClusterView
-from agents.drivers.local.census import hubs_here, look
+from agents.drivers.local.census import servers_here
 from agents.drivers.local.hub_file import NAME, HubFile
 from agents.drivers.local.isolation import Isolation
 from agents.drivers.local.settings import LocalSettings
@@ -39,10 +39,9 @@ class LocalCluster:
 
     async def _used(self) -> Capacity:
         cpu = memory = 0
-        for hub in await hubs_here(self.settings, self.processes):
+        for hub, servers in (await servers_here(self.settings, self.processes)).items():
             file = HubFile.read(self.settings.hub_dir(hub) / NAME)
             if file is not None:
-                servers = len((await look(self.settings, self.processes, self.cgroups, hub)).servers)
                 cpu += servers * file.server_settings.cpu_guarantee_millis
                 memory += servers * file.server_settings.memory_guarantee
         return Capacity(cpu, memory)

@@ -152,7 +152,7 @@ def test_a_students_server_and_kernel_live_on_when_hub_proxy_and_agent_are_kille
             here.kill(pid)
     for pid in here.pids("agent"):
         here.kill(pid)
-    until(lambda: bool(here.pids("hub", hub=uid)) and here.serves("steady"), "the class serves again", 60, here.logs)
+    until(lambda: bool(here.pids("hub", hub=uid)) and here.login_page("steady"), "it serves again", 60, here.logs)
 
     async def go_on() -> None:
         async with here.student("steady") as one:

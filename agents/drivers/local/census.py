@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -41,6 +42,17 @@ async def look(settings: LocalSettings, processes: Processes, cgroups: Cgroups, 
     group = cgroups.group(hub)
     found = await asyncio.to_thread(processes.find, settings.marks(HUB=hub), group)
     return Census(tuple(found))
+
+
+async def servers_here(settings: LocalSettings, processes: Processes) -> dict[str, int]:
+    """How many students' servers each hub runs here, in one scan for all."""
+    found = await asyncio.to_thread(processes.find, settings.marks())
+    running = {
+        (f.marks["HUBFED_HUB"], f.marks["HUBFED_USER"])
+        for f in found
+        if {"HUBFED_HUB", "HUBFED_USER"} <= f.marks.keys()
+    }
+    return Counter(hub for hub, _user in running)
 
 
 async def hubs_here(settings: LocalSettings, processes: Processes) -> tuple[str, ...]:
