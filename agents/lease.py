@@ -36,7 +36,7 @@ class SiteLease:
         self._clock = clock
         self._ended: dict[str, Epoch] = {}  # evidence that the disk would not take yet
         self._newest_revision = journal.record.revision
-        self.found: Mapping[str, Epoch] = {}  # runs here and is not held, e.g. after the lease file was lost
+        self.found: dict[str, Epoch] = {}  # runs here and is not held, e.g. after the lease file was lost
         self.held: Mapping[str, Held] = self._adopt()
         self.seq = 0  # of the newest request of this incarnation
         self.heard = 0  # seq of the newest answer that was processed

@@ -69,8 +69,7 @@ class Reconciler:
         """Look for hubs that run here, also those that an earlier agent started."""
         self._here = frozenset(await self.drivers.hubs.list())
         self._discovered = True
-        if self.hubs() <= self._tried:
-            self.reporter.looked()
+        self._tell_if_looked()
         return STEADY_S * 3
 
     async def reconcile(self, hub: str) -> float | None:
@@ -120,16 +119,20 @@ class Reconciler:
                 await self._report(hub, view, view.message)
         finally:
             self._tried.add(hub)
-            if self._discovered and self.hubs() <= self._tried:
-                self.reporter.looked()
+            self._tell_if_looked()
         return view
+
+    def _tell_if_looked(self) -> None:
+        if not self.reporter.has_looked and self._discovered and self.hubs() <= self._tried:
+            self.reporter.looked()
 
     def _claim(self, hub: str, view: HubView) -> None:
         """What runs without a permission is claimed, so that evidence of its end can come (boot step 4)."""
-        found = {name: epoch for name, epoch in self.lease.found.items() if name != hub}
-        if view.processes and view.epoch is not None and hub not in self.lease.held and hub not in self.lease.ended:
-            found[hub] = view.epoch
-        self.lease.found = found
+        known = hub in self.lease.held or hub in self.lease.ended
+        if view.processes and view.epoch is not None and not known:
+            self.lease.found[hub] = view.epoch
+        else:
+            self.lease.found.pop(hub, None)
 
     def _decide(self, hub: str, view: HubView) -> Decision:
         directive = self.wanted.hubs.get(hub)

@@ -41,6 +41,11 @@ class Reporter:
         self._stream = _Stream()
         self._looked = False
 
+    @property
+    def has_looked(self) -> bool:
+        """Whether everything that runs here was looked at once."""
+        return self._looked
+
     def looked(self) -> None:
         """Everything that runs here was looked at once: from now on a report says what is not here, too."""
         if not self._looked:

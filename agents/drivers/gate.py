@@ -30,11 +30,14 @@ class Gate:
     boot_id: str
     _order: tuple[int, int] = (-1, -1)
     _permits: dict[str, Permit] = field(default_factory=dict)
+    _content: bytes = b""
 
     def take(self, content: bytes | None) -> bool:
         """Read a file's content; True if it was valid and at least as new as what is remembered."""
         if content is None:
             return False
+        if content == self._content:
+            return True
         try:
             body = json.loads(content)
             order = (_whole(body["incarnation"]), _whole(body["seq"]))
@@ -43,7 +46,7 @@ class Gate:
             permits = {str(hub): _permit(entry) for hub, entry in body["hubs"].items()}
         except (ValueError, KeyError, TypeError, IndexError, AttributeError):
             return False
-        self._order, self._permits = order, permits
+        self._order, self._permits, self._content = order, permits, content
         return True
 
     def is_open(self, hub: str, epoch: Epoch, now_ns: int) -> bool:

@@ -63,6 +63,7 @@ class MemorySite:
     homes: dict[str, Epoch] = field(default_factory=dict)
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
     routes: tuple[Route, ...] = ()
+    routes_by_hub: dict[str, Route] = field(default_factory=dict)
     edge_alive: bool = False
     refusals: dict[str, str] = field(default_factory=dict)
     stuck: set[str] = field(default_factory=set)
@@ -289,6 +290,7 @@ class MemoryEdge:
 
     async def publish(self, routes: tuple[Route, ...]) -> None:
         self._site.routes = routes
+        self._site.routes_by_hub = {route.hub: route for route in routes}
 
     async def is_open(self, hub: str) -> bool:
         if not self._site.edge_alive:
@@ -298,7 +300,8 @@ class MemoryEdge:
         if here is None or not here.proxy_alive:
             return False
         now_ns = self._site.clock.boottime_ns()
-        return any(r.hub == hub and self._gate.is_open(hub, r.epoch, now_ns) for r in self._site.routes)
+        route = self._site.routes_by_hub.get(hub)
+        return route is not None and self._gate.is_open(hub, route.epoch, now_ns)
 
     async def close(self) -> None:
         return

@@ -8,9 +8,9 @@ from federation.coordinator.observations import Sightings
 from federation.coordinator.snapshot import Snapshot
 from federation.core.placement import Choice, Need, SiteFacts, Wish, choose, no_room
 from federation.model.classroom import Classroom
-from federation.model.placing import Assignment
 from federation.model.status import SiteRecord
 from federation.store import keys
+from federation.store.mirror import Subscription
 
 NO_STANDBY = "none"
 ANY_STANDBY = "auto"
@@ -44,6 +44,42 @@ class Pending:
     revision: int | None = None
 
 
+class ReservationBook:
+    """What is promised at each site, kept up by the mirror's news: a sum over all classes for each decision would make
+    placing many of them quadratic."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._news: Subscription | None = None
+        self._lines: dict[str, tuple[str, Need]] = {}
+        self._totals: dict[str, tuple[int, int]] = {}
+
+    def totals(self) -> dict[str, tuple[int, int]]:
+        """Millicores and bytes by site, from what the mirror shows now."""
+        for hub in self._changed():
+            line = self._lines.pop(hub, None)
+            if line is not None:
+                _add(self._totals, line[0], line[1], -1)
+            assignment, generation = self._snapshot.assignment(hub), self._snapshot.in_force(hub)
+            if assignment is not None and generation is not None:
+                self._lines[hub] = (assignment.document.site, need_of(generation.classroom))
+                _add(self._totals, *self._lines[hub])
+        return self._totals
+
+    def _changed(self) -> set[str]:
+        if self._news is None:
+            self._news = self._snapshot.mirror.subscribe()
+            return {keys.tail(entry.key) for entry in self._snapshot.mirror.entries(keys.ASSIGNMENTS)}
+        hubs = set()
+        for key in self._news.drain():
+            if key.startswith((keys.ASSIGNMENTS, keys.OPERATIONS, keys.RETIRED)):
+                hubs.add(keys.tail(key))
+            elif key.startswith(keys.CLASSROOMS):
+                record = self._snapshot.classroom(keys.tail(key))
+                hubs.update({record.document.uid} if record is not None else ())
+        return hubs
+
+
 @dataclass(slots=True)
 class Planner:
     """Places against what is assigned in the register plus what this leader has just decided and not seen back yet."""
@@ -51,6 +87,10 @@ class Planner:
     snapshot: Snapshot
     sightings: Sightings
     _pending: dict[str, Pending] = field(default_factory=dict)
+    _book: ReservationBook = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._book = ReservationBook(self.snapshot)
 
     def choose(
         self, classroom: Classroom, homes_at: str | None = None, sealed_to: frozenset[str] | None = None
@@ -102,12 +142,7 @@ class Planner:
         )
 
     def _reserved(self) -> dict[str, tuple[int, int]]:
-        totals: dict[str, tuple[int, int]] = {}
-        for stored in self.snapshot.under(keys.ASSIGNMENTS, Assignment):
-            assignment = stored.document
-            generation = self.snapshot.in_force(assignment.hub)
-            if generation is not None:
-                _add(totals, assignment.site, need_of(generation.classroom))
+        totals = dict(self._book.totals())
         shown = self.snapshot.mirror.revision
         self._pending = {h: p for h, p in self._pending.items() if p.revision is None or p.revision > shown}
         for pending in self._pending.values():
@@ -115,6 +150,6 @@ class Planner:
         return totals
 
 
-def _add(totals: dict[str, tuple[int, int]], site: str, need: Need) -> None:
+def _add(totals: dict[str, tuple[int, int]], site: str, need: Need, sign: int = 1) -> None:
     cpu, memory = totals.get(site, (0, 0))
-    totals[site] = (cpu + need.cpu_millis, memory + need.memory_bytes)
+    totals[site] = (cpu + sign * need.cpu_millis, memory + sign * need.memory_bytes)

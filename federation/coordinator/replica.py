@@ -27,7 +27,7 @@ from federation.coordinator.secrets_and_sites import SecretsAndSites
 from federation.coordinator.sessions import Sessions
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.standing import Leader, LeaderSeen, Standing
-from federation.coordinator.wanted import WantedBuilder
+from federation.coordinator.wanted import GENERATED, WantedBuilder
 from federation.coordinator.watching import Watching
 from federation.dns.interface import NameDriver
 from federation.model.errors import FederationError
@@ -252,7 +252,8 @@ class Replica:
             if record is not None:
                 self.sessions.changed("", record.document.uid)
         elif folder == keys.SECRETS:
-            self.sessions.changed("", "")
+            # one that was drawn for a class is its own; a named one may be anybody's
+            self.sessions.changed("", tail.removeprefix(GENERATED) if tail.startswith(GENERATED) else "")
         elif folder in (keys.OPERATIONS, keys.HUBS):
             self._wake("operations", tail)
             self._wake("hub-reports", tail)

@@ -18,6 +18,8 @@ from federation.model.identity import Epoch, RegisterId, name_of
 from federation.model.placing import ClassroomRecord, Generation
 from federation.runtime.bridge import to_message
 
+GENERATED = "generated-"
+
 
 def epoch_message(epoch: Epoch) -> types_pb2.Epoch:
     """The wire form."""
@@ -31,7 +33,7 @@ def register_message(identity: RegisterId) -> types_pb2.RegisterId:
 
 def auth_secret(record: ClassroomRecord) -> str:
     """Name of the secret that the class's sign-in needs; one is generated where the file names none."""
-    return record.classroom.spec.auth.secret or f"generated-{record.uid}"
+    return record.classroom.spec.auth.secret or f"{GENERATED}{record.uid}"
 
 
 def spec_message(classroom: Classroom) -> ClassroomSpec:

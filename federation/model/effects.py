@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from federation.model.classroom import Classroom, ClassroomSpec
@@ -124,7 +125,7 @@ def differences(live: Classroom, wanted: Classroom) -> tuple[Difference, ...]:
 
 def not_yet_in_effect(classroom: Classroom) -> tuple[str, ...]:
     """Paths that the admin set to something else than the default and that do nothing at a local site yet."""
-    untouched = dict(_leaves_of(_defaults(), "spec"))
+    untouched = _defaults_by_path()
     later = [
         _section(path)
         for path, value in _leaves(classroom)
@@ -139,6 +140,11 @@ def not_yet_in_effect(classroom: Classroom) -> tuple[str, ...]:
 def _section(path: str) -> str:
     """Short enough to be read: lists as a whole, and nothing below `spec.SECTION.FIELD`."""
     return ".".join(path.partition("[")[0].split(".")[:3])
+
+
+@cache
+def _defaults_by_path() -> dict[str, Any]:
+    return dict(_leaves_of(_defaults(), "spec"))
 
 
 def _defaults() -> dict[str, Any]:

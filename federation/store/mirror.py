@@ -38,6 +38,12 @@ class Subscription:
         self._changed[key] = None
         self._news.set()
 
+    def drain(self) -> list[str]:
+        """Everything that changed since the last look, for a reader that does not wait."""
+        changed = list(self._changed)
+        self._changed.clear()
+        return changed
+
     def __aiter__(self) -> Subscription:
         return self
 
