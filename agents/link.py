@@ -27,7 +27,7 @@ from federation.runtime.clock import Clock
 log = structlog.get_logger(__name__)
 
 HELLO_TIMEOUT_S = 5.0
-LEAST_PAUSE_S = 0.05  # between two renewals
+LEAST_PAUSE_S, PAUSE_PER_SPENT = 0.05, 4.0  # between two renewals
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
 SILENCE_S = 60.0  # the leader repeats itself at least this often; a stream that is silent for longer is dead
 
@@ -163,9 +163,11 @@ class Link:
             except FederationError as error:
                 self._note(error.message)
             spent = self._clock.mono() - began
-            await self._clock.sleep(LEAST_PAUSE_S)
+            # a renewal carries everything that the site holds: asking at once must not become asking all the time
+            pause_s = min(self._profile.renew_s, max(LEAST_PAUSE_S, PAUSE_PER_SPENT * spent))
+            await self._clock.sleep(pause_s)
             try:
-                async with asyncio.timeout(max(0.0, self._profile.renew_s - spent - LEAST_PAUSE_S)):
+                async with asyncio.timeout(max(0.0, self._profile.renew_s - spent - pause_s)):
                     await self._hurry.wait()
             except TimeoutError:
                 pass

@@ -46,6 +46,7 @@ class Reconciler:
     _rosters_mono: dict[str, float] = field(default_factory=dict)
     _homes: dict[str, str] = field(default_factory=dict)
     _open: dict[str, bool] = field(default_factory=dict)
+    _gates_mono: dict[str, float] = field(default_factory=dict)  # when each gate is looked at again
     _here: frozenset[str] = frozenset()
     _tried: set[str] = field(default_factory=set)
     _discovered: bool = False
@@ -100,8 +101,12 @@ class Reconciler:
         await self.drivers.edge.publish(self._routes())
         cluster = await self.drivers.cluster.observe()
         self.reporter.site(address, cluster)
-        busy = False
+        busy, now = False, self.clock.mono()
         for hub, view in list(self._views.items()):
+            waits = view.phase is Phase.SERVING and hub in self.lease.held and not self._open.get(hub)
+            if now < self._gates_mono.get(hub, 0.0) and not waits:
+                continue  # a wake for one hub is no reason to look at all the others
+            self._gates_mono[hub] = now + STEADY_S
             is_open = await self.drivers.edge.is_open(hub)
             if is_open != self._open.get(hub, False):
                 self._open[hub] = is_open

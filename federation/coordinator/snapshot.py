@@ -12,6 +12,7 @@ from typing import TypeVar
 import structlog
 
 from federation.core.in_force import generation_in_force
+from federation.model.effects import not_yet_in_effect
 from federation.model.errors import RegisterFault
 from federation.model.identity import Members, name_of
 from federation.model.operation import Operation
@@ -34,6 +35,7 @@ class Snapshot:
     def __init__(self, mirror: Mirror) -> None:
         self.mirror = mirror
         self._decoded: dict[str, Stored[Document]] = {}
+        self._later: dict[str, tuple[int, tuple[str, ...]]] = {}
         self._unreadable: dict[str, int] = {}  # key -> revision that was complained about
 
     def get(self, key: str, kind: type[D]) -> Stored[D] | None:
@@ -64,6 +66,13 @@ class Snapshot:
         if record is not None and record.document.uid == hub:
             return record
         return self.get(keys.retired(hub), ClassroomRecord)
+
+    def not_yet_in_effect(self, record: ClassroomRecord) -> tuple[str, ...]:
+        """Fields of the newest generation that do nothing yet; worked out once per generation."""
+        known = self._later.get(record.uid)
+        if known is None or known[0] != record.generation:
+            known = self._later[record.uid] = (record.generation, not_yet_in_effect(record.classroom))
+        return known[1]
 
     def in_force(self, hub: str) -> Generation | None:
         """The generation that the hub's site is to run now."""

@@ -9,7 +9,6 @@ from federation.coordinator.facts import Planner
 from federation.coordinator.observations import Sightings
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.wanted import epoch_message, spec_message
-from federation.model.effects import not_yet_in_effect
 from federation.model.operation import Operation
 from federation.model.placing import Assignment, ClassroomRecord, Event
 from federation.model.status import Condition, HubPhase
@@ -36,7 +35,7 @@ def hub_message(stored: Stored[ClassroomRecord], snapshot: Snapshot) -> types_pb
 
 def _status(record: ClassroomRecord, snapshot: Snapshot) -> types_pb2.HubStatus:
     hub = record.uid
-    status = types_pb2.HubStatus(phase=HubPhase.PENDING.value, not_yet_in_effect=not_yet_in_effect(record.classroom))
+    status = types_pb2.HubStatus(phase=HubPhase.PENDING.value, not_yet_in_effect=snapshot.not_yet_in_effect(record))
     ownership, observed = snapshot.ownership(hub), snapshot.observation(hub)
     operation, assignment = snapshot.operation(hub), snapshot.assignment(hub)
     roster = snapshot.roster(hub)

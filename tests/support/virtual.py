@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from agents.agent import Agent, Place
 from agents.agent import Ports as AgentPorts
-from agents.drivers.base import Capacity
+from agents.drivers.base import Capacity, EdgeDriver
 from agents.drivers.memory import MemorySite
 from agents.link import Self
 from federation.coordinator.replica import Identity, Replica
@@ -94,11 +94,13 @@ class MemoryProber:
 
     def __init__(self, sites: dict[str, MemorySite]) -> None:
         self._sites = sites
+        self._edges: dict[str, EdgeDriver] = {}
 
     async def login_page(self, edge_address: str, host: str) -> str:
-        site = self._sites[edge_address.split(".", 1)[0]]
-        for route in site.routes:
-            if host in route.hosts and await site.drivers().edge.is_open(route.hub):
+        name = edge_address.split(".", 1)[0]
+        edge = self._edges.setdefault(name, self._sites[name].drivers().edge)
+        for route in self._sites[name].routes:
+            if host in route.hosts and await edge.is_open(route.hub):
                 return ""
         return f"{edge_address} shows no login page for {host}"
 
