@@ -25,7 +25,7 @@ from federation.runtime.sealing import SealingKey
 
 log = structlog.get_logger(__name__)
 
-STEADY_S = 3.0
+STEADY_S = 5.0
 BUSY_S = 0.1
 ROSTER_S = 30.0
 FIRST_ROSTER_S = 1.0  # students come first
@@ -71,7 +71,7 @@ class Reconciler:
         self._here = frozenset(await self.drivers.hubs.list())
         self._discovered = True
         self._tell_if_looked()
-        return STEADY_S * 3
+        return STEADY_S * 2
 
     async def reconcile(self, hub: str) -> float | None:
         """One look and one act."""
@@ -87,13 +87,14 @@ class Reconciler:
             self._views[hub] = failed
             await self._report(hub, failed, error.message)
             raise
-        if decision.act in (Act.START, Act.STOP, Act.DELETE_HOMES):
+        same = decision.act is Act.START and self._as_wanted(hub, view)
+        if decision.act is not Act.LEAVE and not same:
             view = await self.drivers.hubs.observe(hub)
         self._views[hub] = view
         await self._report(hub, view, message or view.message)
         if decision.act is Act.START:
-            return STEADY_S if view.phase is Phase.SERVING and self._open.get(hub) else BUSY_S
-        return STEADY_S * 3 if view.processes or hub in self.lease.held else None
+            return STEADY_S * 2 if view.phase is Phase.SERVING and self._open.get(hub) else BUSY_S
+        return STEADY_S * 2 if view.processes or hub in self.lease.held else None
 
     async def reconcile_edge(self, _key: str = "") -> float:
         """Keep the edge up and its table right, and look at each gate from outside."""
@@ -106,7 +107,7 @@ class Reconciler:
             waits = view.phase is Phase.SERVING and hub in self.lease.held and not self._open.get(hub)
             if now < self._gates_mono.get(hub, 0.0) and not waits:
                 continue  # a wake for one hub is no reason to look at all the others
-            self._gates_mono[hub] = now + STEADY_S
+            self._gates_mono[hub] = now + STEADY_S * 2
             is_open = await self.drivers.edge.is_open(hub)
             if is_open != self._open.get(hub, False):
                 self._open[hub] = is_open
@@ -126,6 +127,13 @@ class Reconciler:
             self._tried.add(hub)
             self._tell_if_looked()
         return view
+
+    def _as_wanted(self, hub: str, view: HubView) -> bool:
+        """It served what is wanted before anything was done: the same order once more has changed nothing."""
+        directive = self.wanted.hubs.get(hub)
+        if directive is None or directive.state != "running" or view.phase is not Phase.SERVING:
+            return False
+        return (view.epoch, view.generation) == (read_epoch(directive.epoch), directive.generation)
 
     def _tell_if_looked(self) -> None:
         if not self.reporter.has_looked and self._discovered and self.hubs() <= self._tried:
