@@ -76,7 +76,7 @@ class SiteLease:
                 log.error("register.fault", problem=holding.problems[0])
             return False
         self._newest_revision = max(self._newest_revision, answer.revision)
-        changed = holding.held != self.held or holding.ended != known.ended
+        changed = holding.held != self.held or holding.ended != self._journal.record.ended
         self._take_away(holding)
         self._write_journal(answer, holding.held, holding.ended, members, changed)
         if changed:
