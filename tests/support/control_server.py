@@ -37,6 +37,7 @@ from tests.support.virtual import UUID, VirtualFederation
 
 FEDCTL = Path(sys.executable).parent / "fedctl"
 SITES = ("iu", "tacc")
+CORES = 100
 T = TypeVar("T")
 
 
@@ -168,9 +169,9 @@ async def _start(certificates: Certificates) -> tuple[VirtualFederation, Replica
 
 async def _joined(replica: Replica, federation: VirtualFederation) -> None:
     for name in SITES:
-        site = federation.add_site(name)
+        site = federation.add_site(name, cores=CORES, gib=2 * CORES)
         site.start_delay_s = site.stop_delay_s = 0.05
-        capacity = types_pb2.Capacity(cpu_millis=30000, memory_bytes=60 * 2**30)
+        capacity = types_pb2.Capacity(cpu_millis=CORES * 1000, memory_bytes=2 * CORES * 2**30)
         request = control_pb2.JoinSiteRequest(name=name, kind="local", uid=f"uid-{name}", capacity=capacity)
         while replica.mirror.get(keys.REGISTER_ID) is None:
             await asyncio.sleep(0.02)
