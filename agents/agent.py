@@ -15,8 +15,9 @@ from random import Random
 import structlog
 
 from agents.drivers.base import SiteDrivers
+from agents.fencer_ack import FencerAcks
 from agents.journal import Journal
-from agents.lease import SiteLease
+from agents.lease import Fencing, SiteLease
 from agents.link import Link, Self, Transport
 from agents.reconcile import Reconciler
 from agents.report import Reporter
@@ -31,6 +32,8 @@ from federation.runtime.supervisor import Supervisor
 
 log = structlog.get_logger(__name__)
 
+FENCE_GRACE = 0.25  # of F
+FENCE_LOOK_S = 0.1  # what was not stopped in time is looked at so often
 EDGE = "edge"
 HERE = "here"
 PIECE_BYTES, MOST_PIECES = 64 * 1024, 32  # of a log: what waits for the stream stays small
@@ -65,6 +68,11 @@ class Place:
         return self.state_dir / "wanted.bin"
 
     @property
+    def ack(self) -> Path:
+        """What the fencer says of itself."""
+        return self.runtime_dir / "ack.json"
+
+    @property
     def lease(self) -> Path:
         """What may be open, in this boot only."""
         return self.runtime_dir / "lease.json"
@@ -84,10 +92,20 @@ class Agent:
         self._tasks = tasks
         self._ports = ports
         self.journal = Journal.open(place.journal, ports.disk, site=who.site, uid=who.uid)
-        self.lease = SiteLease(place.lease, ports.disk, self.journal, ports.clock)
+        acks = FencerAcks(place.ack, ports.disk, ports.clock)
+        fencing = Fencing(who.profile, acks, unproven=lambda: "")
+        self.lease = SiteLease(place.lease, ports.disk, self.journal, ports.clock, fencing)
         self.wanted = WantedHubs(place.wanted, ports.disk)
         self.reporter = Reporter(who.kind, who.version)
-        self.reconciler = Reconciler(ports.drivers, self.lease, self.wanted, self.reporter, sealing, ports.clock)
+        self.reconciler = Reconciler(
+            ports.drivers,
+            self.lease,
+            self.wanted,
+            self.reporter,
+            sealing,
+            ports.clock,
+            fence_grace_s=who.profile.fence_s * FENCE_GRACE,
+        )
         self.link = Link(
             who,
             ports.transport,
@@ -111,7 +129,11 @@ class Agent:
         """Adopt, then say hello, then renew and talk. Eternal; OldIncarnation ends it."""
         self._tasks.start("hubs", self._hubs.run())
         self._tasks.start("site", self._site.run())
+        self._tasks.start("fence", self._fence())
+        forgotten = self.journal.record.incarnation == 0
         answer = await self.link.hello(self.journal.record.incarnation)
+        if forgotten and answer.incarnation > 1:
+            self.lease.quarantine()
         self.journal.write(incarnation=answer.incarnation)
         log.info("agent.started", incarnation=answer.incarnation, register=answer.register.uuid)
         self._tasks.start("talk", self.link.talk_forever(self))
@@ -163,6 +185,18 @@ class Agent:
             self._answering.pop(ask.id, None)
 
     # --- loops ---
+
+    async def _fence(self) -> None:
+        """Stop what may not run any more, at once when its time is over. The gate has closed by itself by then."""
+        told: set[str] = set()
+        while True:
+            over = {hub for hub in self.lease.held if self.lease.lapsed(hub)}
+            for hub in over - told:
+                log.warning("lease.lapsed", hub=hub)
+                self._hubs.wake(hub, urgent=True)
+            told = over
+            next_s = self.lease.next_lapse_s()
+            await self._ports.clock.sleep(min(max(next_s or 1.0, FENCE_LOOK_S), 1.0))
 
     async def _reconcile_site(self, key: str) -> float | None:
         if key == HERE:

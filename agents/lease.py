@@ -1,36 +1,59 @@
-"""What the site holds, and the lease file that the edge (and later the fencer) reads (PROTOCOL.md section 4).
+"""What the site holds, and the lease file that the edge and the fencer read (PROTOCOL.md section 4).
 
 Order on a grant: journal, lease file, memory. What is taken away leaves the file and the memory first, so that a disk
 that takes no more writes cannot keep a gate open. The file lies on tmpfs and counts in CLOCK_BOOTTIME with the boot's id:
-on a disk, a reboot would make an old deadline look days ahead. A standing hub's entry has no deadline in this boot.
+on a disk, a reboot would make an old deadline look days ahead. A standing hub's entry has no deadline in this boot; an
+armed one ends D after the *send* of the newest renewal that was answered, and only while the fencer keeps answering.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
 
+from agents.fencer_ack import FencerAcks
 from agents.journal import Journal
-from federation.core.holding import Answer, Held, Holding, fault_of, judge, refusal
+from federation.core.holding import Answer, Granted, Held, Holding, Terms, fault_of, judge, refusal
 from federation.model.identity import Epoch, Member
 from federation.model.ownership import Mode
+from federation.model.profile import Profile
 from federation.runtime.clock import Clock
 from federation.runtime.disk import Disk
 
 log = structlog.get_logger(__name__)
 
 MARK_EVERY = 500  # revisions between two writes of the register mark alone
+NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fencing:
+    """What arming needs of the site. `unproven`: why gate and fencer are not to be relied on; empty: they were proven."""
+
+    profile: Profile
+    acks: FencerAcks
+    unproven: Callable[[], str]
+
+    def objection(self) -> str:
+        """Why hubs of this site must not be armed now; empty: they may."""
+        if self.acks.newest() is None:
+            return "the fencer of the site does not answer"
+        return self.unproven()
 
 
 class SiteLease:
     """The one place that knows what may run here. `process` is called with each answer to a renewal."""
 
-    def __init__(self, path: Path, disk: Disk, journal: Journal, clock: Clock) -> None:
+    def __init__(self, path: Path, disk: Disk, journal: Journal, clock: Clock, fencing: Fencing) -> None:
         self._path = path
+        self._fencing = fencing
+        self._sent_ns: dict[int, int] = {}  # seq -> when the renewal left
+        self._armed_from = 0  # seq of the answer since which something has been armed without a break
+        self._quarantine_until_ns = 0
         self._disk = disk
         self._journal = journal
         self._clock = clock
@@ -61,22 +84,56 @@ class SiteLease:
             self._journal.write(ended={**self.ended, hub: epoch})
 
     def next_seq(self) -> int:
-        """Each attempt takes a new number, also a retry: a conflict is never with oneself (H14)."""
+        """Each attempt takes a new number, also a retry: a conflict is never with oneself (H14). What is granted counts
+        from here."""
         self.seq += 1
+        self._sent_ns[self.seq] = self._clock.boottime_ns()
         return self.seq
+
+    def heard_to_say(self) -> int:
+        """The newest answer that counts as heard. An armed one counts only when the fencer has taken its deadline: what
+        is not fenced must not be moved (H15 c)."""
+        if not any(held.mode is Mode.ARMED for held in self.held.values()):
+            return self.heard
+        ack = self._fencing.acks.newest()
+        mine = ack is not None and ack.incarnation == self._journal.record.incarnation
+        return min(self.heard, ack.seq) if ack is not None and mine else 0
+
+    def not_armable(self) -> str:
+        """Why hubs of this site must not be armed now; empty: they may."""
+        return self._fencing.objection()
+
+    def quarantine(self) -> None:
+        """The journal was lost: nothing new is opened for L, by when whatever it said is over (H9)."""
+        self._quarantine_until_ns = self._clock.boottime_ns() + int(self._fencing.profile.takeover_s * NS)
+        log.warning("lease.quarantine", seconds=self._fencing.profile.takeover_s)
+
+    def lapsed(self, hub: str) -> bool:
+        """Whether the hub is held and its time is over."""
+        held = self.held.get(hub)
+        return held is not None and held.lapsed(self._clock.boottime_ns())
+
+    def next_lapse_s(self) -> float | None:
+        """Seconds until the first armed hub that is not over yet will be; None: none is armed."""
+        now_ns = self._clock.boottime_ns()
+        coming = [h.close_at_ns - now_ns for h in self.held.values() if h.close_at_ns is not None]
+        return min((ns / NS for ns in coming if ns > 0), default=None)
 
     def process(self, answer: Answer, members: tuple[int, tuple[Member, ...]]) -> bool:
         """Take an answer; True if what is held or ended changed. Unavailable if the journal cannot be written: what
         was taken away is gone all the same, nothing new is opened, and the rest goes on."""
         known = replace(self._journal.record.known(), revision=self._newest_revision, ended=self.ended)
-        holding = judge(answer, self.heard, self.held, known)
+        answer = replace(answer, sent_ns=self._sent_ns.get(answer.seq, 0))
+        holding = judge(answer, self.heard, self.held, known, self._terms())
         self.problems = holding.problems
         if not holding.heard:
             if fault_of(answer, known):
                 log.error("register.fault", problem=holding.problems[0])
             return False
         self._newest_revision = max(self._newest_revision, answer.revision)
-        changed = holding.held != self.held or holding.ended != self._journal.record.ended
+        again = any(self.lapsed(hub) and held != self.held.get(hub) for hub, held in holding.held.items())
+        changed = again or _granted(holding.held) != _granted(self.held)
+        changed = changed or holding.ended != self._journal.record.ended
         self._take_away(holding)
         self._write_journal(answer, holding.held, holding.ended, members, changed)
         if changed:
@@ -85,9 +142,22 @@ class SiteLease:
         self.held = holding.held
         self._ended.clear()
         self.heard = answer.seq
+        self._sent_ns = {seq: at for seq, at in self._sent_ns.items() if seq > answer.seq}
+        armed = any(held.mode is Mode.ARMED for held in self.held.values())
+        self._armed_from = (self._armed_from or answer.seq) if armed else 0
         if answer.granted:
             self.granted_mono = self._clock.mono()
         return changed
+
+    def _terms(self) -> Terms:
+        profile, ack = self._fencing.profile, self._fencing.acks.newest()
+        mine = ack is not None and ack.incarnation == self._journal.record.incarnation
+        return Terms(
+            contact_ns=int(profile.contact_s * NS),
+            fence_ns=int(profile.fence_s * NS),
+            extend=ack is not None and (self._armed_from == 0 or (mine and ack.seq >= self._armed_from)),
+            open_new=self._clock.boottime_ns() >= self._quarantine_until_ns,
+        )
 
     def _take_away(self, holding: Holding) -> None:
         kept = {hub: held for hub, held in self.held.items() if hub in holding.held}
@@ -128,14 +198,18 @@ class SiteLease:
         """One line per change of permission; the history checker of the tests reads them."""
         at = self._clock.boottime_ns()
         for hub, now in held.items():
-            if self.held.get(hub) != now:
+            before = self.held.get(hub)
+            if before is None or before.granted != now.granted:
                 log.info("history.grant", hub=hub, epoch=str(now.epoch), mode=now.mode.value, at_ns=at)
         for hub, before in self.held.items():
             if hub not in held:
                 log.info("history.revoke", hub=hub, epoch=str(before.epoch), at_ns=at)
 
     def _write_file(self, held: Mapping[str, Held], seq: int) -> None:
-        hubs = {hub: {"epoch": [h.epoch.era, h.epoch.n], "close_at": None, "stop_by": None} for hub, h in held.items()}
+        hubs = {
+            hub: {"epoch": [h.epoch.era, h.epoch.n], "close_at": h.close_at_ns, "stop_by": h.stop_by_ns}
+            for hub, h in held.items()
+        }
         content = {
             "boot_id": self._clock.boot_id(),
             "incarnation": self._journal.record.incarnation,
@@ -145,7 +219,8 @@ class SiteLease:
         self._disk.replace(self._path, json.dumps(content).encode(), durable=False)
 
     def _adopt(self) -> dict[str, Held]:
-        """Same boot and a readable file: standing hubs go on from where the earlier agent left them."""
+        """Same boot and a readable file: hubs go on from where the earlier agent left them, armed ones until their old
+        deadline; those whose time is over are held too, so that they are stopped."""
         content = self._disk.read(self._path)
         if content is None:
             return {}
@@ -154,9 +229,8 @@ class SiteLease:
             if body["boot_id"] != self._clock.boot_id():
                 return {}
             found = {
-                hub: Held(Epoch(era=entry["epoch"][0], n=entry["epoch"][1]), Mode.STANDING)
+                hub: Held(Epoch(era=entry["epoch"][0], n=entry["epoch"][1]), entry["close_at"], entry["stop_by"])
                 for hub, entry in body["hubs"].items()
-                if entry["close_at"] is None
             }
         except (ValueError, KeyError, TypeError, IndexError) as error:
             log.warning("lease.unreadable", path=str(self._path), error=str(error))
@@ -165,5 +239,9 @@ class SiteLease:
         return {
             hub: held
             for hub, held in found.items()
-            if known.floor.get(hub) == held.epoch and not refusal(hub, held, known)
+            if known.floor.get(hub) == held.epoch and not refusal(hub, held.epoch, known)
         }
+
+
+def _granted(held: Mapping[str, Held]) -> dict[str, Granted]:
+    return {hub: one.granted for hub, one in held.items()}

@@ -17,7 +17,7 @@ import structlog
 
 from agents.lease import SiteLease
 from federation.api.v1 import agent_pb2, types_pb2
-from federation.core.holding import Answer, Held
+from federation.core.holding import Answer, Granted
 from federation.model.errors import Conflict, FederationError, NotLeader, OldIncarnation, Unavailable
 from federation.model.identity import Epoch, Member, RegisterId
 from federation.model.ownership import Mode
@@ -193,7 +193,8 @@ class Link:
                 uid=self._who.uid,
                 incarnation=self.incarnation,
                 seq=self._lease.next_seq(),
-                heard=self._lease.heard,
+                heard=self._lease.heard_to_say(),
+                armable=not self._lease.not_armable(),
                 members_ack=members_version,
                 claims=[agent_pb2.Claim(hub=h, epoch=wire_epoch(e)) for h, e in self._lease.claims().items()],
             )
@@ -278,7 +279,7 @@ def read_answer(message: agent_pb2.RenewResponse) -> Answer:
         revision=message.revision,
         seq=message.seq,
         granted=message.granted,
-        grants={g.hub: Held(read_epoch(g.epoch), Mode(g.mode)) for g in message.grants},
+        grants={g.hub: Granted(read_epoch(g.epoch), Mode(g.mode)) for g in message.grants},
         revoked={r.hub: read_epoch(r.epoch) for r in message.revoked},
         unknown=tuple(message.unknown),
     )

@@ -41,6 +41,7 @@ class Reconciler:
     reporter: Reporter
     sealing: SealingKey
     clock: Clock
+    fence_grace_s: float  # of F: so long a hub whose lease ran out may take to end by itself
     _orders: dict[str, tuple[bytes, HubOrder]] = field(default_factory=dict)
     _views: dict[str, HubView] = field(default_factory=dict)
     _rosters_mono: dict[str, float] = field(default_factory=dict)
@@ -163,6 +164,7 @@ class Reconciler:
             ended=self.lease.ended.get(hub),
             processes=view.processes,
             has_homes=bool(self._homes.get(hub)),
+            now_ns=self.clock.boottime_ns(),
         )
 
     async def _act(self, hub: str, view: HubView, decision: Decision) -> str:
@@ -170,14 +172,16 @@ class Reconciler:
         match decision.act:
             case Act.START:
                 order = self._order(hub)
-                self._homes[hub] = await self.drivers.homes.ensure(hub, order.epoch)
+                lasting = order.classroom.spec.storage.protection is not None
+                self._homes[hub] = await self.drivers.homes.ensure(hub, order.epoch, lasting=lasting)
                 await self.drivers.hubs.start(order)
                 if view.processes == 0:
                     self._record("history.start", hub, str(order.epoch))
             case Act.STOP:
                 log.info("hub.stop", hub=hub, why=decision.reason)
-                await self.drivers.hubs.stop(hub)
-                self._record("history.stop", hub, str(self.lease.ended.get(hub)))
+                held = self.lease.held.get(hub)  # still held: its time is over, and F is what is left
+                await self.drivers.hubs.stop(hub, grace_s=self.fence_grace_s if held is not None else None)
+                self._record("history.stop", hub, str(held.epoch if held is not None else self.lease.ended.get(hub)))
             case Act.DELETE_HOMES:
                 await self.drivers.homes.delete(hub)
                 self._homes[hub] = ""

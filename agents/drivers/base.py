@@ -110,8 +110,9 @@ class HubDriver(Protocol):
         """Every hub of which anything runs here, also those started by an earlier agent (for adoption)."""
         ...
 
-    async def stop(self, hub: str) -> None:
-        """Stop every process of the hub and return only when a scan has verified that none is left; else DriverError."""
+    async def stop(self, hub: str, *, grace_s: float | None = None) -> None:
+        """Stop every process of the hub and return only when a scan has verified that none is left; else DriverError.
+        After `grace_s` (None: the driver's own) what has not ended by itself is killed."""
         ...
 
     async def roster(self, hub: str) -> tuple[RosterEntry, ...]:
@@ -130,8 +131,9 @@ class HubDriver(Protocol):
 class HomesDriver(Protocol):
     """Students' directories. One tree per hub uid; a tree outlives the hub."""
 
-    async def ensure(self, hub: str, epoch: Epoch) -> str:
-        """Make the tree if it is new, mark it with the epoch, and return where it is."""
+    async def ensure(self, hub: str, epoch: Epoch, *, lasting: bool = True) -> str:
+        """Make the tree if it is new, mark it with the epoch, and return where it is. Not `lasting` (storage.type none):
+        a tree of an earlier epoch is emptied, for nothing in it was promised to stay."""
         ...
 
     async def where(self, hub: str) -> str | None:

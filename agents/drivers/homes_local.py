@@ -31,11 +31,13 @@ class LocalHomes:
     settings: LocalSettings
     disk: Disk
 
-    async def ensure(self, hub: str, epoch: Epoch) -> str:
+    async def ensure(self, hub: str, epoch: Epoch, *, lasting: bool = True) -> str:
         tree = self._tree(hub)
         marked = self._marked(tree)
         if marked is not None and epoch < marked:
             raise StaleEpoch(f"the homes of {hub} belong to epoch {marked} here; the order is of {epoch}")
+        if marked is not None and marked < epoch and not lasting:
+            await asyncio.to_thread(_empty, tree)
         if marked is None and self.disk.read(self.settings.hub_dir(hub) / HUB_FILE) is not None:
             raise DriverError(f"the homes of {hub} are not at {tree} although it ran here: is the volume mounted?")
         try:
@@ -98,13 +100,17 @@ def _aside(tree: Path) -> Path:
     return tree.with_name(f".deleted-{tree.name}")
 
 
-def _remove(aside: Path) -> None:
-    """The mark last: what an interrupted removal leaves is still found, and removed when it is repeated."""
-    for entry in aside.iterdir():
+def _empty(tree: Path) -> None:
+    for entry in tree.iterdir():
         if entry.name == MARK:
             continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
         else:
             entry.unlink()
+
+
+def _remove(aside: Path) -> None:
+    """The mark last: what an interrupted removal leaves is still found, and removed when it is repeated."""
+    _empty(aside)
     shutil.rmtree(aside)

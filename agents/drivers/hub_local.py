@@ -131,14 +131,14 @@ class LocalHubs:
     async def list(self) -> tuple[str, ...]:
         return await hubs_here(self.settings, self.processes)
 
-    async def stop(self, hub: str) -> None:
+    async def stop(self, hub: str, *, grace_s: float | None = None) -> None:
         attempts = self._attempts.setdefault(hub, Attempts())
         attempts.stopping = True
         try:
             ended = await self.processes.stop(
                 self.settings.marks(HUB=hub),
                 group=self.cgroups.group(hub),
-                grace_s=STOP_GRACE_S,
+                grace_s=STOP_GRACE_S if grace_s is None else grace_s,
                 limit_s=STOP_LIMIT_S,
             )
         except DriverError as error:

@@ -192,12 +192,13 @@ class MemoryHubs:
     async def list(self) -> tuple[str, ...]:
         return tuple(sorted(hub for hub, here in self._site.hubs.items() if here.processes))
 
-    async def stop(self, hub: str) -> None:
+    async def stop(self, hub: str, *, grace_s: float | None = None) -> None:
         here = self._site.hubs.get(hub)
         if here is None:
             return
         here.hub_alive = False
-        await self._site.clock.sleep(self._site.stop_delay_s)
+        slow = self._site.stop_delay_s
+        await self._site.clock.sleep(slow if grace_s is None else min(slow, grace_s))
         here.servers.clear()
         if hub in self._site.stuck:
             raise DriverError(f"{hub}: 1 process is left after the stop: pid 1 (memory)")
@@ -259,10 +260,12 @@ class MemoryHomes:
     def __init__(self, site: MemorySite) -> None:
         self._site = site
 
-    async def ensure(self, hub: str, epoch: Epoch) -> str:
+    async def ensure(self, hub: str, epoch: Epoch, *, lasting: bool = True) -> str:
         known = self._site.homes.get(hub)
         if known is not None and epoch < known:
             raise StaleEpoch(f"homes of {hub} are of epoch {known}; the order is of {epoch}")
+        if known is not None and known < epoch and not lasting:
+            self._site.files.pop(hub, None)
         self._site.homes[hub] = epoch
         self._site.files.setdefault(hub, {})
         return f"memory://{self._site.site}/{hub}"

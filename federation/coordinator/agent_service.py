@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import structlog
@@ -16,7 +16,9 @@ from federation.api.v1 import agent_pb2, agent_pb2_grpc
 from federation.coordinator.events import Journalist
 from federation.coordinator.observations import Observations, Sightings
 from federation.coordinator.sessions import AgentSession, Sessions
+from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.wanted import WantedBuilder, epoch_message, register_message
+from federation.core.arming import Renewing, next_run
 from federation.core.renewal import Answerable, Renewal, answer_claims, deaf_after, judge
 from federation.model.errors import Conflict, FederationError, NotFound, NotLeader, OldIncarnation, Unavailable
 from federation.model.identity import Epoch, Members
@@ -30,6 +32,7 @@ from federation.store.register import Changes, Register, Stored, decode
 
 log = structlog.get_logger(__name__)
 
+MOST_RUNS = 30  # hubs that one renewal arms or disarms: etcd takes 128 operations in a transaction
 SILENCE_S = 30.0  # a stream on which the agent says nothing for so long is given up
 
 
@@ -51,6 +54,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
     """Serves agents."""
 
     register: Register
+    snapshot: Snapshot
     term: Term
     sessions: Sessions
     observations: Observations
@@ -133,12 +137,39 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             members_ack=request.members_ack,
         )
         changes.unchanged(keys.lease(renewal.site), lease).put(keys.lease(renewal.site), renewed)
-        committed = await self.register.commit(changes.range(keys.owned_by(renewal.site)))
+        committed = await self._renew(changes.range(keys.owned_by(renewal.site)), request)
         await self._fill(answer, request, committed)
         members = _read(read, keys.MEMBERS, Members)
         if members is not None:
             _add_members(answer, members.document, request.members_ack)
         return answer
+
+    async def _renew(self, changes: Changes, request: agent_pb2.RenewRequest) -> Committed:
+        """The renewal, and with it hubs that become armed or standing. Which ones is read from this replica's copy and
+        compared in the transaction; a copy that is behind must not cost the site its renewal."""
+        armed = replace(changes, guards=[*changes.guards], puts=[*changes.puts])
+        if not self._add_runs(armed, request):
+            return await self.register.commit(changes)
+        try:
+            return await self.register.commit(armed)
+        except Conflict:
+            return await self.register.commit(changes)
+
+    def _add_runs(self, changes: Changes, request: agent_pb2.RenewRequest) -> bool:
+        """Only a renewal arms (H15 a); it compares the wish that it was armed by."""
+        renewing = Renewing(request.incarnation, request.seq, request.heard, request.armable)
+        changed = 0
+        for entry in self.snapshot.mirror.entries(keys.owned_by(request.site)):
+            owned = decode(entry, Owned)
+            wanted = self.snapshot.wanted_mode(request.site, owned.document.hub)
+            run = next_run(owned.document, wanted.document if wanted is not None else None, renewing)
+            if run == owned.document.armed or changed == MOST_RUNS:
+                continue
+            changed += 1
+            changes.unchanged(owned.key, owned).put(owned.key, owned.document.revise(armed=run))
+            if run is not None:
+                changes.unchanged(keys.mode(request.site, owned.document.hub), wanted)
+        return changed > 0
 
     async def Session(
         self,

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 
 from federation.coordinator.observations import Sightings
 from federation.coordinator.snapshot import Snapshot
-from federation.core.placement import Choice, Need, SiteFacts, Wish, choose, no_room
+from federation.coordinator.wanted import auth_secret
+from federation.core.placement import Choice, Need, SiteFacts, Wish, choose, judge, no_room
+from federation.core.takeover import Target
 from federation.model.classroom import Classroom
 from federation.model.status import SiteRecord
 from federation.store import keys
@@ -113,6 +115,20 @@ class Planner:
         )
         grows = need.cpu_millis > had.cpu_millis or need.memory_bytes > had.memory_bytes
         return (no_room(without, need) or "") if grows else ""
+
+    def standbys(self, hub: str, owner: str) -> tuple[Target, ...]:
+        """The sites that the file allows to take the hub over from `owner`, the wanted one first, and what speaks
+        against each: its room, its secret. Not yet whether its lease is fresh."""
+        generation = self.snapshot.in_force(hub)
+        if generation is None or generation.classroom.spec.placement.standby == NO_STANDBY:
+            return ()
+        wish, need = wish_of(generation.classroom, None), need_of(generation.classroom)
+        record = self.snapshot.classroom_of(hub)
+        secret = self.snapshot.secret(auth_secret(record.document)) if record is not None else None
+        wish = replace(wish, sealed_to=frozenset(secret.sealed) if secret is not None else None)
+        others = [site for site in self.sites() if site.name != owner and wish.standby in (None, owner, site.name)]
+        verdicts = sorted((judge(site, need, wish) for site in others), key=lambda v: (not v.fits, -v.score, v.site))
+        return tuple(Target(v.site, "" if v.fits else v.reason) for v in verdicts)
 
     def reserve(self, hub: str, site: str, classroom: Classroom) -> None:
         """Count a decision that is about to be written: other hubs are placed while the register takes it."""

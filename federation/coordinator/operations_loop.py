@@ -18,6 +18,7 @@ from federation.coordinator.naming import Naming, former_hosts, hosts_of
 from federation.coordinator.observations import Observations
 from federation.coordinator.probe import Prober
 from federation.coordinator.snapshot import Snapshot
+from federation.coordinator.takeovers import Takeovers
 from federation.coordinator.wanted import auth_secret
 from federation.core.in_force import meeting_to_wait_for
 from federation.core.operations import (
@@ -26,10 +27,13 @@ from federation.core.operations import (
     End,
     Facts,
     Finish,
+    Move,
     Name,
     Probe,
+    TakeOver,
     Unname,
     Wait,
+    Withdraw,
     next_move,
 )
 from federation.core.placement import Choice
@@ -52,6 +56,7 @@ class OperationsLoop:
     snapshot: Snapshot
     observations: Observations
     planner: Planner
+    takeovers: Takeovers
     naming: Naming
     prober: Prober
     journalist: Journalist
@@ -71,9 +76,17 @@ class OperationsLoop:
         move = next_move(facts)
         if isinstance(move, Probe | Name | Unname):
             move = next_move(await self._look(facts, move))
+        return await self._carry_out(stored, move)
+
+    async def _carry_out(self, stored: Stored[Operation], move: Move) -> float:
         match move:
             case Assign(choice):
                 await self._assign(stored, choice)
+            case TakeOver(go):
+                message = f"{go.target} takes over: {go.reason}"
+                await self.takeovers.take_over(stored, go, self._step(stored, Step.OWNED, message))
+            case Withdraw(message):
+                await self._withdraw(stored, message)
             case End():
                 await self._end(stored)
             case Confirm(step, message):
@@ -116,6 +129,7 @@ class OperationsLoop:
             operation,
             ownership,
             choice,
+            takeover=lambda: self.takeovers.verdict(operation),
             seen=seen,
             earlier_seen=earlier_seen,
             in_meeting=meeting,
@@ -154,10 +168,11 @@ class OperationsLoop:
             verdicts=choice.verdicts,
             generation=operation.generation,
         )
-        earlier = before.document.earlier if before else ()
+        earlier = tuple(e for e in before.document.earlier if e.site != site) if before else ()
         changes = self._step(stored, Step.ASSIGNED, f"{site}: {choice.reason}")
         changes.unchanged(keys.ownership(hub), before)
         changes.put(keys.ownership(hub), Ownership(hub=hub, owner=site, epoch=epoch, earlier=earlier))
+        changes.delete(keys.closing(site, hub))  # the earlier owner itself: nothing of it is to be closed any more
         changes.put(keys.owned(site, hub), Owned(hub=hub, epoch=epoch))
         changes.put(keys.assignment(hub), assignment)
         if record is not None:
@@ -181,9 +196,11 @@ class OperationsLoop:
         changes = self._step(stored, Step.CLOSED, "ownership ended").unchanged(keys.ownership(hub), before)
         site = ownership.owner or ownership.homes_at  # retired before: the site still has the homes to delete
         if site:
-            left = EarlierOwner(site=site, epoch=ownership.epoch)
-            ended = ended.revise(earlier=(*ownership.earlier, left), homes_at=site)
-            changes.delete(keys.owned(site, hub))
+            lease = self.snapshot.lease(site)
+            left = EarlierOwner(site=site, epoch=ownership.epoch, members_ack=lease.members_ack if lease else 0)
+            rest = (e for e in ownership.earlier if e.site != site)
+            ended = ended.revise(earlier=(*rest, left), homes_at=site)
+            changes.delete(keys.owned(site, hub)).delete(keys.mode(site, hub))
             changes.put(keys.closing(site, hub), Owned(hub=hub, epoch=ended.epoch))
         changes.put(keys.ownership(hub), ended).delete(keys.assignment(hub))
         await self.register.commit(changes)
@@ -203,6 +220,15 @@ class OperationsLoop:
         await self.register.commit(self._step(stored, step, message))
         log.info("operation.step", hub=stored.document.hub, step=step.value, operation_id=stored.document.id)
 
+    async def _withdraw(self, stored: Stored[Operation], message: str) -> None:
+        """The site lives after all: what was under way before goes on, else the failover is on record as over."""
+        operation = stored.document
+        changes = self._guarded(stored)
+        over = operation.finished(Step.DONE, self.journalist.clock.now(), f"withdrawn: {message}")
+        changes.put(stored.key, operation.interrupted or over)
+        self.journalist.add(changes, "failover.withdrawn", message, hub=operation.hub, actor=self.actor)
+        await self.register.commit(changes)
+
     async def _wait(self, stored: Stored[Operation], reason: str) -> None:
         """The reason is stored on change, so that whoever waits sees what for."""
         if stored.document.waiting_for != reason:
@@ -213,7 +239,7 @@ class OperationsLoop:
     def _step(self, stored: Stored[Operation], step: Step, message: str) -> Changes:
         operation = stored.document.finished(step, self.journalist.clock.now(), message)
         changes = self._guarded(stored).put(stored.key, operation)
-        if step is Step.ASSIGNED:
+        if step in (Step.ASSIGNED, Step.OWNED):
             self._give_up_former_hosts(changes, operation.hub)
         kind = f"{operation.kind.value}.{step.value}"
         return self.journalist.add(changes, kind, message, hub=operation.hub, actor=self.actor)

@@ -22,11 +22,13 @@ from federation.coordinator.naming import Naming
 from federation.coordinator.observations import Observations, Sightings
 from federation.coordinator.operations_loop import OperationsLoop
 from federation.coordinator.probe import Prober
+from federation.coordinator.protection import ProtectionLoop
 from federation.coordinator.reports_loop import ReportsLoop
 from federation.coordinator.secrets_and_sites import SecretsAndSites
 from federation.coordinator.sessions import Sessions
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.standing import Leader, LeaderSeen, Standing
+from federation.coordinator.takeovers import Takeovers
 from federation.coordinator.wanted import GENERATED, WantedBuilder
 from federation.coordinator.watching import Watching
 from federation.dns.interface import NameDriver
@@ -46,6 +48,15 @@ log = structlog.get_logger(__name__)
 
 NAME_LOOK_S = 20.0
 RELIST_S = 300.0
+BACKOFF_MOST_S = 15.0
+WOKEN = {
+    keys.OPERATIONS: ("operations", "protection", "hub-reports"),
+    keys.HUBS: ("operations", "protection", "hub-reports"),
+    keys.OWNED: ("hub-reports",),
+    keys.MODES: ("hub-reports",),
+    keys.SITES: ("site-reports",),
+}
+"""Folder of the register -> loops that look at the hub or site whose key changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +81,7 @@ class Identity:
     federation: str
     addresses: tuple[str, ...]
     profile: Profile
+    witness: bool = False  # the register and the coordinators have a third failure domain
 
 
 class Replica:
@@ -112,6 +124,7 @@ class Replica:
         )
         self.agent_service = AgentService(
             register,
+            self.snapshot,
             self.standing,
             self.sessions,
             self.observations,
@@ -182,11 +195,33 @@ class Replica:
 
     def _make_loops(self) -> dict[str, Loop]:
         ports, guard = self._ports, self.standing.leader_guard
+        takeovers = Takeovers(
+            ports.register,
+            self.snapshot,
+            self.planner,
+            self.journalist,
+            guard,
+            self.identity.profile,
+            ports.random,
+            self.actor,
+        )
+        protection = ProtectionLoop(
+            ports.register,
+            self.snapshot,
+            self.observations,
+            self.planner,
+            takeovers,
+            self.journalist,
+            guard,
+            self.identity.witness,
+            self.actor,
+        )
         operations = OperationsLoop(
             ports.register,
             self.snapshot,
             self.observations,
             self.planner,
+            takeovers,
             self.naming,
             ports.prober,
             self.journalist,
@@ -205,11 +240,12 @@ class Replica:
         )
 
         def loop(name: str, reconcile: Reconcile, list_keys: Callable[[], Iterable[str]], relist_s: float) -> Loop:
-            return Loop(
-                name, reconcile, list_keys, clock=ports.clock, random=ports.random, pace=Pace(relist_s=relist_s)
-            )
+            pace = Pace(relist_s=relist_s, backoff_most_s=min(BACKOFF_MOST_S, relist_s))
+            return Loop(name, reconcile, list_keys, clock=ports.clock, random=ports.random, pace=pace)
 
         return {
+            "leases": loop("leases", takeovers.look, lambda: (keys.LEASES,), takeovers.look_s),
+            "protection": loop("protection", protection.reconcile, reports.hub_keys, 5.0),
             "operations": loop("operations", operations.reconcile, operations.keys, 5.0),
             "hub-reports": loop("hub-reports", reports.reconcile_hub, reports.hub_keys, 30.0),
             "site-reports": loop("site-reports", reports.reconcile_site, reports.site_keys, 5.0),
@@ -241,11 +277,21 @@ class Replica:
     def _changed(self, key: str) -> None:
         self.watching.changed(key)
         folder, tail = key.split("/", 1)[0] + "/", keys.tail(key)
+        for loop in WOKEN.get(folder, ()):
+            self._wake(loop, tail)
         if folder == keys.LEASES:
             entry = self.mirror.get(key)
             if entry is not None:
                 self.sightings.saw(tail, entry.revision)
-        elif folder in (keys.OWNED, keys.CLOSING):
+        elif key == keys.LEADER:
+            self._see_leader()
+        else:
+            self._tell_sessions(folder, key)
+
+    def _tell_sessions(self, folder: str, key: str) -> None:
+        """Agents hear of what concerns their hubs; an empty site is any, an empty hub too."""
+        tail = keys.tail(key)
+        if folder in (keys.OWNED, keys.CLOSING):
             self.sessions.changed(key.split("/")[1], tail)
         elif folder == keys.CLASSROOMS:
             record = self.snapshot.classroom(tail)
@@ -255,18 +301,13 @@ class Replica:
             # one that was drawn for a class is its own; a named one may be anybody's
             self.sessions.changed("", tail.removeprefix(GENERATED) if tail.startswith(GENERATED) else "")
         elif folder in (keys.OPERATIONS, keys.HUBS):
-            self._wake("operations", tail)
-            self._wake("hub-reports", tail)
             self.sessions.changed("", tail)  # a generation comes into force with a step of its operation
-        elif folder == keys.SITES:
-            self._wake("site-reports", tail)
-        elif key == keys.LEADER:
-            self._see_leader()
 
     def _reported(self, site: str, hub: str) -> None:
         if hub:
             self._wake("operations", hub)
             self._wake("hub-reports", hub)
+            self._wake("protection", hub)
         else:
             self._wake("site-reports", site)
 

@@ -111,8 +111,12 @@ class ReportsLoop:
         hub, site = ownership.hub, ownership.owner or (ownership.earlier[-1].site if ownership.earlier else "")
         report = self.observations.hub_at(site, hub)
         name = self.observations.names.get(hub)
+        mode, memory = self.snapshot.wanted_mode(site, hub), self.observations.site(site)
         facts = HubFacts(
             ownership=ownership,
+            owned=self.snapshot.owned(site, hub),
+            wanted=mode.document if mode is not None else None,
+            unfenced=_unfenced(memory.report.conditions) if memory is not None else "",
             seen=self.observations.seen(site, hub, ownership.epoch),
             silent_s=self.sightings.age_s(site),
             name_leads_here=name.leads_here if name else None,
@@ -172,6 +176,12 @@ def read_conditions(messages: Iterable[types_pb2.Condition]) -> tuple[Condition,
         for m in messages
         if m.type in KINDS and m.status in TRUTHS
     )
+
+
+def _unfenced(conditions: Iterable[types_pb2.Condition]) -> str:
+    """What the site says against its own fencer; empty: nothing."""
+    bad = (c for c in conditions if c.type == ConditionType.FENCED.value and c.status != Truth.TRUE.value)
+    return next((c.message for c in bad), "")
 
 
 def _truth(conditions: tuple[Condition, ...]) -> Truth:

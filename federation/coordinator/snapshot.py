@@ -16,7 +16,7 @@ from federation.model.effects import not_yet_in_effect
 from federation.model.errors import RegisterFault
 from federation.model.identity import Members, name_of
 from federation.model.operation import Operation
-from federation.model.ownership import AgentRecord, Owned, Ownership, SiteLease
+from federation.model.ownership import AgentRecord, Owned, Ownership, SiteLease, WantedMode
 from federation.model.placing import Assignment, ClassroomRecord, Generation, SealedSecret, UserRecord
 from federation.model.schema import Document
 from federation.model.status import HubObservation, Roster, SiteRecord
@@ -128,6 +128,10 @@ class Snapshot:
         """The site's ownership of one hub."""
         stored = self.get(keys.owned(site, hub), Owned)
         return stored.document if stored else None
+
+    def wanted_mode(self, site: str, hub: str) -> Stored[WantedMode] | None:
+        """What the leader wants the hub of this site to be; None: nothing was written yet, so it is standing."""
+        return self.get(keys.mode(site, hub), WantedMode)
 
     def closing(self, site: str, hub: str) -> Owned | None:
         """The ended ownership that the site has not confirmed, with the epoch that ended it."""

@@ -10,6 +10,7 @@ from federation.coordinator.observations import Sightings
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.wanted import epoch_message, spec_message
 from federation.model.operation import Operation
+from federation.model.ownership import Mode
 from federation.model.placing import Assignment, ClassroomRecord, Event
 from federation.model.status import Condition, HubPhase
 from federation.store.register import Stored
@@ -41,8 +42,9 @@ def _status(record: ClassroomRecord, snapshot: Snapshot) -> types_pb2.HubStatus:
     roster = snapshot.roster(hub)
     if ownership is not None:
         status.epoch.CopyFrom(epoch_message(ownership.document.epoch))
-        status.mode = ownership.document.mode.value
         status.site = ownership.document.owner or ""
+        owned = snapshot.owned(status.site, hub)
+        status.mode = (owned.mode if owned is not None else Mode.STANDING).value
         status.phase = HubPhase.STARTING.value
     if observed is not None:
         seen = observed.document

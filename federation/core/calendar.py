@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from enum import IntEnum
 from zoneinfo import ZoneInfo
 
 from federation.model.classroom import ClassroomSpec
@@ -22,6 +23,31 @@ class Window:
     warm: datetime
     start: datetime
     end: datetime
+    exam: bool = False
+
+
+class Urgency(IntEnum):
+    """Who comes first when several classes have lost their site (DESIGN.md 4.2)."""
+
+    MEETING = 0  # it meets now
+    EXAM = 1  # it has an exam within the next half day
+    SOON = 2  # it meets within the next two hours
+    REST = 3
+
+
+EXAM_AHEAD, SOON_AHEAD = timedelta(hours=12), timedelta(hours=2)
+
+
+def urgency(spec: ClassroomSpec, now: datetime) -> Urgency:
+    """How urgently the class needs its hub."""
+    coming = windows(spec, now, now + EXAM_AHEAD)
+    if any(window.warm <= now for window in coming):
+        return Urgency.MEETING
+    if any(window.exam for window in coming):
+        return Urgency.EXAM
+    if any(window.start <= now + SOON_AHEAD for window in coming):
+        return Urgency.SOON
+    return Urgency.REST
 
 
 def windows(spec: ClassroomSpec, since: datetime, until: datetime) -> tuple[Window, ...]:
@@ -39,7 +65,7 @@ def current_window(spec: ClassroomSpec, now: datetime) -> Window | None:
 def _of(spec: ClassroomSpec, meeting: Meeting, since: datetime, until: datetime) -> Iterator[Window]:
     zone, warm = ZoneInfo(spec.term.timezone), timedelta(seconds=meeting.warm.seconds)
     if meeting.once is not None:
-        yield _window(meeting.once.date, meeting.once.at, meeting.once.minutes, zone, warm)
+        yield _window(meeting, meeting.once.date, meeting.once.at, meeting.once.minutes, zone)
     if meeting.weekly is None:
         return
     longest = timedelta(minutes=MINUTES_A_DAY)
@@ -48,10 +74,11 @@ def _of(spec: ClassroomSpec, meeting: Meeting, since: datetime, until: datetime)
     weekdays = {weekday.number for weekday in meeting.weekly.days}
     while day <= last:
         if day.weekday() in weekdays:
-            yield _window(day, meeting.weekly.at, meeting.weekly.minutes, zone, warm)
+            yield _window(meeting, day, meeting.weekly.at, meeting.weekly.minutes, zone)
         day += timedelta(days=1)
 
 
-def _window(day: date, at: str, minutes: int, zone: ZoneInfo, warm: timedelta) -> Window:
+def _window(meeting: Meeting, day: date, at: str, minutes: int, zone: ZoneInfo) -> Window:
     start = datetime.combine(day, time.fromisoformat(at), zone).astimezone(UTC)
-    return Window(start - warm, start, start + timedelta(minutes=minutes))
+    warm = timedelta(seconds=meeting.warm.seconds)
+    return Window(start - warm, start, start + timedelta(minutes=minutes), meeting.exam)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from federation.core.operations import Seen
-from federation.model.ownership import Mode, Ownership
+from federation.model.ownership import Mode, Owned, Ownership, WantedMode
 from federation.model.status import Condition, ConditionType, HubPhase, Truth
 
 SILENT_S = 15.0
@@ -22,14 +22,18 @@ _PHASES = {
 
 @dataclass(frozen=True, slots=True)
 class HubFacts:
-    """`silent_s`: since the owner's last renewal was seen, None if never. `name_problem` None: not looked at yet."""
+    """`silent_s`: since the owner's last renewal was seen, None if never. `name_problem` None: not looked at yet.
+    `unfenced`: why the owner's fencer is not to be relied on; empty: it is, or the site has not reported."""
 
     ownership: Ownership
+    owned: Owned | None
+    wanted: WantedMode | None
     seen: Seen | None
     silent_s: float | None
     name_leads_here: bool | None = None
     name_problem: str = ""
     outdated_servers: int = 0
+    unfenced: str = ""
     reported: tuple[Condition, ...] = ()
 
 
@@ -48,7 +52,15 @@ def phase_of(facts: HubFacts) -> HubPhase:
 
 def conditions_of(facts: HubFacts) -> tuple[Condition, ...]:
     """All conditions, in a fixed order; what the site reports itself (Isolated, ...) comes last."""
-    return (_serving(facts), _owned(facts), _named(facts), _protected(facts), _up_to_date(facts), *facts.reported)
+    return (
+        _serving(facts),
+        _owned(facts),
+        _named(facts),
+        _protected(facts),
+        _clean(facts),
+        _up_to_date(facts),
+        *facts.reported,
+    )
 
 
 def _silent(facts: HubFacts) -> bool:
@@ -61,9 +73,9 @@ def _serving(facts: HubFacts) -> Condition:
         return Condition(type=kind, status=Truth.FALSE, reason="NotOwned", message="no site may run the hub")
     if _silent(facts):
         age = "never heard" if facts.silent_s is None else "silent"
-        return Condition(
-            type=kind, status=Truth.UNKNOWN, reason="SiteSilent", message=f"{owner} is {age}; its hubs may well run on"
-        )
+        armed = facts.owned is not None and facts.owned.may_be_taken_over
+        then = "it closes the hub by itself, and another site takes over" if armed else "its hubs may well run on"
+        return Condition(type=kind, status=Truth.UNKNOWN, reason="SiteSilent", message=f"{owner} is {age}; {then}")
     if seen is None:
         return Condition(type=kind, status=Truth.UNKNOWN, reason="NotReported", message=f"no report from {owner} yet")
     if seen.phase != "serving":
@@ -91,14 +103,30 @@ def _named(facts: HubFacts) -> Condition:
 
 
 def _protected(facts: HubFacts) -> Condition:
-    if facts.ownership.mode is Mode.ARMED:
-        return Condition(type=ConditionType.PROTECTED, status=Truth.TRUE, reason="Armed")
-    return Condition(
-        type=ConditionType.PROTECTED,
-        status=Truth.FALSE,
-        reason="Standing",
-        message="not armed, because this release has no fencer and no takeover: an outage of the site ends the class",
-    )
+    """Armed and heard: an outage of the site ends in a takeover. Else standing, with every reason."""
+    kind, owned, wanted = ConditionType.PROTECTED, facts.owned, facts.wanted
+    if facts.ownership.owner is None or owned is None:
+        return Condition(type=kind, status=Truth.FALSE, reason="NotOwned", message="no site may run the hub")
+    if owned.may_be_taken_over:
+        return Condition(type=kind, status=Truth.TRUE, reason="Armed", message="another site takes over in an outage")
+    if owned.armed is not None:
+        message = f"{facts.ownership.owner} has not said yet that it heard of a deadline"
+        return Condition(type=kind, status=Truth.FALSE, reason="Arming", message=message)
+    if wanted is None or wanted.epoch != facts.ownership.epoch:
+        return Condition(type=kind, status=Truth.FALSE, reason="NotDecided", message="standing; not looked at yet")
+    reasons = "; ".join(wanted.reasons)
+    if wanted.mode is Mode.ARMED:
+        reasons = facts.unfenced or f"{facts.ownership.owner} has not renewed since it was decided"
+    return Condition(type=kind, status=Truth.FALSE, reason="Standing", message=f"not armed, because {reasons}")
+
+
+def _clean(facts: HubFacts) -> Condition:
+    kind, left = ConditionType.PEER_CLEAN, facts.ownership.earlier
+    if not left:
+        return Condition(type=kind, status=Truth.TRUE, reason="Closed", message="no earlier owner is left")
+    sites = ", ".join(earlier.site for earlier in left)
+    message = f"{sites} has not confirmed that nothing of it runs there"
+    return Condition(type=kind, status=Truth.FALSE, reason="NotConfirmed", message=message)
 
 
 def _up_to_date(facts: HubFacts) -> Condition:

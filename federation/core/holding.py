@@ -1,7 +1,9 @@
 """What a site may run, judged from the answers to its renewals (DESIGN.md 4.2, PROTOCOL.md H1, H6, section 4).
 
-Nothing but a grant permits opening. Only positive evidence ends a permission: a higher epoch with another owner, or a
-tombstone. A hub that an answer does not mention is kept: a standing hub has no deadline within this boot.
+Nothing but a grant permits opening. Only positive evidence ends a permission at once: a higher epoch with another owner,
+or a tombstone. Silence ends an armed one, at *send time* + D: the coordinators count from when they saw the renewal,
+which was later. A hub that an answer does not mention is kept: a standing one has no deadline within this boot, an
+armed one keeps the deadline that it had.
 """
 
 from __future__ import annotations
@@ -14,24 +16,67 @@ from federation.model.ownership import Mode
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A hub that this site may run and open, at this epoch."""
+class Granted:
+    """What an answer says of one hub."""
 
     epoch: Epoch
     mode: Mode = Mode.STANDING
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A hub that this site may run and open at this epoch. Times are CLOCK_BOOTTIME ns: users are let in before
+    `close_at_ns`, and by `stop_by_ns` the agent has stopped everything of it; None: no deadline within this boot."""
+
+    epoch: Epoch
+    close_at_ns: int | None = None
+    stop_by_ns: int | None = None
+
+    @property
+    def mode(self) -> Mode:
+        """Armed hubs have deadlines."""
+        return Mode.STANDING if self.close_at_ns is None else Mode.ARMED
+
+    @property
+    def granted(self) -> Granted:
+        """Without the times, which change with each renewal."""
+        return Granted(self.epoch, self.mode)
+
+    def lapsed(self, now_ns: int) -> bool:
+        """Whether the time to serve is over."""
+        return self.close_at_ns is not None and now_ns >= self.close_at_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How long an armed grant lasts (D, F of the profile), and whether it may be taken up. `extend` is False while the
+    site's fencer does not answer; `open_new` while what this agent forgot may still be running elsewhere."""
+
+    contact_ns: int
+    fence_ns: int
+    extend: bool = True
+    open_new: bool = True
+
+    def held(self, granted: Granted, sent_ns: int) -> Held:
+        """A permission that counts from the send of the renewal."""
+        if granted.mode is Mode.STANDING:
+            return Held(granted.epoch)
+        close_at_ns = sent_ns + self.contact_ns
+        return Held(granted.epoch, close_at_ns, close_at_ns + self.fence_ns)
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """A renewal's answer in the model's words."""
+    """A renewal's answer in the model's words; `sent_ns`: when the renewal was sent, CLOCK_BOOTTIME."""
 
     register: RegisterId
     revision: int
     seq: int
     granted: bool
-    grants: Mapping[str, Held]
+    grants: Mapping[str, Granted]
     revoked: Mapping[str, Epoch]
     unknown: tuple[str, ...] = ()
+    sent_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +114,19 @@ def fault_of(answer: Answer, known: Known) -> str:
     return ""
 
 
-def refusal(hub: str, held: Held, known: Known) -> str:
+def refusal(hub: str, epoch: Epoch, known: Known) -> str:
     """Why a granted epoch may not be opened; empty if it may."""
     floor, released, ended = known.floor.get(hub), known.released.get(hub), known.ended.get(hub)
-    if floor is not None and held.epoch < floor:
-        return f"{hub}: granted at {held.epoch}, below {floor} that was open here"
-    if released is not None and held.epoch <= released:
-        return f"{hub}: granted at {held.epoch}, which this site has released for ever"
-    if ended is not None and held.epoch <= ended:
-        return f"{hub}: granted at {held.epoch}, ended by {ended}"
+    if floor is not None and epoch < floor:
+        return f"{hub}: granted at {epoch}, below {floor} that was open here"
+    if released is not None and epoch <= released:
+        return f"{hub}: granted at {epoch}, which this site has released for ever"
+    if ended is not None and epoch <= ended:
+        return f"{hub}: granted at {epoch}, ended by {ended}"
     return ""
 
 
-def judge(answer: Answer, newest_seq: int, held: Mapping[str, Held], known: Known) -> Holding:
+def judge(answer: Answer, newest_seq: int, held: Mapping[str, Held], known: Known, terms: Terms) -> Holding:
     """Answers are processed in rising seq only; a register fault stops nothing and permits nothing."""
     if answer.seq <= newest_seq:
         return Holding(held, known.ended, (f"answer {answer.seq} came after {newest_seq}",), heard=False)
@@ -99,10 +144,21 @@ def judge(answer: Answer, newest_seq: int, held: Mapping[str, Held], known: Know
             kept.pop(hub, None)
             ended[hub] = max(epoch, ended.get(hub, epoch))
     for hub, grant in answer.grants.items():
-        objection = refusal(hub, grant, known)
+        before = kept.get(hub)
+        objection = refusal(hub, grant.epoch, known) or _not_taken_up(hub, before, grant, terms)
         if objection:
             problems.append(objection)
         else:
-            kept[hub] = grant
+            kept[hub] = terms.held(grant, answer.sent_ns)
             ended.pop(hub, None)  # a new epoch above the end: restored, or back after a move
     return Holding(kept, ended, tuple(problems))
+
+
+def _not_taken_up(hub: str, before: Held | None, grant: Granted, terms: Terms) -> str:
+    """Why a grant that is good is not used. One that ends a permission sooner than before is always taken."""
+    same = before is not None and before.epoch == grant.epoch
+    if not same and not terms.open_new:
+        return f"{hub}: not opened yet: the journal was lost, and what it said may still be in force elsewhere"
+    if grant.mode is Mode.STANDING or (same and before is not None and before.mode is Mode.STANDING):
+        return ""
+    return "" if terms.extend else f"{hub}: armed, and the fencer of this site does not answer: not extended"

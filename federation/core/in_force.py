@@ -16,6 +16,8 @@ from federation.model.placing import ClassroomRecord, Generation
 
 def generation_in_force(record: ClassroomRecord, operation: Operation | None) -> Generation:
     """The newest generation, or the former one while the newest waits for its turn."""
+    if operation is not None and operation.kind is OperationKind.FAILOVER and operation.step is Step.ADMITTED:
+        operation = operation.interrupted  # until the standby owns the hub nothing has changed
     waits = operation is not None and operation.kind is OperationKind.PLACE and operation.step is Step.ADMITTED
     if waits and record.former is not None:
         return record.former

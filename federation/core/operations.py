@@ -13,6 +13,7 @@ from typing import assert_never
 
 from federation.core.calendar import Window
 from federation.core.placement import Choice
+from federation.core.takeover import Go, Hold, Nothing, Verdict
 from federation.model.operation import Operation, OperationKind, Step
 from federation.model.ownership import Ownership
 
@@ -49,6 +50,7 @@ class Facts:
     problem: str = ""  # why the last probe or name write failed
     in_meeting: Window | None = None  # the change restarts the hub, and the class meets now
     no_room: str = ""  # why the owner's site cannot hold what the change asks for
+    takeover: Callable[[], Verdict] = lambda: Nothing("not a failover")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,20 @@ class Assign:
     """Make `choice.site` the owner at the next epoch."""
 
     choice: Choice
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """Make the standby the owner at the next epoch, guarded by the lease that was counted."""
+
+    go: Go
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """The failover is not needed (any more): what it interrupted goes on."""
+
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +118,7 @@ class Wait:
     look_s: float = SOON_S
 
 
-Move = Assign | End | Confirm | Finish | Probe | Name | Unname | Wait
+Move = Assign | TakeOver | Withdraw | End | Confirm | Finish | Probe | Name | Unname | Wait
 
 
 def next_move(facts: Facts) -> Move:
@@ -112,6 +128,8 @@ def next_move(facts: Facts) -> Move:
             return _place(facts)
         case OperationKind.RETIRE:
             return _retire(facts)
+        case OperationKind.FAILOVER:
+            return _failover(facts)
         case _ as never:
             assert_never(never)
 
@@ -121,9 +139,30 @@ def _place(facts: Facts) -> Move:
     step = facts.operation.step
     if step is Step.ADMITTED:
         return _assign(facts, owner)
+    return _serve(facts, owner)
+
+
+def _failover(facts: Facts) -> Move:
+    if facts.operation.step is not Step.ADMITTED:
+        return _serve(facts, facts.ownership.owner if facts.ownership else None)
+    verdict = facts.takeover()
+    match verdict:
+        case Go():
+            return TakeOver(verdict)
+        case Hold(reason):
+            return Wait(reason)
+        case Nothing(reason):
+            return Withdraw(reason)
+        case _ as never:
+            assert_never(never)
+
+
+def _serve(facts: Facts, owner: str | None) -> Move:
+    """A site was made the owner: wait until it serves, look from outside, name it."""
+    step = facts.operation.step
     if owner is None:
         return Wait("nobody owns the hub although it was assigned: the register was changed by hand", LATER_S)
-    if step is Step.ASSIGNED:
+    if step in (Step.ASSIGNED, Step.OWNED):
         return _await_start(facts, owner)
     if step is Step.STARTED:
         return _verified(facts, owner)

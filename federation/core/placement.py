@@ -85,7 +85,7 @@ def _present(site: SiteFacts, _need: Need, _wish: Wish) -> str | None:
     if site.silent_s is None:
         return "its agent was never heard"
     if site.silent_s > SILENT_S:
-        return f"its agent has been silent for {site.silent_s:.0f} s"
+        return f"its agent was not heard for more than {SILENT_S:.0f} s"
     return None
 
 

@@ -2,11 +2,12 @@
 
 The table, top row first:
 
-| evidence that it ended | held | wanted at the held epoch | then                                            |
-| yes                    | -    | -                        | stop it; when nothing is left, remains may go    |
-| no                     | yes  | running                  | start it, or mend what died (same order: no-op)  |
-| no                     | yes  | no, or another epoch     | leave it as it is, wait for the directive        |
-| no                     | no   | -                        | leave it as it is; the gate is closed            |
+| evidence that it ended | held           | wanted at the held epoch | then                                           |
+| yes                    | -              | -                        | stop it; when nothing is left, remains may go  |
+| no                     | its time is over | -                      | stop it; it starts again with the next grant   |
+| no                     | yes            | running                  | start it, or mend what died (same order: no-op) |
+| no                     | yes            | no, or another epoch     | leave it as it is, wait for the directive      |
+| no                     | no             | -                        | leave it as it is; the gate is closed          |
 """
 
 from __future__ import annotations
@@ -44,7 +45,13 @@ class Decision:
 
 
 def decide(
-    *, wanted: WantedHub | None, held: Held | None, ended: Epoch | None, processes: int, has_homes: bool
+    *,
+    wanted: WantedHub | None,
+    held: Held | None,
+    ended: Epoch | None,
+    processes: int,
+    has_homes: bool,
+    now_ns: int,
 ) -> Decision:
     """The one next act for a hub at this site."""
     if held is None and ended is not None:
@@ -55,6 +62,9 @@ def decide(
         return Decision(Act.LEAVE, "ended and stopped")
     if held is None:
         return Decision(Act.LEAVE, "no grant")
+    if held.lapsed(now_ns):
+        over = "the site's lease has run out"
+        return Decision(Act.STOP, over) if processes > 0 else Decision(Act.LEAVE, over)
     if wanted is None:
         return Decision(Act.LEAVE, "no directive yet")
     if not wanted.running or wanted.epoch != held.epoch:

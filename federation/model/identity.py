@@ -53,10 +53,12 @@ class RegisterId(Document):
 
 
 class Member(Model):
-    """A site that joined: name and the uid that was drawn at join."""
+    """A site that joined: name and the uid that was drawn at join. `since` is the version of the list that first had
+    exactly this member."""
 
     site: str
     uid: str
+    since: int = 0
 
 
 class Members(Document):
@@ -72,4 +74,9 @@ class Members(Document):
     def joined(self, site: str, uid: str) -> Members:
         """The list with (site, uid) in it and a higher version."""
         rest = tuple(m for m in self.members if m.site != site)
-        return Members(version=self.version + 1, members=(*rest, Member(site=site, uid=uid)))
+        version = self.version + 1
+        return Members(version=version, members=(*rest, Member(site=site, uid=uid, since=version)))
+
+    def known_in(self, site: str, version: int) -> bool:
+        """Whether the list of that `version` had the member that is called `site` now."""
+        return any(m.site == site and m.since <= version for m in self.members)

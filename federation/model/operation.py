@@ -12,6 +12,7 @@ from federation.model.schema import Document, Model
 class OperationKind(StrEnum):
     PLACE = "place"
     RETIRE = "retire"
+    FAILOVER = "failover"
 
 
 class Step(StrEnum):
@@ -19,6 +20,7 @@ class Step(StrEnum):
 
     ADMITTED = "admitted"  # spec accepted and durable: place has returned
     ASSIGNED = "assigned"  # a site owns the hub at a new epoch
+    OWNED = "owned"  # failover: the standby owns the hub at a higher epoch
     STARTED = "started"  # the agent reports the hub serving at that epoch and generation
     VERIFIED = "verified"  # the login page was seen through the site's edge
     NAMED = "named"  # the name leads there, seen from outside
@@ -52,6 +54,9 @@ class Operation(Document):
     actor: str
     delete_homes: bool = False
     now: bool = False  # a change that restarts the hub does not wait for the end of a meeting
+    source: str = ""  # failover: the silent site
+    counted: int = 0  # failover: the register revision of its lease with which this began; another one: it lives
+    interrupted: Operation | None = None  # failover: what was under way; it goes on if the failover is withdrawn
 
     @property
     def done(self) -> bool:

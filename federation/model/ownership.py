@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime
 
-from federation.model.identity import Epoch, Member
+from federation.model.identity import Epoch
 from federation.model.schema import Document, Model
 
 
@@ -18,11 +18,12 @@ class Mode(StrEnum):
 
 
 class EarlierOwner(Model):
-    """An owner that has not confirmed that it closed, with the members that it had acknowledged (H5)."""
+    """An owner that has not confirmed that it closed. `members_ack` is the member list that it had acknowledged when
+    its ownership ended: nobody who joined later may take over, for it could not have asked them (H5)."""
 
     site: str
     epoch: Epoch
-    members_ack: tuple[Member, ...] = ()
+    members_ack: int = 0
 
 
 class Ownership(Document):
@@ -31,19 +32,63 @@ class Ownership(Document):
     hub: str
     owner: str | None = None
     epoch: Epoch
-    mode: Mode = Mode.STANDING
-    armed_seq: int | None = None
     earlier: tuple[EarlierOwner, ...] = ()
     tombstone: bool = False
     homes_at: str | None = None  # the last owner: its homes are there and nowhere else (I6)
+    taken_over: AwareDatetime | None = None  # the last automatic move, by the clock of the leader that made it
+
+
+class ArmedRun(Model):
+    """Since which renewal a hub has been armed without a break. Takeover needs `heard`: the site said that it knows of
+    the deadline, and it said so after its fencer had acknowledged it (H15 b-d)."""
+
+    incarnation: int
+    seq: int
+    heard: bool = False
+
+    def is_heard_by(self, incarnation: int, heard: int) -> bool:
+        """Whether a renewal that heard answer `heard` of `incarnation` knows of this run: all answers of a later
+        incarnation belong to it, for a standing grant would have ended it."""
+        if incarnation > self.incarnation:
+            return heard > 0
+        return incarnation == self.incarnation and heard >= self.seq
 
 
 class Owned(Document):
-    """Key `own/<site>/<uid>`: one hub of the site, read inside the renewal transaction; together they are the grant."""
+    """Key `own/<site>/<uid>`: one hub of the site, read inside the renewal transaction; together they are the grant.
+    Only renewals change `armed`."""
 
     hub: str
     epoch: Epoch
-    mode: Mode = Mode.STANDING
+    armed: ArmedRun | None = None
+
+    @property
+    def mode(self) -> Mode:
+        """What a grant says of it."""
+        return Mode.STANDING if self.armed is None else Mode.ARMED
+
+    @property
+    def may_be_taken_over(self) -> bool:
+        """Whether the silence of the site is enough to move it."""
+        return self.armed is not None and self.armed.heard
+
+
+class WantedMode(Document):
+    """Key `mode/<site>/<uid>`: what the leader wants a hub to be, and why it is not armed. It counts for one epoch.
+    A hub becomes armed by a renewal that reads this, never by this alone (H15 a)."""
+
+    hub: str
+    epoch: Epoch
+    mode: Mode
+    reasons: tuple[str, ...] = ()
+
+
+class Pause(Document):
+    """Key `pause`: somebody switched automatic moves off. While it is there every hub is standing."""
+
+    reason: str
+    actor: str
+    since: AwareDatetime
 
 
 class AgentRecord(Document):

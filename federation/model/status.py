@@ -16,12 +16,14 @@ class Truth(StrEnum):
 
 
 class ConditionType(StrEnum):
-    """Hub: SERVING..OVERCOMMITTED. Site: READY, ISOLATED, LIMITS_ENFORCED."""
+    """Hub: SERVING..UP_TO_DATE. Site: READY, FENCED, and what its machines report."""
 
     SERVING = "Serving"
     OWNED = "Owned"
     NAME_CONVERGED = "NameConverged"
     PROTECTED = "Protected"
+    PEER_CLEAN = "PeerClean"  # no earlier owner has yet to confirm that it closed
+    FENCED = "Fenced"  # the site's gate and fencer were proven
     ISOLATED = "Isolated"
     OVERCOMMITTED = "Overcommitted"
     LIMITS_ENFORCED = "LimitsEnforced"

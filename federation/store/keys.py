@@ -5,6 +5,7 @@ from __future__ import annotations
 REGISTER_ID = "reg/id"
 LEADER = "leader"
 MEMBERS = "members"
+PAUSE = "pause"
 
 CLASSROOMS = "classroom/"
 RETIRED = "retired/"
@@ -12,6 +13,7 @@ HOSTS = "host/"
 HUBS = "hub/"
 OWNED = "own/"
 CLOSING = "closing/"
+MODES = "mode/"
 OPERATIONS = "op/"
 ASSIGNMENTS = "assignment/"
 OBSERVED = "observed/"
@@ -63,6 +65,11 @@ def closing(site: str, hub: str) -> str:
 def closing_at(site: str) -> str:
     """Prefix of everything `site` still has to confirm."""
     return f"{CLOSING}{site}/"
+
+
+def mode(site: str, hub: str) -> str:
+    """What the leader wants a hub of `site` to be: armed or standing."""
+    return f"{MODES}{site}/{hub}"
 
 
 def operation(hub: str) -> str:

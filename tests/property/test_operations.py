@@ -26,8 +26,10 @@ from federation.core.operations import (
     Name,
     Probe,
     Seen,
+    TakeOver,
     Unname,
     Wait,
+    Withdraw,
     next_move,
 )
 from federation.core.placement import Choice
@@ -164,6 +166,8 @@ def carry_out(world: World, move: Move) -> World:
             return replace(world, document=world.operation.revise(waiting_for=reason).model_dump_json())
         case Probe() | Name() | Unname():
             raise AssertionError("a look is followed by what was seen")
+        case TakeOver() | Withdraw():
+            raise AssertionError("a failover is in the federation's simulation")
 
 
 def leader_moves(world: World) -> Iterator[World]:
@@ -342,7 +346,7 @@ def all_facts(kind: OperationKind) -> Iterator[Facts]:
             yield Facts(operation, ownership, lambda c=choice: c, seen, seen, look, look, look)  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("kind", list(OperationKind))
+@pytest.mark.parametrize("kind", [PLACE, RETIRE])
 def test_a_move_never_leaves_out_a_step_and_believes_only_evidence(kind: OperationKind) -> None:
     following = dict(zip(STEPS[kind], STEPS[kind][1:], strict=False))
     for known in all_facts(kind):

@@ -123,6 +123,7 @@ class RenewRequest(_message.Message):
     HEARD_FIELD_NUMBER: _builtins.int
     MEMBERS_ACK_FIELD_NUMBER: _builtins.int
     CLAIMS_FIELD_NUMBER: _builtins.int
+    ARMABLE_FIELD_NUMBER: _builtins.int
     site: _builtins.str
     uid: _builtins.str
     incarnation: _builtins.int
@@ -132,6 +133,8 @@ class RenewRequest(_message.Message):
     """seq of the newest answer that was processed"""
     members_ack: _builtins.int
     """version of the member list that is in the journal"""
+    armable: _builtins.bool
+    """the fencer answers, and it and the gate were proven: hubs may be armed"""
     @_builtins.property
     def claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___Claim]: ...
     def __init__(
@@ -144,10 +147,11 @@ class RenewRequest(_message.Message):
         heard: _builtins.int = ...,
         members_ack: _builtins.int = ...,
         claims: _abc.Iterable[Global___Claim] | None = ...,
+        armable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "heard", b"heard", "incarnation", b"incarnation", "members_ack", b"members_ack", "seq", b"seq", "site", b"site", "uid", b"uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["armable", b"armable", "claims", b"claims", "heard", b"heard", "incarnation", b"incarnation", "members_ack", b"members_ack", "seq", b"seq", "site", b"site", "uid", b"uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

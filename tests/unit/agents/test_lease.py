@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from agents.fencer_ack import FencerAcks
 from agents.journal import Journal
-from agents.lease import SiteLease
-from federation.core.holding import Answer, Held
+from agents.lease import Fencing, SiteLease
+from federation.core.holding import Answer, Granted, Held
 from federation.model.errors import Unavailable
 from federation.model.identity import Epoch, Member, RegisterId
+from federation.model.profile import PROFILES, ProfileName
 from federation.runtime.clock import SystemClock
 from federation.runtime.disk import LocalDisk
 
@@ -20,7 +22,7 @@ NOBODY: tuple[int, tuple[Member, ...]] = (0, ())
 def answer(
     seq: int, *, revision: int = 5, grants: dict[str, Epoch] | None = None, revoked: dict[str, Epoch] | None = None
 ) -> Answer:
-    held = {hub: Held(epoch) for hub, epoch in (grants or {}).items()}
+    held = {hub: Granted(epoch) for hub, epoch in (grants or {}).items()}
     return Answer(RegisterId(uuid="r1"), revision, seq, granted=True, grants=held, revoked=revoked or {})
 
 
@@ -32,7 +34,9 @@ class Site:
 
     def start_agent(self) -> SiteLease:
         journal = Journal.open(self.folder / "state" / "journal.json", self.disk, site="iu", uid="u1")
-        return SiteLease(self.folder / "run" / "lease.json", self.disk, journal, self.clock)
+        acks = FencerAcks(self.folder / "run" / "ack.json", self.disk, self.clock)
+        fencing = Fencing(PROFILES[ProfileName.LAB], acks, unproven=lambda: "")
+        return SiteLease(self.folder / "run" / "lease.json", self.disk, journal, self.clock, fencing)
 
     def file(self) -> dict[str, object]:
         content = json.loads((self.folder / "run" / "lease.json").read_bytes())

@@ -13,7 +13,14 @@ RUN = WantedHub(E1, running=True)
 
 
 def act(**situation: object) -> Act:
-    defaults: dict[str, object] = {"wanted": None, "held": None, "ended": None, "processes": 0, "has_homes": False}
+    defaults: dict[str, object] = {
+        "wanted": None,
+        "held": None,
+        "ended": None,
+        "processes": 0,
+        "has_homes": False,
+        "now_ns": 0,
+    }
     return decide(**{**defaults, **situation}).act  # type: ignore[arg-type]
 
 
@@ -55,3 +62,10 @@ def test_in_no_situation_is_anything_started_without_a_grant(processes: int) -> 
     directives = (None, RUN, WantedHub(E2, running=True), WantedHub(E1, running=False, delete_homes=True))
     for wanted, ended, homes in product(directives, (None, E1, E2), (False, True)):
         assert act(wanted=wanted, ended=ended, processes=processes, has_homes=homes) is not Act.START
+
+
+def test_a_hub_whose_time_is_over_is_stopped_and_not_started_again() -> None:
+    over = Held(E1, close_at_ns=5, stop_by_ns=9)
+    assert act(wanted=RUN, held=over, processes=3, now_ns=4) is Act.START
+    assert act(wanted=RUN, held=over, processes=3, now_ns=5) is Act.STOP
+    assert act(wanted=RUN, held=over, now_ns=5) is Act.LEAVE

@@ -1,0 +1,48 @@
+"""What the site's fencer says of itself: the file that it alone writes, read by the agent (PROTOCOL.md section 4).
+
+Without a fresh word of the fencer no armed lease is extended, and none is asked for: a lease whose end nobody enforces
+would let a hung agent run a second copy.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from federation.runtime.clock import Clock
+from federation.runtime.disk import Disk
+
+FRESH_NS = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The newest lease file that the fencer has taken, and when it last looked (CLOCK_BOOTTIME ns)."""
+
+    incarnation: int
+    seq: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class FencerAcks:
+    """Reads `ack.json` beside the lease file."""
+
+    path: Path
+    disk: Disk
+    clock: Clock
+
+    def newest(self) -> Ack | None:
+        """The fencer's word if it is fresh; None: no fencer looks after this site now."""
+        content = self.disk.read(self.path)
+        if content is None:
+            return None
+        try:
+            body = json.loads(content)
+            ack = Ack(int(body["incarnation"]), int(body["seq"]), int(body["at"]))
+            same_boot = body["boot_id"] == self.clock.boot_id()
+        except (ValueError, KeyError, TypeError):
+            return None
+        fresh = 0 <= self.clock.boottime_ns() - ack.at_ns <= FRESH_NS
+        return ack if same_boot and fresh else None

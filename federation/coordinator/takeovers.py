@@ -1,0 +1,232 @@
+"""The leader's watch over site leases, and the takeover transaction (DESIGN.md 4.2, PROTOCOL.md section 3).
+
+`look` reads all leases linearizably, counts silence, and begins a failover for every hub of a site whose lease is over.
+What becomes of it is decided by `core.takeover.judge` whenever the operation is looked at; `take_over` carries it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+import structlog
+
+from federation.coordinator.events import Journalist
+from federation.coordinator.facts import Planner
+from federation.coordinator.snapshot import Snapshot
+from federation.core.calendar import urgency
+from federation.core.lease_count import LeaseCounts
+from federation.core.takeover import Go, Hold, HubAtRisk, Nothing, SiteSight, Verdict, World, judge
+from federation.model.errors import FederationError
+from federation.model.operation import Operation, OperationKind, Step
+from federation.model.ownership import EarlierOwner, Owned, Pause, SiteLease
+from federation.model.placing import Assignment
+from federation.model.profile import Profile
+from federation.store import keys
+from federation.store.interface import Guard
+from federation.store.register import Changes, Register, Stored
+
+log = structlog.get_logger(__name__)
+
+MOST_AT_ONCE = 2  # hubs that one site starts at the same time after a takeover
+
+
+@dataclass(slots=True)
+class Takeovers:
+    """`look` is called every r/2; `verdict` and `take_over` by the operations loop. One per term of leadership."""
+
+    register: Register
+    snapshot: Snapshot
+    planner: Planner
+    journalist: Journalist
+    leader_guard: Callable[[], Guard]
+    profile: Profile
+    random: Random
+    actor: str
+    counts: LeaseCounts = field(init=False)
+    world: World | None = None
+    _world_mono: float = 0.0
+    _turns: frozenset[str] = frozenset()
+    _frozen: str = ""
+
+    def __post_init__(self) -> None:
+        self.counts = LeaseCounts(gap_s=self.look_s + self.profile.renew_s)
+
+    @property
+    def look_s(self) -> float:
+        """How often the leases are read."""
+        return self.profile.renew_s / 2
+
+    async def look(self, _key: str = "") -> float:
+        """One read of all leases, and what follows from it."""
+        clock = self.journalist.clock
+        sent_mono = clock.mono()
+        read = await self.register.commit(Changes().range(keys.LEASES))
+        now_mono = clock.mono()
+        leases = {keys.tail(entry.key): entry.revision for entry in read.ranges[keys.LEASES]}
+        if not self.counts.read(leases, sent_mono, now_mono):
+            log.info("lease.counts_restarted", sites=sorted(leases))
+        self.world, self._world_mono = self._see(now_mono), now_mono
+        self._turns = self._whose_turn()
+        await self._note_freeze()
+        for site in self.world.lapsed:
+            for entry in self.snapshot.mirror.entries(keys.owned_by(site)):
+                await self._begin(site, keys.tail(entry.key))
+        return self.look_s
+
+    def seen_world(self) -> World | None:
+        """What the last look saw; None if that is too long ago to decide anything from it."""
+        age_s = self.journalist.clock.mono() - self._world_mono
+        return self.world if self.world is not None and age_s <= self.counts.gap_s else None
+
+    def verdict(self, operation: Operation) -> Verdict:
+        """Whether the hub of a failover that has begun is to be taken over now."""
+        world = self.seen_world()
+        if world is None:
+            return Hold("the register was not read for a while; silence is counted anew")
+        risk = self._at_risk(operation.hub, operation)
+        return Nothing("nobody owns the hub") if risk is None else judge(risk, world)
+
+    async def take_over(self, stored: Stored[Operation], go: Go, changes: Changes) -> None:
+        """The one transaction that moves a hub without its owner: it compares the counted lease (H2), the hub, its
+        armed run, the wanted mode (H15 e), the operation and the leader. `changes` records the step."""
+        hub = stored.document.hub
+        ownership, owned = self.snapshot.ownership(hub), self.snapshot.get(keys.owned(go.source, hub), Owned)
+        lease, record = self.snapshot.lease(go.source), self.snapshot.classroom_of(hub)
+        mode = self.snapshot.wanted_mode(go.source, hub)
+        if ownership is None or owned is None or lease is None or record is None or mode is None:
+            return
+        before, now = ownership.document, self.journalist.clock.now()
+        epoch = before.epoch.next()
+        left = EarlierOwner(site=go.source, epoch=before.epoch, members_ack=lease.members_ack)
+        earlier = (*(e for e in before.earlier if e.site not in (go.source, go.target)), left)
+        after = before.revise(owner=go.target, epoch=epoch, earlier=earlier, homes_at=None, taken_over=now)
+        changes.only_if(Guard(keys.lease(go.source), revision=go.counted))
+        changes.unchanged(ownership.key, ownership).unchanged(owned.key, owned).unchanged(mode.key, mode)
+        changes.put(ownership.key, after).put(keys.owned(go.target, hub), Owned(hub=hub, epoch=epoch))
+        changes.delete(owned.key).delete(mode.key).delete(keys.closing(go.target, hub))
+        changes.put(keys.closing(go.source, hub), Owned(hub=hub, epoch=epoch))
+        assigned = Assignment(
+            hub=hub, site=go.target, standby=go.source, reason=go.reason, generation=record.document.generation
+        )
+        changes.put(keys.assignment(hub), assigned)
+        self.planner.reserve(hub, go.target, record.document.classroom)
+        try:
+            committed = await self.register.commit(changes)
+        except BaseException:
+            self.planner.release(hub)
+            raise
+        self.planner.committed(hub, committed.revision)
+        log.warning("takeover.done", hub=hub, source=go.source, target=go.target, epoch=str(epoch), why=go.reason)
+
+    async def _begin(self, site: str, hub: str) -> None:
+        """Record a failover for a hub that may be moved; one that is standing stays with its site, silent or not."""
+        operation = self.snapshot.operation(hub)
+        if operation is None or not _may_be_interrupted(operation.document):
+            return
+        risk = self._at_risk(hub)
+        if risk is None or self.world is None or isinstance(judge(risk, self.world), Nothing):
+            return
+        if risk.owned is None or not risk.owned.may_be_taken_over:
+            return
+        now, sight = self.journalist.clock.now(), self.world.sites[site]
+        order = Operation(
+            id=f"{OperationKind.FAILOVER.value}-{hub}-{self.random.getrandbits(24):06x}",
+            kind=OperationKind.FAILOVER,
+            hub=hub,
+            name=operation.document.name,
+            generation=operation.document.generation,
+            created=now,
+            actor=self.actor,
+            source=site,
+            counted=sight.revision,
+            interrupted=None if operation.document.done else operation.document,
+        ).finished(Step.ADMITTED, now, f"{site} is silent for {sight.silent_s:.0f} s")
+        changes = Changes().only_if(self.leader_guard()).unchanged(operation.key, operation)
+        changes.put(operation.key, order)
+        message = f"{site} has not renewed its lease for {sight.silent_s:.0f} s"
+        self.journalist.add(changes, "failover.admitted", message, hub=hub, site=site, actor=self.actor)
+        try:
+            await self.register.commit(changes)
+        except FederationError as error:  # one hub must not keep the others from being looked at
+            log.info("failover.not_begun", hub=hub, error=error.message)
+
+    def _at_risk(self, hub: str, operation: Operation | None = None) -> HubAtRisk | None:
+        ownership = self.snapshot.ownership(hub)
+        if ownership is None or ownership.document.owner is None:
+            return None
+        document, site = ownership.document, ownership.document.owner or ""
+        mode, moved = self.snapshot.wanted_mode(site, hub), document.taken_over
+        now = self.journalist.clock.now()
+        return HubAtRisk(
+            ownership=document,
+            owned=self.snapshot.owned(site, hub),
+            wanted=mode.document if mode is not None else None,
+            targets=self.planner.standbys(hub, site),
+            counted=operation.counted if operation is not None else 0,
+            moved_s=(now - moved).total_seconds() if moved is not None else None,
+            turn=hub in self._turns,
+        )
+
+    def _see(self, now_mono: float) -> World:
+        members = self.snapshot.members()
+        pause = self.snapshot.get(keys.PAUSE, Pause)
+        return World(
+            takeover_s=self.profile.takeover_s,
+            fresh_s=2 * self.profile.renew_s,
+            sites={member.site: self._sight(member.site, now_mono) for member in members.members},
+            members=members,
+            paused=pause.document.reason if pause is not None else "",
+        )
+
+    def _sight(self, site: str, now_mono: float) -> SiteSight:
+        sight, lease = (
+            self.counts.sight(site),
+            self.snapshot.lease(site) or SiteLease(site=site, incarnation=0, seq=0, heard=0),
+        )
+        return SiteSight(
+            name=site,
+            silent_s=self.counts.silent_s(site, now_mono),
+            revision=sight.revision if sight is not None else 0,
+            hubs=len(self.snapshot.mirror.entries(keys.owned_by(site))),
+            incarnation=lease.incarnation,
+            heard=lease.heard,
+            members_ack=lease.members_ack,
+            counting=sight is not None,
+        )
+
+    def _whose_turn(self) -> frozenset[str]:
+        """The most urgent of those that wait, as many as may start now."""
+        running = [s.document for s in self.snapshot.under(keys.OPERATIONS, Operation) if _is_failover(s.document)]
+        starting = sum(1 for operation in running if operation.step is Step.OWNED)
+        waiting = sorted((o for o in running if o.step is Step.ADMITTED), key=self._order)
+        return frozenset(operation.hub for operation in waiting[: max(0, MOST_AT_ONCE - starting)])
+
+    def _order(self, operation: Operation) -> tuple[int, str]:
+        record = self.snapshot.classroom_of(operation.hub)
+        if record is None:
+            return (99, operation.hub)
+        return (urgency(record.document.classroom.spec, self.journalist.clock.now()), operation.hub)
+
+    async def _note_freeze(self) -> None:
+        """A freeze is never silent: begun and ended, it is an event."""
+        frozen = self.world.frozen if self.world is not None and self.world.lapsed else ""
+        if frozen == self._frozen:
+            return
+        message, kind = (frozen, "failover.frozen") if frozen else ("automatic moves go on", "failover.unfrozen")
+        changes = Changes().only_if(self.leader_guard())
+        self.journalist.add(changes, kind, message, site="federation", actor=self.actor)
+        await self.register.commit(changes)
+        self._frozen = frozen
+
+
+def _may_be_interrupted(operation: Operation) -> bool:
+    """A failover that waits already, and a retirement, are let be."""
+    if operation.done or operation.kind is OperationKind.PLACE:
+        return True
+    return operation.kind is OperationKind.FAILOVER and operation.step is not Step.ADMITTED
+
+
+def _is_failover(operation: Operation) -> bool:
+    return operation.kind is OperationKind.FAILOVER and not operation.done
