@@ -46,7 +46,7 @@ def test_a_site_that_is_not_allowed_is_out_however_empty_it_is() -> None:
     assert next(v.reason for v in choice.verdicts if v.site == "iu") == "placement.allow is tacc"
 
 
-@pytest.mark.parametrize(("silent_s", "words"), [(None, "never heard"), (SILENT_S + 1, "silent for 31 s")])
+@pytest.mark.parametrize(("silent_s", "words"), [(None, "never heard"), (SILENT_S + 1, "not heard for more than 30 s")])
 def test_a_silent_site_gets_no_new_hub(silent_s: float | None, words: str) -> None:
     choice = place(site("iu", silent_s=silent_s), site("tacc"), prefer="iu")
     assert choice.site == "tacc"
