@@ -18,8 +18,8 @@ from federation.core.fencing import NO_EPOCH, Fence, Reading, Verdict
 
 V = TypeVar("V")
 MS = 1_000_000
-TICK_NS = 100 * MS
-ACK_NS = 400 * MS
+TICK_NS = 150 * MS
+ACK_NS = 420 * MS
 LOOK_NS = 1000 * MS
 PRESS_NS = 50 * MS
 STUCK_NS = 1000 * MS  # what survives SIGKILL for so long is said, and looked at less often
