@@ -101,7 +101,7 @@ class Guard(Generic[V]):
     def _read(self) -> None:
         reading = self.fence.take(self.lease.read(), self.now_ns())
         if reading is not self._reading and reading is not Reading.ACCEPTED:
-            self.say("fencer.ignored", why=reading.value)
+            self.say("fencer.unread", why=reading.value)
         self._reading = reading
 
     def _enforce(self, verdict: Verdict) -> int:
