@@ -16,7 +16,7 @@ import aiohttp
 import structlog
 
 from agents.drivers.base import Route
-from agents.drivers.local.census import EDGE
+from agents.drivers.local.marks import EDGE
 from agents.drivers.local.ports import can_bind, free_ports
 from agents.drivers.local.settings import LocalSettings
 from federation.model.errors import DriverError

@@ -15,7 +15,7 @@ import structlog
 
 from agents.drivers.base import HubCapabilities, HubOrder, HubView, Phase
 from agents.drivers.local import programs
-from agents.drivers.local.census import HUB, PROXY, Census, hubs_here, look
+from agents.drivers.local.census import Census, hubs_here, look
 from agents.drivers.local.hub_api import HubApi
 from agents.drivers.local.hub_file import (
     NAME,
@@ -31,6 +31,7 @@ from agents.drivers.local.hub_file import (
 from agents.drivers.local.isolation import Isolation
 from agents.drivers.local.log_tail import follow as follow_log
 from agents.drivers.local.log_tail import last_lines
+from agents.drivers.local.marks import HUB, PROXY
 from agents.drivers.local.ports import can_bind, free_ports
 from agents.drivers.local.settings import LocalSettings
 from agents.drivers.local.students import slug

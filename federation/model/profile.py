@@ -43,6 +43,11 @@ class Profile(Model):
         silent = self.contact_s + self.fence_s + self.fencer_s
         return silent * (1 + self.drift) / (1 - self.drift) + self.margin_s
 
+    @property
+    def longest_s(self) -> float:
+        """How far ahead an honest deadline in a lease file can lie: (D + F)(1 + rho) (PROTOCOL.md section 4)."""
+        return (self.contact_s + self.fence_s) * (1 + self.drift)
+
     @model_validator(mode="after")
     def _safe(self) -> Self:
         if self.takeover_s < self.least_takeover_s:

@@ -1,12 +1,16 @@
-"""The only module that reads clocks. Deadlines between hosts are never compared by wall time (DESIGN.md 4.2)."""
+"""The clock as a port; it and `machine_time` alone read clocks.
+
+Deadlines between hosts are never compared by wall time (DESIGN.md 4.2).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 from typing import Protocol
+
+from federation.runtime import machine_time
 
 
 class Clock(Protocol):
@@ -37,16 +41,16 @@ class SystemClock:
     """The machine's clocks."""
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        return machine_time.wall()
 
     def mono(self) -> float:
         return time.monotonic()
 
     def boottime_ns(self) -> int:
-        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        return machine_time.boottime_ns()
 
     def boot_id(self) -> str:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return machine_time.boot_id()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -21,13 +20,12 @@ from typing import Protocol
 from federation.model.errors import DeadlineExceeded, DriverError, Unavailable
 from federation.runtime.cgroups import Group
 from federation.runtime.clock import Clock
+from federation.runtime.process_table import EMPTY_SCANS, MARK, PROC, Found, ProcessId, ProcessTable
 
-MARK = "HUBFED_"
-ROLE_MARK, HUB_MARK = "HUBFED_ROLE", "HUBFED_HUB"
-HUB_NAME = re.compile(r"[A-Za-z0-9-]{1,100}")
+__all__ = ["Finished", "Found", "Launch", "ProcessId", "Processes", "SystemProcesses", "inherited", "reap"]
+
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 RESCAN_S = 0.05
-EMPTY_SCANS = 2  # one scan can miss what forks between two looks at /proc
 # Runs between fork and the program: enters groups as who we are, then becomes the other user for good.
 ENTER = """
 import ctypes, os, sys
@@ -49,29 +47,6 @@ os.execvp(sys.argv[6], sys.argv[6:])
 """
 
 _children: dict[int, subprocess.Popen[bytes]] = {}  # of this operating-system process: somebody has to reap them
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class ProcessId:
-    """`started` is the start time in clock ticks since boot: with it a pid is unique within this boot."""
-
-    pid: int
-    started: int
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A living process."""
-
-    id: ProcessId
-    parent: int
-    marks: Mapping[str, str]
-    """Its own `HUBFED_*` variables; empty if it wiped them or belongs to somebody else."""
-
-    @property
-    def pid(self) -> int:
-        """The number alone, for people."""
-        return self.id.pid
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +121,12 @@ class Processes(Protocol):
         ...
 
 
-class SystemProcesses:
+class SystemProcesses(ProcessTable):
     """The machine's processes, through /proc."""
 
-    def __init__(self, clock: Clock, proc: Path = Path("/proc")) -> None:
+    def __init__(self, clock: Clock, proc: Path = PROC) -> None:
+        super().__init__(proc)
         self._clock = clock
-        self._proc = proc
 
     def spawn(self, launch: Launch) -> ProcessId:
         child = _start(launch)
@@ -179,40 +154,13 @@ class SystemProcesses:
         output = launch.log.read_bytes()[begin:].decode(errors="replace")
         return Finished(child.returncode, output)
 
-    def identify(self, pid: int) -> ProcessId | None:
-        stat = self._stat(pid)
-        return None if stat is None else ProcessId(pid, stat[1])
-
     def alive(self, who: ProcessId) -> bool:
         reap()
-        return self.identify(who.pid) == who
-
-    def signal(self, who: ProcessId, number: int) -> bool:
-        try:
-            handle = os.pidfd_open(who.pid)
-        except OSError:
-            return False
-        try:
-            if self.identify(who.pid) != who:  # the handle pins the pid, so this answer stays true
-                return False
-            signal.pidfd_send_signal(handle, number)
-        except ProcessLookupError:
-            return False
-        except PermissionError as error:
-            raise DriverError(f"may not signal pid {who.pid}: it belongs to another user", delay_s=None) from error
-        finally:
-            os.close(handle)
-        return True
+        return super().alive(who)
 
     def find(self, marks: Mapping[str, str], group: Group | None = None, *, descendants: bool = True) -> list[Found]:
         reap()
-        everything = self._scan()
-        roots = {pid for pid, found in everything.items() if marks and marks.items() <= found.marks.items()}
-        if group is not None:
-            roots |= group.members() & everything.keys()
-        wanted = _with_descendants(roots, everything) if descendants else roots
-        wanted -= {os.getpid()}
-        return [everything[pid] for pid in sorted(wanted)]
+        return super().find(marks, group, descendants=descendants)
 
     async def stop(
         self,
@@ -241,52 +189,6 @@ class SystemProcesses:
         if group is not None:
             group.remove()
         return len(sweep.seen)
-
-    def _scan(self) -> dict[int, Found]:
-        found: dict[int, Found] = {}
-        for entry in self._proc.iterdir():
-            if not entry.name.isdigit():
-                continue
-            pid = int(entry.name)
-            stat = self._stat(pid)
-            if stat is not None:
-                found[pid] = Found(ProcessId(pid, stat[1]), stat[0], self._marks(entry))
-        return found
-
-    def _stat(self, pid: int) -> tuple[int, int] | None:
-        """(parent, start time), or None for what is gone or a zombie."""
-        try:
-            line = (self._proc / str(pid) / "stat").read_bytes()
-        except OSError:
-            return None
-        fields = line[line.rindex(b")") + 2 :].split()
-        threads = int(fields[17])
-        if fields[0] in {b"Z", b"X"} and threads <= 1:  # a zombie with threads still holds its files and ports
-            return None
-        return int(fields[1]), int(fields[19])
-
-    def _marks(self, folder: Path) -> dict[str, str]:
-        """What its environment says. A process of another user is a student's, whatever else it claims to be."""
-        try:
-            block = (folder / "environ").read_bytes()
-        except OSError:
-            return {}
-        pairs = (item.partition(b"=") for item in block.split(b"\0") if item.startswith(MARK.encode()))
-        marks = {name.decode(errors="replace"): value.decode(errors="replace") for name, _equals, value in pairs}
-        if not HUB_NAME.fullmatch(marks.get(HUB_MARK, "-")):
-            del marks[HUB_MARK]
-        if ROLE_MARK in marks and not _is_ours(folder):
-            marks[ROLE_MARK] = "server"
-        return marks
-
-
-def _is_ours(folder: Path) -> bool:
-    """By the real uid; the owner of the folder is root for whoever asks not to be dumped."""
-    try:
-        line = next(line for line in (folder / "status").read_bytes().splitlines() if line.startswith(b"Uid:"))
-    except (OSError, StopIteration):
-        return False
-    return int(line.split()[1]) == os.getuid()
 
 
 class _Sweep:
@@ -343,17 +245,3 @@ def _start(launch: Launch) -> subprocess.Popen[bytes]:
             os.close(handle)
     except OSError as error:
         raise Unavailable(f"cannot start {launch.argv[0]}: {error.strerror}") from error
-
-
-def _with_descendants(roots: set[int], everything: Mapping[int, Found]) -> set[int]:
-    children: dict[int, list[int]] = {}
-    for pid, found in everything.items():
-        children.setdefault(found.parent, []).append(pid)
-    reached: set[int] = set()
-    front = list(roots)
-    while front:
-        pid = front.pop()
-        if pid not in reached:
-            reached.add(pid)
-            front.extend(children.get(pid, ()))
-    return reached

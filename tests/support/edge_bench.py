@@ -11,7 +11,7 @@ from typing import Protocol
 from aiohttp import WSMsgType, web
 
 from agents.drivers.base import Capacity, EdgeDriver, Route
-from agents.drivers.local.census import EDGE
+from agents.drivers.local.marks import EDGE
 from agents.drivers.memory import MemorySite
 from federation.model.identity import Epoch
 from federation.runtime.clock import SystemClock

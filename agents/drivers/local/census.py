@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from agents.drivers.local.marks import HUB, PROXY
 from agents.drivers.local.settings import LocalSettings
 from federation.runtime.cgroups import Cgroups
 from federation.runtime.processes import Found, Processes
-
-HUB, PROXY, SERVER, EDGE = "hub", "proxy", "server", "edge"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,14 @@ from pathlib import Path
 from pydantic import Field, JsonValue
 
 from agents.drivers.base import HubOrder
+from agents.drivers.local.marks import HUB_FILE_NAME
 from agents.drivers.local.settings import LocalSettings
 from federation.model.errors import DriverError
 from federation.model.identity import Epoch
 from federation.model.schema import Document, Model
 from federation.runtime.cgroups import Cgroups
 
-NAME = "hub.json"
+NAME = HUB_FILE_NAME
 
 
 class Ports(Model):

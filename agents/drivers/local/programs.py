@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agents.drivers.local.census import HUB, PROXY
 from agents.drivers.local.hub_file import NAME, HubFile
+from agents.drivers.local.marks import HUB, PROXY
 from agents.drivers.local.settings import LocalSettings
 from agents.drivers.local.spawner_env import HUB_FILE
 from federation.runtime.cgroups import Cgroups

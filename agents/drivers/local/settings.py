@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.drivers.base import Capacity
+from agents.drivers.local.marks import HUBS, site_marks
 
 FIRST_STUDENT_UID = 200_000
 
@@ -43,9 +44,8 @@ class LocalSettings:
 
     def hub_dir(self, hub: str) -> Path:
         """Database, secrets and logs of one hub; 0700."""
-        return self.state_dir / "hubs" / hub
+        return self.state_dir / HUBS / hub
 
     def marks(self, **more: str) -> dict[str, str]:
         """Environment marks that name this site's processes, e.g. `marks(HUB=hub, ROLE="proxy")`."""
-        named = {"DIR": self.federation, "SITE": self.site, **more}
-        return {f"HUBFED_{name}": value for name, value in named.items()}
+        return site_marks(self.federation, self.site, **more)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from federation.cli.local.layout import COORDINATORS, Choices, Layout
+from federation.model.profile import PROFILES, ProfileName
 from federation.runtime.etcd_process import EtcdBinary, EtcdMemberSettings, etcd_arguments
 from federation.runtime.node import ProxyInstall
 from federation.runtime.processes import Launch
 from federation.runtime.volatile import volatile_dir
 
+FENCER = "fencer"
 KEEP = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "SSL_CERT_FILE", "HUBFED_TEST_RUN")
 """What a daemon inherits of its starter's environment; nothing else, so that no secret of the shell travels along."""
 
@@ -44,6 +47,7 @@ def programs(layout: Layout, choices: Choices, etcd: EtcdBinary, proxy: ProxyIns
         _etcd(layout, choices, etcd),
         *(_coordinator(layout, name) for name in COORDINATORS),
         _front_door(layout, choices, proxy),
+        *(_fencer(layout, choices, site) for site in choices.sites),
         *(_agent(layout, site) for site in choices.sites),
     )
 
@@ -74,6 +78,21 @@ def _agent(layout: Layout, site: str) -> Program:
     state = layout.state("sites", site)
     argv = (*_python("agents.main"), "--site", str(layout.site_file(site)), "--state-dir", str(state))
     return Program(f"agent-{site}", "agent", (*argv, "--runtime-dir", str(volatile_dir(state))), site=site)
+
+
+def _fencer(layout: Layout, choices: Choices, site: str) -> Program:
+    state = layout.state("sites", site)
+    folders = ("--state-dir", str(state), "--runtime-dir", str(volatile_dir(state)))
+    longest = PROFILES[ProfileName(choices.profile)].longest_s
+    argv = (*_python("agents.fencer"), "--site", site, *folders, "--longest", f"{longest:g}")
+    return Program(f"fencer-{site}", FENCER, argv, site=site)
+
+
+def stopping_order(started: Sequence[Program]) -> list[Program]:
+    """Last started, first stopped; but fencers before all: what an agent that is stopping leaves behind is ended gently
+    by whoever stops the federation, not killed at the end of its lease."""
+    fencers = [program for program in started if program.role == FENCER]
+    return [*fencers, *reversed([program for program in started if program.role != FENCER])]
 
 
 def _python(module: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Keeps the programs of a local federation alive: starts what is not there, adopts what is, restarts what dies.
 
 Runs as a process of its own (`python -m federation.cli.local.supervisor DIR`), one per directory by flock. On SIGTERM
-it stops the daemons in reverse order; hubs are not its business: they outlive it, and `fedctl down` stops them.
+it stops the daemons, fencers first; hubs are not its business: they outlive it, and `fedctl down` stops them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from federation.cli.local.layout import Layout, load
-from federation.cli.local.programs import Program, programs
+from federation.cli.local.programs import Program, programs, stopping_order
 from federation.model.errors import InvalidRequest, Refused
 from federation.runtime.clock import Clock, SystemClock
 from federation.runtime.daemon import run_daemon
@@ -97,7 +97,8 @@ async def supervise(layout: Layout, stop: asyncio.Event) -> None:
         raise InvalidRequest(f"{layout.root} holds no federation", help="`fedctl up` makes one.")
     etcd = await find_etcd(processes, layout.log("etcd-version"))
     proxy = await ensure_proxy(processes, clock)
-    keepers = [Keeper(p, layout, processes, clock) for p in programs(layout, choices, etcd, proxy)]
+    started = programs(layout, choices, etcd, proxy)
+    keepers = [Keeper(program, layout, processes, clock) for program in started]
     for keeper in keepers:
         keeper.adopt()
     while not stop.is_set():
@@ -108,8 +109,8 @@ async def supervise(layout: Layout, stop: asyncio.Event) -> None:
                 await stop.wait()
         except TimeoutError:
             continue
-    for keeper in reversed(keepers):
-        await keeper.stop()
+    for program in stopping_order(started):
+        await next(keeper for keeper in keepers if keeper.program == program).stop()
 
 
 def main() -> int:

@@ -1,0 +1,15 @@
+"""How the processes of a `local` site are told from all others: marks in their environment. Standard library alone."""
+
+from __future__ import annotations
+
+HUB, PROXY, SERVER, EDGE = "hub", "proxy", "server", "edge"
+"""Values of ROLE."""
+HUBS = "hubs"
+"""Folder of the state directory with one folder per hub."""
+HUB_FILE_NAME = "hub.json"
+
+
+def site_marks(federation: str, site: str, **more: str) -> dict[str, str]:
+    """Marks of a site's processes, e.g. `site_marks(dir, "iu", HUB=hub, ROLE="proxy")`."""
+    named = {"DIR": federation, "SITE": site, **more}
+    return {f"HUBFED_{name}": value for name, value in named.items()}

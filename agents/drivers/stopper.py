@@ -1,0 +1,35 @@
+"""What a fencer needs of a kind of site: to see what runs of hubs that must not, and to end it. One per kind.
+
+Blocking calls, for the fencer is a process of its own without an event loop, and the standard library alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from federation.core.fencing import Verdict
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Running(Generic[V]):
+    """One look: what lives of what must not, in the kind's own words (processes, pods)."""
+
+    hubs: Mapping[str, Sequence[V]] = field(default_factory=dict)  # those of which nothing lives are left out
+    edge: Sequence[V] = ()
+
+
+class Stopper(Protocol[V]):
+    """Given at the fencer's composition root."""
+
+    def look(self, verdict: Verdict) -> Running[V]:
+        """See what lives of the hubs (and of the edge) that `verdict` names; nothing is ended."""
+        ...
+
+    def kill(self, hub: str, seen: Sequence[V]) -> None:
+        """End what was seen of the hub (empty name: of the edge) at once, with everything that holds it together.
+        What cannot be ended now is seen again by the next look."""
+        ...
