@@ -90,11 +90,9 @@ class SiteLease:
         self._sent_ns[self.seq] = self._clock.boottime_ns()
         return self.seq
 
-    def heard_to_say(self) -> int:
-        """The newest answer that counts as heard. An armed one counts only when the fencer has taken its deadline: what
-        is not fenced must not be moved (H15 c)."""
-        if not any(held.mode is Mode.ARMED for held in self.held.values()):
-            return self.heard
+    def fenced(self) -> int:
+        """Seq of the newest answer whose deadlines the fencer of this site has taken: what is not fenced must not be
+        moved, so that an armed grant counts only from there (H15 c). 0: none."""
         ack = self._fencing.acks.newest()
         mine = ack is not None and ack.incarnation == self._journal.record.incarnation
         return min(self.heard, ack.seq) if ack is not None and mine else 0

@@ -19,6 +19,7 @@ from federation.api.v1 import agent_pb2
 from federation.core.site_hub import Act, Decision, WantedHub, decide
 from federation.model.classroom import Classroom, ClassroomSpec
 from federation.model.errors import DriverError, FederationError
+from federation.model.status import Condition, ConditionType, Truth
 from federation.runtime.bridge import from_message
 from federation.runtime.clock import Clock
 from federation.runtime.sealing import SealingKey
@@ -102,7 +103,7 @@ class Reconciler:
         address = await self.drivers.edge.ensure()
         await self.drivers.edge.publish(self._routes())
         cluster = await self.drivers.cluster.observe()
-        self.reporter.site(address, cluster)
+        self.reporter.site(address, replace(cluster, conditions=(*cluster.conditions, self._fenced())))
         busy, now = False, self.clock.mono()
         for hub, view in list(self._views.items()):
             waits = view.phase is Phase.SERVING and hub in self.lease.held and not self._open.get(hub)
@@ -116,6 +117,13 @@ class Reconciler:
                 await self._report(hub, view, view.message)
             busy = busy or (view.phase is Phase.SERVING and not is_open and hub in self.lease.held)
         return BUSY_S if busy else STEADY_S
+
+    def _fenced(self) -> Condition:
+        """What the site says of its gate and fencer."""
+        kind, objection = ConditionType.FENCED, self.lease.not_armable()
+        if objection:
+            return Condition(type=kind, status=Truth.FALSE, reason="NotProven", message=objection)
+        return Condition(type=kind, status=Truth.TRUE, reason="Proven", message="gate and fencer were proven")
 
     async def _look(self, hub: str) -> HubView:
         """What is there now. The leader hears nothing of the site before everything here was looked at once."""

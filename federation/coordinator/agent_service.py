@@ -157,7 +157,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
 
     def _add_runs(self, changes: Changes, request: agent_pb2.RenewRequest) -> bool:
         """Only a renewal arms (H15 a); it compares the wish that it was armed by."""
-        renewing = Renewing(request.incarnation, request.seq, request.heard, request.armable)
+        renewing = Renewing(request.incarnation, request.seq, min(request.heard, request.fenced), request.armable)
         changed = 0
         for entry in self.snapshot.mirror.entries(keys.owned_by(request.site)):
             owned = decode(entry, Owned)

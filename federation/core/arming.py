@@ -14,11 +14,12 @@ from federation.model.ownership import ArmedRun, Mode, Owned, WantedMode
 
 @dataclass(frozen=True, slots=True)
 class Renewing:
-    """What a renewal says of its site. `armable`: the fencer answers, and it and the gate were proven on a canary."""
+    """What a renewal says of its site. `fenced`: the newest answer that the agent processed and whose deadlines the fencer
+    has taken. `armable`: the fencer answers, and it and the gate were proven on a canary."""
 
     incarnation: int
     seq: int
-    heard: int
+    fenced: int
     armable: bool
 
 
@@ -31,6 +32,6 @@ def next_run(owned: Owned, wanted: WantedMode | None, renewing: Renewing) -> Arm
     run = owned.armed
     if run is None:
         return ArmedRun(incarnation=renewing.incarnation, seq=renewing.seq)
-    if not run.heard and run.is_heard_by(renewing.incarnation, renewing.heard):
+    if not run.heard and run.is_heard_by(renewing.incarnation, renewing.fenced):
         return run.revise(heard=True)
     return run

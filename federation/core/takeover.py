@@ -121,19 +121,19 @@ def judge(hub: HubAtRisk, world: World) -> Verdict:
     if not world.is_lapsed(sight):
         waited = f"{source} is not silent for {world.takeover_s:g} s yet, as this leader counts"
         return Hold(waited) if hub.counted else Nothing(waited)
-    objection = _not_armed(hub, source) or world.frozen or _too_soon(hub)
+    objection = world.frozen or _not_armed(hub, source) or _too_soon(hub)
     if objection:
         return Hold(objection)
     return _choose(hub, world, sight)
 
 
 def _not_armed(hub: HubAtRisk, source: str) -> str:
+    if hub.owned is None or not hub.owned.may_be_taken_over:
+        return f"standing, so it may still run at {source}: only an operator can move it"
     wanted = hub.wanted
     if wanted is None or wanted.mode is not Mode.ARMED or wanted.epoch != hub.ownership.epoch:
-        why = "; ".join(wanted.reasons) if wanted is not None and wanted.reasons else "it was not wanted armed"
-        return f"standing: {why}; it may still run at {source}, only an operator can move it"
-    if hub.owned is None or not hub.owned.may_be_taken_over:
-        return f"{source} never said that it heard of a deadline; the hub may still run there"
+        why = "; ".join(wanted.reasons) if wanted is not None and wanted.reasons else "nobody has looked at it yet"
+        return f"not to be moved now: {why}"
     return ""
 
 

@@ -46,12 +46,12 @@ class ArmedRun(Model):
     seq: int
     heard: bool = False
 
-    def is_heard_by(self, incarnation: int, heard: int) -> bool:
-        """Whether a renewal that heard answer `heard` of `incarnation` knows of this run: all answers of a later
-        incarnation belong to it, for a standing grant would have ended it."""
+    def is_heard_by(self, incarnation: int, fenced: int) -> bool:
+        """Whether a site whose fencer has taken answer `fenced` of `incarnation` knows of this run: all answers of a
+        later incarnation belong to it, for a standing grant would have ended it."""
         if incarnation > self.incarnation:
-            return heard > 0
-        return incarnation == self.incarnation and heard >= self.seq
+            return fenced > 0
+        return incarnation == self.incarnation and fenced >= self.seq
 
 
 class Owned(Document):

@@ -6,7 +6,7 @@ Time is the event loop's (looptime lets it jump), so hours pass in milliseconds 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,10 +18,13 @@ from agents.agent import Agent, Place
 from agents.agent import Ports as AgentPorts
 from agents.drivers.base import Capacity, EdgeDriver
 from agents.drivers.memory import MemorySite
+from agents.drivers.stopper import Running
+from agents.guard import Guard
 from agents.link import Self
 from federation.coordinator.replica import Identity, Replica
 from federation.coordinator.replica import Ports as ReplicaPorts
 from federation.coordinator.standing import Leader
+from federation.core.fencing import Fence, Verdict
 from federation.dns.memory import MemoryNames
 from federation.model.errors import Unavailable
 from federation.model.profile import PROFILES, ProfileName
@@ -105,6 +108,51 @@ class MemoryProber:
         return f"{edge_address} shows no login page for {host}"
 
 
+class VirtualFencer:
+    """A site's fencer on virtual time: the product's guard over the site's files and its memory machine."""
+
+    def __init__(self, site: MemorySite, disk: MemoryDisk, clock: Clock) -> None:
+        self._site, self._disk, self._clock = site, disk, clock
+        profile = PROFILES[ProfileName.LAB]
+        longest_ns = int((profile.contact_s + profile.fence_s) * (1 + profile.drift) * 1_000_000_000)
+        self._guard: Guard[str] = Guard(
+            fence=Fence(clock.boot_id(), longest_ns, clock.boottime_ns()),
+            lease=self,
+            stopper=self,
+            now_ns=clock.boottime_ns,
+            say=self._say,
+            boot_id=clock.boot_id(),
+            pid=1,
+        )
+
+    async def run(self) -> None:
+        while True:
+            await self._clock.sleep(self._guard.tick() / 1_000_000_000)
+
+    def _say(self, event: str, /, **fields: object) -> None:
+        self._site.record(event.removeprefix("history."), str(fields.get("hub", "")))
+
+    # --- the guard's files ---
+
+    def changed(self) -> bool:
+        return True
+
+    def read(self) -> bytes | None:
+        return self._disk.read(Path(f"/run/{self._site.site}/lease.json"))
+
+    def acknowledge(self, content: bytes) -> None:
+        self._disk.replace(Path(f"/run/{self._site.site}/ack.json"), content, durable=False)
+
+    # --- the guard's means ---
+
+    def look(self, verdict: Verdict) -> Running[str]:
+        hubs = {hub: here for hub, here in self._site.hubs.items() if here.processes}
+        return Running({hub: (hub,) for hub in hubs if verdict.every_hub or hub in verdict.hubs})
+
+    def kill(self, hub: str, seen: Sequence[str]) -> None:
+        self._site.hubs.pop(hub, None)
+
+
 def no_leader(address: str) -> Leader:
     raise Unavailable(f"{address}: logs are not passed on in a virtual federation")
 
@@ -124,6 +172,7 @@ class VirtualFederation:
     disks: dict[str, MemoryDisk] = field(default_factory=dict)
     agents: dict[str, Agent] = field(default_factory=dict)
     keys: dict[str, SealingKey] = field(default_factory=dict)
+    witness: bool = True
 
     async def start_replica(self, name: str) -> Replica:
         disk = self.disks.setdefault(name, MemoryDisk())
@@ -131,7 +180,7 @@ class VirtualFederation:
         store = self.stores[name] = KillableStore(self.store)
         register = await Register.open(cast(Store, store), UUID, remembered=remembered)
         tasks = self.tasks[name] = Supervisor(name)
-        identity = Identity(name, name, "virtual", ("c1", "c2"), PROFILES[ProfileName.LAB])
+        identity = Identity(name, name, "virtual", ("c1", "c2"), PROFILES[ProfileName.LAB], witness=self.witness)
         ports = ReplicaPorts(
             register,
             self.names,
@@ -168,13 +217,30 @@ class VirtualFederation:
             ),
             Place(Path(f"/state/{name}"), Path(f"/run/{name}")),
             AgentPorts(
-                self.sites[name].drivers(), self.transport, self.disks[name], self.clock, Random(self.random.random())
+                self.sites[name].drivers(),
+                self.transport.of(name),
+                self.disks[name],
+                self.clock,
+                Random(self.random.random()),
             ),
             self.keys[name],
             tasks,
         )
         tasks.start("agent", agent.run())
         return agent
+
+    def start_fencer(self, name: str) -> None:
+        tasks = self.tasks[f"fencer-{name}"] = Supervisor(f"fencer-{name}")
+        tasks.start("fencer", VirtualFencer(self.sites[name], self.disks[name], self.clock).run())
+
+    async def kill_site(self, name: str) -> None:
+        """The whole machine: agent, fencer, edge, every hub. Files on its disks stay, tmpfs does not."""
+        for part in (f"agent-{name}", f"fencer-{name}"):
+            if part in self.tasks:
+                await self.kill(part)
+        self.sites[name].reboot()
+        for path in [path for path in self.disks[name].files if path.parts[1] == "run"]:
+            del self.disks[name].files[path]
 
     async def kill(self, name: str) -> None:
         """As SIGKILL: nothing is said to anybody; a replica's store lease is left to expire."""

@@ -26,7 +26,7 @@ from federation.api.v1 import types_pb2 as federation_dot_api_dot_v1_dot_types__
 from federation.api.v1 import classroom_pb2 as federation_dot_api_dot_v1_dot_classroom__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x66\x65\x64\x65ration/api/v1/agent.proto\x12\x11\x66\x65\x64\x65ration.api.v1\x1a\x1d\x66\x65\x64\x65ration/api/v1/types.proto\x1a!federation/api/v1/classroom.proto\"}\n\x0cHelloRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x18\n\x10last_incarnation\x18\x03 \x01(\x05\x12\x12\n\nmachine_id\x18\x04 \x01(\t\x12\x13\n\x0bsealing_key\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\t\"}\n\rHelloResponse\x12/\n\x08register\x18\x01 \x01(\x0b\x32\x1d.federation.api.v1.RegisterId\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x13\n\x0bincarnation\x18\x03 \x01(\x05\x12\x14\n\x0c\x63oordinators\x18\x04 \x03(\t\"=\n\x05\x43laim\x12\x0b\n\x03hub\x18\x01 \x01(\t\x12\'\n\x05\x65poch\x18\x02 \x01(\x0b\x32\x18.federation.api.v1.Epoch\"\xaa\x01\n\x0cRenewRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x13\n\x0bincarnation\x18\x03 \x01(\x05\x12\x0b\n\x03seq\x18\x04 \x01(\x03\x12\r\n\x05heard\x18\x05 \x01(\x03\x12\x13\n\x0bmembers_ack\x18\x06 \x01(\x05\x12(\n\x06\x63laims\x18\x07 \x03(\x0b\x32\x18.federation.api.v1.Claim\x12\x0f\n\x07\x61rmable\x18\x08 \x01(\x08\"K\n\x05Grant\x12\x0b\n\x03hub\x18\x01 \x01(\t\x12\'\n\x05\x65poch\x18\x02 \x01(\x0b\x32\x18.federation.api.v1.Epoch\x12\x0c\n\x04mode\x18\x03 \x01(\t\"d\n\nRevocation\x12\x0b\n\x03hub\x18\x01 \x01(\t\x12\'\n\x05\x65poch\x18\x02 \x01(\x0b\x32\x18.federation.api.v1.Epoch\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x11\n\ttombstone\x18\x04 \x01(\x08\"#\n\x06Member\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\"\xb0\x02\n\rRenewResponse\x12/\n\x08register\x18\x01 \x01(\x0b\x32\x1d.federation.api.v1.RegisterId\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x0b\n\x03seq\x18\x03 \x01(\x03\x12\x0f\n\x07granted\x18\x04 \x01(\x08\x12(\n\x06grants\x18\x05 \x03(\x0b\x32\x18.federation.api.v1.Grant\x12.\n\x07revoked\x18\x06 \x03(\x0b\x32\x1d.federation.api.v1.Revocation\x12\x0f\n\x07unknown\x18\x07 \x03(\t\x12\x17\n\x0fmembers_version\x18\x08 \x01(\x05\x12*\n\x07members\x18\t \x03(\x0b\x32\x19.federation.api.v1.Member\x12\x0e\n\x06leader\x18\n \x01(\t\"\xa7\x01\n\x0c\x41gentMessage\x12.\n\x04open\x18\x01 \x01(\x0b\x32\x1e.federation.api.v1.SessionOpenH\x00\x12/\n\x08observed\x18\x02 \x01(\x0b\x32\x1b.federation.api.v1.ObservedH\x00\x12+\n\x06\x61nswer\x18\x03 \x01(\x0b\x32\x19.federation.api.v1.AnswerH\x00\x42\t\n\x07message\"\xab\x01\n\x12\x43oordinatorMessage\x12+\n\x06wanted\x18\x01 \x01(\x0b\x32\x19.federation.api.v1.WantedH\x00\x12%\n\x03\x61sk\x18\x02 \x01(\x0b\x32\x16.federation.api.v1.AskH\x00\x12\x36\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x0b\x32\".federation.api.v1.SessionAcceptedH\x00\x42\t\n\x07message\"=\n\x0bSessionOpen\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x13\n\x0bincarnation\x18\x03 \x01(\x05\"Q\n\x0fSessionAccepted\x12\x0e\n\x06leader\x18\x01 \x01(\t\x12.\n\x0cleader_epoch\x18\x02 \x01(\x0b\x32\x18.federation.api.v1.Epoch\"\xad\x01\n\x06Wanted\x12/\n\x08register\x18\x01 \x01(\x0b\x32\x1d.federation.api.v1.RegisterId\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x14\n\x0cleader_epoch\x18\x03 \x01(\x03\x12*\n\x04hubs\x18\x04 \x03(\x0b\x32\x1c.federation.api.v1.WantedHub\x12\x0c\n\x04gone\x18\x05 \x03(\t\x12\x10\n\x08\x63omplete\x18\x06 \x01(\x08\"\xc1\x02\n\tWantedHub\x12\x0b\n\x03hub\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\'\n\x05\x65poch\x18\x03 \x01(\x0b\x32\x18.federation.api.v1.Epoch\x12\x12\n\ngeneration\x18\x04 \x01(\x05\x12\r\n\x05state\x18\x05 \x01(\t\x12.\n\x04spec\x18\x06 \x01(\x0b\x32 .federation.api.v1.ClassroomSpec\x12\x11\n\toperation\x18\x07 \x01(\t\x12\x38\n\x06sealed\x18\x08 \x03(\x0b\x32(.federation.api.v1.WantedHub.SealedEntry\x12\x14\n\x0c\x64\x65lete_homes\x18\t \x01(\x08\x12\x0b\n\x03url\x18\n \x01(\t\x1a-\n\x0bSealedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\"\xa3\x01\n\x08Observed\x12\x13\n\x0b\x61t_revision\x18\x01 \x01(\x03\x12+\n\x04site\x18\x02 \x01(\x0b\x32\x1d.federation.api.v1.SiteReport\x12*\n\x04hubs\x18\x03 \x03(\x0b\x32\x1c.federation.api.v1.HubReport\x12\x0c\n\x04gone\x18\x04 \x03(\t\x12\r\n\x05whole\x18\x05 \x01(\x08\x12\x0c\n\x04more\x18\x06 \x01(\x08\"\xcd\x01\n\nSiteReport\x12-\n\x08\x63\x61pacity\x18\x01 \x01(\x0b\x32\x1b.federation.api.v1.Capacity\x12)\n\x04used\x18\x02 \x01(\x0b\x32\x1b.federation.api.v1.Capacity\x12\x14\n\x0c\x65\x64ge_address\x18\x03 \x01(\t\x12\x30\n\nconditions\x18\x04 \x03(\x0b\x32\x1c.federation.api.v1.Condition\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\t\"\xcc\x02\n\tHubReport\x12\x0b\n\x03hub\x18\x01 \x01(\t\x12\'\n\x05\x65poch\x18\x02 \x01(\x0b\x32\x18.federation.api.v1.Epoch\x12\x12\n\ngeneration\x18\x03 \x01(\x05\x12\r\n\x05phase\x18\x04 \x01(\t\x12\x11\n\tgate_open\x18\x05 \x01(\x08\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x13\n\x0bhub_address\x18\x07 \x01(\t\x12\x0f\n\x07servers\x18\x08 \x01(\x05\x12\x18\n\x10outdated_servers\x18\t \x01(\x05\x12.\n\x06roster\x18\n \x03(\x0b\x32\x1e.federation.api.v1.RosterEntry\x12\x30\n\nconditions\x18\x0b \x03(\x0b\x32\x1c.federation.api.v1.Condition\x12\r\n\x05homes\x18\x0c \x01(\t\x12\x11\n\tprocesses\x18\r \x01(\x05\"*\n\x0bRosterEntry\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61\x64min\x18\x02 \x01(\x08\"t\n\x03\x41sk\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x04logs\x18\x02 \x01(\x0b\x32\x1a.federation.api.v1.LogsAskH\x00\x12.\n\x06\x63\x61ncel\x18\x03 \x01(\x0b\x32\x1c.federation.api.v1.CancelAskH\x00\x42\x05\n\x03\x61sk\"B\n\x07LogsAsk\x12\x0b\n\x03hub\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12\x0c\n\x04tail\x18\x04 \x01(\x05\"\x0b\n\tCancelAsk\"@\n\x06\x41nswer\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12\r\n\x05\x65rror\x18\x04 \x01(\t2\xfd\x01\n\x0c\x41gentService\x12J\n\x05Hello\x12\x1f.federation.api.v1.HelloRequest\x1a .federation.api.v1.HelloResponse\x12J\n\x05Renew\x12\x1f.federation.api.v1.RenewRequest\x1a .federation.api.v1.RenewResponse\x12U\n\x07Session\x12\x1f.federation.api.v1.AgentMessage\x1a%.federation.api.v1.CoordinatorMessage(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x66\x65\x64\x65ration/api/v1/agent.proto\x12\x11\x66\x65\x64\x65ration.api.v1\x1a\x1d\x66\x65\x64\x65ration/api/v1/types.proto\x1a!federation/api/v1/classroom.proto\"}\n\x0cHelloRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x18\n\x10last_incarnation\x18\x03 \x01(\x05\x12\x12\n\nmachine_id\x18\x04 \x01(\t\x12\x13\n\x0bsealing_key\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\t\"}\n\rHelloResponse\x12/\n\x08register\x18\x01 \x01(\x0b\x32\x1d.federation.api.v1.RegisterId\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x13\n\x0bincarnation\x18\x03 \x01(\x05\x12\x14\n\x0c\x63oordinators\x18\x04 \x03(\t\"=\n\x05\x43laim\x12\x0b\n\x03hub\x18\x01 \x01(\t\x12\'\n\x05\x65poch\x18\x02 \x01(\x0b\x32\x18.federation.api.v1.Epoch\"\xba\x01\n\x0cRenewRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x13\n\x0bincarnation\x18\x03 \x01(\x05\x12\x0b\n\x03seq\x18\x04 \x01(\x03\x12\r\n\x05heard\x18\x05 \x01(\x03\x12\x13\n\x0bmembers_ack\x18\x06 \x01(\x05\x12(\n\x06\x63laims\x18\x07 \x03(\x0b\x32\x18.federation.api.v1.Claim\x12\x0f\n\x07\x61rmable\x18\x08 \x01(\x08\x12\x0e\n\x06\x66\x65nced\x18\t \x01(\x03\"K\n\x05Grant\x12\x0b\n\x03hub\x18\x01 \x01(\t\x12\'\n\x05\x65poch\x18\x02 \x01(\x0b\x32\x18.federation.api.v1.Epoch\x12\x0c\n\x04mode\x18\x03 \x01(\t\"d\n\nRevocation\x12\x0b\n\x03hub\x18\x01 \x01(\t\x12\'\n\x05\x65poch\x18\x02 \x01(\x0b\x32\x18.federation.api.v1.Epoch\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x11\n\ttombstone\x18\x04 \x01(\x08\"#\n\x06Member\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\"\xb0\x02\n\rRenewResponse\x12/\n\x08register\x18\x01 \x01(\x0b\x32\x1d.federation.api.v1.RegisterId\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x0b\n\x03seq\x18\x03 \x01(\x03\x12\x0f\n\x07granted\x18\x04 \x01(\x08\x12(\n\x06grants\x18\x05 \x03(\x0b\x32\x18.federation.api.v1.Grant\x12.\n\x07revoked\x18\x06 \x03(\x0b\x32\x1d.federation.api.v1.Revocation\x12\x0f\n\x07unknown\x18\x07 \x03(\t\x12\x17\n\x0fmembers_version\x18\x08 \x01(\x05\x12*\n\x07members\x18\t \x03(\x0b\x32\x19.federation.api.v1.Member\x12\x0e\n\x06leader\x18\n \x01(\t\"\xa7\x01\n\x0c\x41gentMessage\x12.\n\x04open\x18\x01 \x01(\x0b\x32\x1e.federation.api.v1.SessionOpenH\x00\x12/\n\x08observed\x18\x02 \x01(\x0b\x32\x1b.federation.api.v1.ObservedH\x00\x12+\n\x06\x61nswer\x18\x03 \x01(\x0b\x32\x19.federation.api.v1.AnswerH\x00\x42\t\n\x07message\"\xab\x01\n\x12\x43oordinatorMessage\x12+\n\x06wanted\x18\x01 \x01(\x0b\x32\x19.federation.api.v1.WantedH\x00\x12%\n\x03\x61sk\x18\x02 \x01(\x0b\x32\x16.federation.api.v1.AskH\x00\x12\x36\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x0b\x32\".federation.api.v1.SessionAcceptedH\x00\x42\t\n\x07message\"=\n\x0bSessionOpen\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x13\n\x0bincarnation\x18\x03 \x01(\x05\"Q\n\x0fSessionAccepted\x12\x0e\n\x06leader\x18\x01 \x01(\t\x12.\n\x0cleader_epoch\x18\x02 \x01(\x0b\x32\x18.federation.api.v1.Epoch\"\xad\x01\n\x06Wanted\x12/\n\x08register\x18\x01 \x01(\x0b\x32\x1d.federation.api.v1.RegisterId\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x14\n\x0cleader_epoch\x18\x03 \x01(\x03\x12*\n\x04hubs\x18\x04 \x03(\x0b\x32\x1c.federation.api.v1.WantedHub\x12\x0c\n\x04gone\x18\x05 \x03(\t\x12\x10\n\x08\x63omplete\x18\x06 \x01(\x08\"\xc1\x02\n\tWantedHub\x12\x0b\n\x03hub\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\'\n\x05\x65poch\x18\x03 \x01(\x0b\x32\x18.federation.api.v1.Epoch\x12\x12\n\ngeneration\x18\x04 \x01(\x05\x12\r\n\x05state\x18\x05 \x01(\t\x12.\n\x04spec\x18\x06 \x01(\x0b\x32 .federation.api.v1.ClassroomSpec\x12\x11\n\toperation\x18\x07 \x01(\t\x12\x38\n\x06sealed\x18\x08 \x03(\x0b\x32(.federation.api.v1.WantedHub.SealedEntry\x12\x14\n\x0c\x64\x65lete_homes\x18\t \x01(\x08\x12\x0b\n\x03url\x18\n \x01(\t\x1a-\n\x0bSealedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\"\xa3\x01\n\x08Observed\x12\x13\n\x0b\x61t_revision\x18\x01 \x01(\x03\x12+\n\x04site\x18\x02 \x01(\x0b\x32\x1d.federation.api.v1.SiteReport\x12*\n\x04hubs\x18\x03 \x03(\x0b\x32\x1c.federation.api.v1.HubReport\x12\x0c\n\x04gone\x18\x04 \x03(\t\x12\r\n\x05whole\x18\x05 \x01(\x08\x12\x0c\n\x04more\x18\x06 \x01(\x08\"\xcd\x01\n\nSiteReport\x12-\n\x08\x63\x61pacity\x18\x01 \x01(\x0b\x32\x1b.federation.api.v1.Capacity\x12)\n\x04used\x18\x02 \x01(\x0b\x32\x1b.federation.api.v1.Capacity\x12\x14\n\x0c\x65\x64ge_address\x18\x03 \x01(\t\x12\x30\n\nconditions\x18\x04 \x03(\x0b\x32\x1c.federation.api.v1.Condition\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\t\"\xcc\x02\n\tHubReport\x12\x0b\n\x03hub\x18\x01 \x01(\t\x12\'\n\x05\x65poch\x18\x02 \x01(\x0b\x32\x18.federation.api.v1.Epoch\x12\x12\n\ngeneration\x18\x03 \x01(\x05\x12\r\n\x05phase\x18\x04 \x01(\t\x12\x11\n\tgate_open\x18\x05 \x01(\x08\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x13\n\x0bhub_address\x18\x07 \x01(\t\x12\x0f\n\x07servers\x18\x08 \x01(\x05\x12\x18\n\x10outdated_servers\x18\t \x01(\x05\x12.\n\x06roster\x18\n \x03(\x0b\x32\x1e.federation.api.v1.RosterEntry\x12\x30\n\nconditions\x18\x0b \x03(\x0b\x32\x1c.federation.api.v1.Condition\x12\r\n\x05homes\x18\x0c \x01(\t\x12\x11\n\tprocesses\x18\r \x01(\x05\"*\n\x0bRosterEntry\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61\x64min\x18\x02 \x01(\x08\"t\n\x03\x41sk\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x04logs\x18\x02 \x01(\x0b\x32\x1a.federation.api.v1.LogsAskH\x00\x12.\n\x06\x63\x61ncel\x18\x03 \x01(\x0b\x32\x1c.federation.api.v1.CancelAskH\x00\x42\x05\n\x03\x61sk\"B\n\x07LogsAsk\x12\x0b\n\x03hub\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12\x0c\n\x04tail\x18\x04 \x01(\x05\"\x0b\n\tCancelAsk\"@\n\x06\x41nswer\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12\r\n\x05\x65rror\x18\x04 \x01(\t2\xfd\x01\n\x0c\x41gentService\x12J\n\x05Hello\x12\x1f.federation.api.v1.HelloRequest\x1a .federation.api.v1.HelloResponse\x12J\n\x05Renew\x12\x1f.federation.api.v1.RenewRequest\x1a .federation.api.v1.RenewResponse\x12U\n\x07Session\x12\x1f.federation.api.v1.AgentMessage\x1a%.federation.api.v1.CoordinatorMessage(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,45 +42,45 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLAIM']._serialized_start=372
   _globals['_CLAIM']._serialized_end=433
   _globals['_RENEWREQUEST']._serialized_start=436
-  _globals['_RENEWREQUEST']._serialized_end=606
-  _globals['_GRANT']._serialized_start=608
-  _globals['_GRANT']._serialized_end=683
-  _globals['_REVOCATION']._serialized_start=685
-  _globals['_REVOCATION']._serialized_end=785
-  _globals['_MEMBER']._serialized_start=787
-  _globals['_MEMBER']._serialized_end=822
-  _globals['_RENEWRESPONSE']._serialized_start=825
-  _globals['_RENEWRESPONSE']._serialized_end=1129
-  _globals['_AGENTMESSAGE']._serialized_start=1132
-  _globals['_AGENTMESSAGE']._serialized_end=1299
-  _globals['_COORDINATORMESSAGE']._serialized_start=1302
-  _globals['_COORDINATORMESSAGE']._serialized_end=1473
-  _globals['_SESSIONOPEN']._serialized_start=1475
-  _globals['_SESSIONOPEN']._serialized_end=1536
-  _globals['_SESSIONACCEPTED']._serialized_start=1538
-  _globals['_SESSIONACCEPTED']._serialized_end=1619
-  _globals['_WANTED']._serialized_start=1622
-  _globals['_WANTED']._serialized_end=1795
-  _globals['_WANTEDHUB']._serialized_start=1798
-  _globals['_WANTEDHUB']._serialized_end=2119
-  _globals['_WANTEDHUB_SEALEDENTRY']._serialized_start=2074
-  _globals['_WANTEDHUB_SEALEDENTRY']._serialized_end=2119
-  _globals['_OBSERVED']._serialized_start=2122
-  _globals['_OBSERVED']._serialized_end=2285
-  _globals['_SITEREPORT']._serialized_start=2288
-  _globals['_SITEREPORT']._serialized_end=2493
-  _globals['_HUBREPORT']._serialized_start=2496
-  _globals['_HUBREPORT']._serialized_end=2828
-  _globals['_ROSTERENTRY']._serialized_start=2830
-  _globals['_ROSTERENTRY']._serialized_end=2872
-  _globals['_ASK']._serialized_start=2874
-  _globals['_ASK']._serialized_end=2990
-  _globals['_LOGSASK']._serialized_start=2992
-  _globals['_LOGSASK']._serialized_end=3058
-  _globals['_CANCELASK']._serialized_start=3060
-  _globals['_CANCELASK']._serialized_end=3071
-  _globals['_ANSWER']._serialized_start=3073
-  _globals['_ANSWER']._serialized_end=3137
-  _globals['_AGENTSERVICE']._serialized_start=3140
-  _globals['_AGENTSERVICE']._serialized_end=3393
+  _globals['_RENEWREQUEST']._serialized_end=622
+  _globals['_GRANT']._serialized_start=624
+  _globals['_GRANT']._serialized_end=699
+  _globals['_REVOCATION']._serialized_start=701
+  _globals['_REVOCATION']._serialized_end=801
+  _globals['_MEMBER']._serialized_start=803
+  _globals['_MEMBER']._serialized_end=838
+  _globals['_RENEWRESPONSE']._serialized_start=841
+  _globals['_RENEWRESPONSE']._serialized_end=1145
+  _globals['_AGENTMESSAGE']._serialized_start=1148
+  _globals['_AGENTMESSAGE']._serialized_end=1315
+  _globals['_COORDINATORMESSAGE']._serialized_start=1318
+  _globals['_COORDINATORMESSAGE']._serialized_end=1489
+  _globals['_SESSIONOPEN']._serialized_start=1491
+  _globals['_SESSIONOPEN']._serialized_end=1552
+  _globals['_SESSIONACCEPTED']._serialized_start=1554
+  _globals['_SESSIONACCEPTED']._serialized_end=1635
+  _globals['_WANTED']._serialized_start=1638
+  _globals['_WANTED']._serialized_end=1811
+  _globals['_WANTEDHUB']._serialized_start=1814
+  _globals['_WANTEDHUB']._serialized_end=2135
+  _globals['_WANTEDHUB_SEALEDENTRY']._serialized_start=2090
+  _globals['_WANTEDHUB_SEALEDENTRY']._serialized_end=2135
+  _globals['_OBSERVED']._serialized_start=2138
+  _globals['_OBSERVED']._serialized_end=2301
+  _globals['_SITEREPORT']._serialized_start=2304
+  _globals['_SITEREPORT']._serialized_end=2509
+  _globals['_HUBREPORT']._serialized_start=2512
+  _globals['_HUBREPORT']._serialized_end=2844
+  _globals['_ROSTERENTRY']._serialized_start=2846
+  _globals['_ROSTERENTRY']._serialized_end=2888
+  _globals['_ASK']._serialized_start=2890
+  _globals['_ASK']._serialized_end=3006
+  _globals['_LOGSASK']._serialized_start=3008
+  _globals['_LOGSASK']._serialized_end=3074
+  _globals['_CANCELASK']._serialized_start=3076
+  _globals['_CANCELASK']._serialized_end=3087
+  _globals['_ANSWER']._serialized_start=3089
+  _globals['_ANSWER']._serialized_end=3153
+  _globals['_AGENTSERVICE']._serialized_start=3156
+  _globals['_AGENTSERVICE']._serialized_end=3409
 # @@protoc_insertion_point(module_scope)

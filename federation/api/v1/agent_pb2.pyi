@@ -124,6 +124,7 @@ class RenewRequest(_message.Message):
     MEMBERS_ACK_FIELD_NUMBER: _builtins.int
     CLAIMS_FIELD_NUMBER: _builtins.int
     ARMABLE_FIELD_NUMBER: _builtins.int
+    FENCED_FIELD_NUMBER: _builtins.int
     site: _builtins.str
     uid: _builtins.str
     incarnation: _builtins.int
@@ -135,6 +136,8 @@ class RenewRequest(_message.Message):
     """version of the member list that is in the journal"""
     armable: _builtins.bool
     """the fencer answers, and it and the gate were proven: hubs may be armed"""
+    fenced: _builtins.int
+    """seq of the newest answer whose deadlines the fencer has taken; 0: none"""
     @_builtins.property
     def claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___Claim]: ...
     def __init__(
@@ -148,10 +151,11 @@ class RenewRequest(_message.Message):
         members_ack: _builtins.int = ...,
         claims: _abc.Iterable[Global___Claim] | None = ...,
         armable: _builtins.bool = ...,
+        fenced: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["armable", b"armable", "claims", b"claims", "heard", b"heard", "incarnation", b"incarnation", "members_ack", b"members_ack", "seq", b"seq", "site", b"site", "uid", b"uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["armable", b"armable", "claims", b"claims", "fenced", b"fenced", "heard", b"heard", "incarnation", b"incarnation", "members_ack", b"members_ack", "seq", b"seq", "site", b"site", "uid", b"uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
