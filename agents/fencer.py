@@ -18,7 +18,7 @@ from pathlib import Path
 
 from agents.drivers.stopper_local import LocalStopper
 from agents.guard import Guard
-from federation.core.fencing import Fence
+from federation.core.fencing import Fence, canary_of
 from federation.model.errors import ExitCode
 from federation.runtime import machine_time
 from federation.runtime.process_table import ProcessId
@@ -26,7 +26,6 @@ from federation.runtime.volatile import MEMORY_FILESYSTEMS, file_system
 
 SECOND_NS = 1_000_000_000
 LARGEST = 8 << 20  # a lease file is some hundred bytes per hub
-CANARY = "canary-"
 
 
 def main() -> int:
@@ -69,7 +68,7 @@ def assemble(site: str, state_dir: Path, runtime_dir: Path, longest_s: float) ->
     longest_ns = int(longest_s * SECOND_NS)
     stopper = LocalStopper(os.environ.get("HUBFED_DIR", str(state_dir)), site, state_dir)
     return Guard(
-        fence=Fence(boot_id, longest_ns, machine_time.boottime_ns(), canary=CANARY + site),
+        fence=Fence(boot_id, longest_ns, machine_time.boottime_ns(), canary=canary_of(site)),
         lease=RuntimeFiles(runtime_dir),
         stopper=stopper,
         now_ns=machine_time.boottime_ns,

@@ -140,9 +140,9 @@ class Guard(Generic[V]):
     def _quiet(self, hub: str, epoch: tuple[int, int], now: int) -> None:
         case = self._cases.setdefault(hub, Case())
         case.empty_looks += 1
+        case.left = 0
         if case.empty_looks < EMPTY_LOOKS:
             return
-        case.left = 0
         if case.first_kill_ns is not None:
             case.first_kill_ns, case.said_ns, case.fenced = None, None, True
             self.say("history.fenced", hub=hub, epoch=f"{epoch[0]}.{epoch[1]}", at_ns=now)

@@ -63,6 +63,7 @@ class SiteLease:
         self.held: Mapping[str, Held] = self._adopt()
         self.seq = 0  # of the newest request of this incarnation
         self.heard = 0  # seq of the newest answer that was processed
+        self._canary: Mapping[str, Mapping[str, object]] = {}
         self.problems: tuple[str, ...] = ()
         self.granted_mono: float | None = None
         if disk.read(path) is not None:
@@ -203,6 +204,12 @@ class SiteLease:
             if hub not in held:
                 log.info("history.revoke", hub=hub, epoch=str(before.epoch), at_ns=at)
 
+    def set_canary(self, entry: Mapping[str, Mapping[str, object]] | None) -> None:
+        """Put the entry of the site's canary, {hub: {"epoch", "close_at", "stop_by"}}, into the lease file at once, beside
+        what is held, or (None) take it out again. It is never held and never granted. Unavailable: not written."""
+        self._canary = entry or {}
+        self._write_file(self.held, self.heard)
+
     def _write_file(self, held: Mapping[str, Held], seq: int) -> None:
         hubs = {
             hub: {"epoch": [h.epoch.era, h.epoch.n], "close_at": h.close_at_ns, "stop_by": h.stop_by_ns}
@@ -212,7 +219,7 @@ class SiteLease:
             "boot_id": self._clock.boot_id(),
             "incarnation": self._journal.record.incarnation,
             "seq": seq,
-            "hubs": hubs,
+            "hubs": {**self._canary, **hubs},
         }
         self._disk.replace(self._path, json.dumps(content).encode(), durable=False)
 

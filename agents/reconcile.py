@@ -52,6 +52,7 @@ class Reconciler:
     _here: frozenset[str] = frozenset()
     _tried: set[str] = field(default_factory=set)
     _discovered: bool = False
+    _canary_route: Route | None = None
 
     def hubs(self) -> set[str]:
         """Every hub that is held, ended, wanted, or found running."""
@@ -249,6 +250,11 @@ class Reconciler:
             view, epoch, gate_open=self._open.get(hub, False), message=message, homes=self._homes.get(hub, "")
         )
 
+    async def route_canary(self, route: Route | None) -> None:
+        """Put the canary's route into the edge's table at once, or (None) take it out again."""
+        self._canary_route = route
+        await self.drivers.edge.publish(self._routes())
+
     def _routes(self) -> tuple[Route, ...]:
         routes = []
         for hub, view in sorted(self._views.items()):
@@ -258,7 +264,7 @@ class Reconciler:
             dns = directive.spec.dns
             hosts = (dns.host, *dns.aliases)
             routes.append(Route(hub=hub, epoch=held.epoch, hosts=hosts, target=view.address))
-        return tuple(routes)
+        return (*routes, self._canary_route) if self._canary_route is not None else tuple(routes)
 
     def _record_gate(self, hub: str, view: HubView, is_open: bool) -> None:
         self._record("history.open" if is_open else "history.close", hub, str(view.epoch))

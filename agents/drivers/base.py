@@ -175,6 +175,34 @@ class EdgeDriver(Protocol):
         ...
 
 
+class Passage(StrEnum):
+    """What became of one request to the edge."""
+
+    PASSED = "passed"  # the gate let it through, whatever then answered
+    REFUSED = "refused"  # the gate said no
+    SILENT = "silent"  # the edge did not answer, or knows nothing of the host
+
+
+class CanaryDriver(Protocol):
+    """Something like a hub, to prove gate and fencer on (PROTOCOL.md H13): same marks, same edge, same file, no class."""
+
+    async def start(self, hub: str) -> str:
+        """Start it under this hub name; returns host:port where it answers every request."""
+        ...
+
+    async def ask(self, host: str) -> Passage:
+        """Send one request for `host` through the site's edge."""
+        ...
+
+    async def alive(self, hub: str) -> bool:
+        """Whether anything of it lives."""
+        ...
+
+    async def stop(self, hub: str) -> None:
+        """End what is left of it. Idempotent."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SiteDrivers:
     """One kind of site, assembled by its factory."""
@@ -183,3 +211,4 @@ class SiteDrivers:
     hubs: HubDriver
     homes: HomesDriver
     edge: EdgeDriver
+    canary: CanaryDriver

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import structlog
 
-from agents.drivers.base import Route
+from agents.drivers.base import Passage, Route
 from agents.drivers.local.marks import EDGE
 from agents.drivers.local.ports import can_bind, free_ports
 from agents.drivers.local.settings import LocalSettings
@@ -75,15 +75,23 @@ class LocalEdge:
             self._published = content
 
     async def is_open(self, hub: str) -> bool:
-        host, port = self._hosts.get(hub), self._known_port()
-        if host is None or port is None:
-            return False
+        host = self._hosts.get(hub)
+        return host is not None and await self.ask(host) is Passage.PASSED
+
+    async def ask(self, host: str) -> Passage:
+        """One request for a host name, from outside the edge."""
+        port = self._known_port()
+        if port is None:
+            return Passage.SILENT
         url = f"http://{self._address(port)}/hub/health"
         try:
             async with self._open_session().get(url, headers={"Host": host}, allow_redirects=False) as answer:
-                return GATE_HEADER not in answer.headers  # whatever the hub says: somebody was let through
+                said = answer.headers.get(GATE_HEADER)
         except (aiohttp.ClientError, TimeoutError):
-            return False
+            return Passage.SILENT
+        if said is None:  # whatever the hub says: somebody was let through
+            return Passage.PASSED
+        return Passage.REFUSED if said == "closed" else Passage.SILENT
 
     async def close(self) -> None:
         if self._session is not None:

@@ -15,11 +15,13 @@ from agents.drivers.base import (
     HubCapabilities,
     HubOrder,
     HubView,
+    Passage,
     Phase,
     Route,
     SiteDrivers,
 )
 from agents.drivers.gate import Gate
+from federation.core.fencing import Fence
 from federation.model.errors import DriverError, StaleEpoch
 from federation.model.identity import Epoch
 from federation.model.status import Condition, ConditionType, RosterEntry, Truth
@@ -68,11 +70,16 @@ class MemorySite:
     refusals: dict[str, str] = field(default_factory=dict)
     stuck: set[str] = field(default_factory=set)
     events: list[tuple[float, str, str]] = field(default_factory=list)
+    canary_broken: str = ""  # "start", "gate" or "fencer": what of a proof fails here
 
     def drivers(self) -> SiteDrivers:
         """Fresh drivers over this machine, as a new agent makes them."""
         return SiteDrivers(
-            cluster=MemoryCluster(self), hubs=MemoryHubs(self), homes=MemoryHomes(self), edge=MemoryEdge(self)
+            cluster=MemoryCluster(self),
+            hubs=MemoryHubs(self),
+            homes=MemoryHomes(self),
+            edge=MemoryEdge(self),
+            canary=MemoryCanary(self),
         )
 
     # --- faults and students, for tests ---
@@ -308,3 +315,41 @@ class MemoryEdge:
 
     async def close(self) -> None:
         return
+
+
+class MemoryCanary:
+    """Lives until its entry in the lease file says otherwise, as under a fencer that works."""
+
+    def __init__(self, site: MemorySite) -> None:
+        self._site = site
+        self._living = False
+        self._gate = Gate(site.clock.boot_id())
+
+    async def start(self, hub: str) -> str:
+        if self._site.canary_broken == "start":
+            raise DriverError(f"{hub}: cannot start")
+        self._living = True
+        return f"{hub}.memory:80"
+
+    async def ask(self, host: str) -> Passage:
+        route = next((route for route in self._site.routes if host in route.hosts), None)
+        if route is None or not self._site.edge_alive:
+            return Passage.SILENT
+        if self._site.canary_broken == "gate":
+            return Passage.PASSED
+        self._gate.take(self._site.lease() if self._site.lease else None)
+        is_open = self._gate.is_open(route.hub, route.epoch, self._site.clock.boottime_ns())
+        return Passage.PASSED if is_open else Passage.REFUSED
+
+    async def alive(self, hub: str) -> bool:
+        now_ns = self._site.clock.boottime_ns()
+        fence = Fence(self._site.clock.boot_id(), now_ns, now_ns)
+        fence.take(self._site.lease() if self._site.lease else None, now_ns)
+        if hub in fence.verdict(now_ns).hubs and self._site.canary_broken != "fencer":
+            self._living = False
+        return self._living
+
+    async def stop(self, hub: str) -> None:
+        if self._living:
+            self._site.record("stop", hub)
+        self._living = False

@@ -20,6 +20,11 @@ START_GRACE_NS = 2_000_000_000
 while the file was lost comes here with hubs running; after a boot none runs."""
 
 
+def canary_of(site: str) -> str:
+    """The hub name under which a site proves its gate and its fencer; never granted, and no class's hub (H13)."""
+    return f"canary-{site}"
+
+
 class Reading(Enum):
     """What became of a look at the file."""
 

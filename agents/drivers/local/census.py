@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from agents.drivers.local.marks import HUB, PROXY
 from agents.drivers.local.settings import LocalSettings
+from federation.core.fencing import canary_of
 from federation.runtime.cgroups import Cgroups
 from federation.runtime.processes import Found, Processes
 
@@ -55,6 +56,7 @@ async def servers_here(settings: LocalSettings, processes: Processes) -> dict[st
 
 
 async def hubs_here(settings: LocalSettings, processes: Processes) -> tuple[str, ...]:
-    """Every hub of which anything runs here."""
+    """Every hub of which anything runs here; the canary is none."""
     found = await asyncio.to_thread(processes.find, settings.marks())
-    return tuple(sorted({f.marks["HUBFED_HUB"] for f in found if f.marks.get("HUBFED_HUB")}))
+    hubs = {f.marks["HUBFED_HUB"] for f in found if f.marks.get("HUBFED_HUB")}
+    return tuple(sorted(hubs - {canary_of(settings.site)}))

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from agents.drivers.base import SiteDrivers
+from agents.drivers.canary_local import LocalCanary
 from agents.drivers.cluster_local import LocalCluster
 from agents.drivers.edge_local import LocalEdge
 from agents.drivers.homes_local import LocalHomes
@@ -36,11 +37,13 @@ def local_site(
     groups = cgroups if cgroups is not None else Cgroups.probe(group_name(settings))
     install = _once(lambda: ensure_proxy(processes, clock, progress=progress))
     isolation = _once(lambda: probe(settings, processes))
+    edge = LocalEdge(settings, processes, clock, disk, install)
     return SiteDrivers(
         cluster=LocalCluster(settings, processes, groups, isolation),
         hubs=LocalHubs(settings, processes, clock, disk, groups, install, isolation),
         homes=LocalHomes(settings, disk),
-        edge=LocalEdge(settings, processes, clock, disk, install),
+        edge=edge,
+        canary=LocalCanary(settings, processes, clock, edge),
     )
 
 

@@ -107,3 +107,17 @@ def test_every_request_takes_a_new_seq_and_only_processed_answers_are_heard(tmp_
     lease.process(answer(2), NOBODY)
     lease.process(answer(1), NOBODY)
     assert lease.heard == 2
+
+
+def test_the_canary_is_in_the_file_beside_what_is_held_and_is_never_held(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    lease = site.start_agent()
+    lease.process(answer(1, grants={"h1": E1}), NOBODY)
+    before = site.file()
+    entry = {"canary-iu": {"epoch": [1, 1], "close_at": 5, "stop_by": 6}}
+    lease.set_canary(entry)
+    assert site.file()["hubs"] == {**entry, "h1": {"epoch": [1, 1], "close_at": None, "stop_by": None}}
+    assert lease.held == {"h1": Held(E1)}
+    assert "canary-iu" not in lease.claims()
+    lease.set_canary(None)
+    assert site.file() == before
