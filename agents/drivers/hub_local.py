@@ -297,8 +297,9 @@ class LocalHubs:
 
     def _write(self, file: HubFile) -> None:
         folder = self.settings.hub_dir(file.hub)
-        (folder / "logs").mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
+        for made in (folder.parent, folder, folder / "logs"):
+            made.mkdir(mode=0o700, parents=True, exist_ok=True)
+            made.chmod(0o700)
         self.disk.replace(folder / NAME, encode(file))
 
     def _must_file(self, hub: str) -> HubFile:

@@ -19,8 +19,13 @@ from typing import Any
 
 import yaml
 
+from federation.cli.local.layout import Layout, load
+from federation.cli.local.status import Running, running
+from federation.runtime.clock import SystemClock
+from federation.runtime.disk import LocalDisk
+from federation.runtime.processes import SystemProcesses
 from tests.support.etcd import safe_etcd
-from tests.support.history import judge, read_history
+from tests.support.history import Entry, judge, read_history
 from tests.support.student import Student
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,9 +73,22 @@ class Federation:
         assert isinstance(items, list)
         return items
 
+    def running(self, **wanted: str) -> list[Running]:
+        """What `fedctl up -o json` lists, without its wait until all is well; `role`, `hub`, `site` narrow it down."""
+        layout, disk = Layout(self.dir), LocalDisk()
+        choices = load(layout, disk)
+        assert choices is not None
+        every = running(layout, choices, SystemProcesses(SystemClock()))
+        return [item for item in every if all(getattr(item, k) == v for k, v in wanted.items())]
+
     def pids(self, role: str, **more: str) -> list[int]:
-        items = (i for i in self.up() if i["role"] == role)
-        return [int(i["pid"]) for i in items if all(i[k] == v for k, v in more.items())]
+        return [item.pid for item in self.running(role=role, **more)]
+
+    @contextmanager
+    def placed(self, name: str, **spec: Any) -> Iterator[str]:
+        """A class that serves, and its password; retired at the end, so that later tests have the machine to themselves."""
+        yield password(self.fedctl("place", str(self.classroom(name, **spec))))
+        self.fedctl("retire", name, "--no-wait")
 
     def hub(self, name: str) -> dict[str, Any]:
         body = json.loads(self.fedctl("get", name, "-o", "json").out)
@@ -82,21 +100,35 @@ class Federation:
 
     def student(self, name: str, user: str = "s01") -> Student:
         """A student in front of the class's page, by the front door."""
-        port = self.hub(name)["status"]["url"].rpartition(":")[2]
+        port = json.loads((self.dir / "choices.json").read_text())["ports"]["frontdoor"]
         return Student(f"http://127.0.0.1:{port}", f"{name}.localhost", user)
 
-    def login_page(self, name: str) -> bool:
-        """Whether a student would see it now."""
+    def status(self, name: str) -> int:
+        """What a student's browser would get now for the login page; 404 for a name that leads nowhere."""
 
-        async def look() -> bool:
+        async def look() -> int:
             async with self.student(name) as one:
-                return await one.status("hub/login") == 200
+                return await one.status("hub/login")
 
         return asyncio.run(look())
 
+    def login_page(self, name: str) -> bool:
+        """Whether a student would see it now."""
+        return self.status(name) == 200
+
+    def homes(self, name: str) -> Path:
+        """Where the class's homes are on this machine, as fedctl says."""
+        return Path(self.hub(name)["status"]["homes"])
+
+    def condition(self, name: str, kind: str) -> str:
+        """Its status; empty while nobody answers."""
+        answer = self.fedctl("get", name, "-o", "json", ok=False)
+        said = json.loads(answer.out)["status"]["conditions"] if answer.code == 0 else []
+        return next((str(c["status"]) for c in said if c["type"] == kind), "")
+
     def serves(self, name: str) -> bool:
         """Whether fedctl says so; False while nobody answers."""
-        return "  Serving  " in self.fedctl("get", name, ok=False).out
+        return self.condition(name, "Serving") == "True"
 
     def classroom(self, name: str, **spec: Any) -> Path:
         """A classroom file of three students."""
@@ -119,11 +151,13 @@ class Federation:
         path.write_text(yaml.safe_dump(body))
         return path
 
+    def history(self) -> list[Entry]:
+        """What all agents recorded, in order."""
+        return read_history(sorted((self.dir / "logs").glob("agent-*.log")))
+
     def judge(self) -> None:
         """Every end-to-end test is judged by the checker of histories: one copy, epochs rise, no open without grant."""
-        history = read_history(sorted((self.dir / "logs").glob("agent-*.log")))
-        assert any(entry.event == "start" for entry in history), "nothing was recorded that could be judged"
-        assert judge(history) == []
+        assert judge(self.history()) == []
 
     def logs(self) -> str:
         text = ""
@@ -143,11 +177,17 @@ def federation(profile: str = "lab") -> Iterator[Federation]:
         here.up("--profile", profile)
         yield here
         here.judge()
+        assert any(entry.event == "start" for entry in here.history()), "nothing was recorded that could be judged"
     finally:
         here.fedctl("down", "--dir", str(here.dir), ok=False)
         left = marked(str(here.dir.resolve()))
         shutil.rmtree(folder, ignore_errors=True)
         assert left == [], f"left running after down: {left}"
+
+
+def password(answer: Answer) -> str:
+    """What a first place shows once; empty if the class has a secret of its own."""
+    return answer.err.partition("shown only now: ")[2].partition("\n")[0]
 
 
 def marked(directory: str) -> list[str]:

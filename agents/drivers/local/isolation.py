@@ -12,7 +12,8 @@ from federation.model.errors import FederationError
 from federation.runtime.processes import Launch, Processes, inherited
 
 PROBE_S = 30.0
-PROBE = "import os, sys, jupyterhub; os.access(sys.argv[1], os.X_OK) or sys.exit(sys.argv[1] + ' cannot be entered')"
+PROBE = """import os, sys, jupyterhub, agents.drivers.local.student_server
+os.access(sys.argv[1], os.X_OK) or sys.exit(sys.argv[1] + ' cannot be entered')"""
 
 
 @dataclass(frozen=True, slots=True)

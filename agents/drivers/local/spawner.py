@@ -20,6 +20,7 @@ from federation.runtime.clock import SystemClock
 from federation.runtime.processes import Launch, ProcessId, SystemProcesses, inherited
 
 GRACE_S = 8.0
+SERVER = "agents.drivers.local.student_server"
 
 
 class StudentSpawner(Spawner):  # type: ignore[misc]
@@ -57,7 +58,7 @@ class StudentSpawner(Spawner):  # type: ignore[misc]
         self.cpu_limit, self.cpu_guarantee = wanted.cpu_limit_millis / 1000, wanted.cpu_guarantee_millis / 1000
         self.port = random_port()
         join = self._group(file).make(Limits(wanted.memory_limit, wanted.cpu_limit_millis))
-        words = [file.place.interpreter, "-P", "-m", "jupyterhub.singleuser", *self.get_args()]
+        words = [file.place.interpreter, "-P", "-m", SERVER, *self.get_args()]
         if uid is None and os.getuid() == 0:
             words.append("--allow-root")
         log = hub_file_path().parent / "logs" / f"{slug(self.user.name)}.log"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -10,7 +9,7 @@ import re
 from pathlib import Path
 
 from federation.model.errors import DriverError, Unavailable
-from federation.runtime.disk import LocalDisk
+from federation.runtime.disk import LocalDisk, locked
 
 SAFE = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
 MOST_UIDS = 100_000
@@ -26,8 +25,7 @@ def slug(user: str) -> str:
 
 def uid_of(file: Path, hub: str, user: str, first: int) -> int:
     """The student's uid, drawn once per (hub, user) and never given to another; several hubs share the file."""
-    with file.with_suffix(".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(file.with_suffix(".lock")):
         disk = LocalDisk()
         try:
             known: dict[str, int] = json.loads(disk.read(file) or b"{}")

@@ -6,13 +6,12 @@ state directory no longer exists) is given again.
 
 from __future__ import annotations
 
-import fcntl
 import json
 from pathlib import Path
 
 from agents.drivers.local.students import MOST_UIDS
 from federation.model.errors import DriverError
-from federation.runtime.disk import LocalDisk
+from federation.runtime.disk import LocalDisk, locked
 
 REGISTRY = Path("/var/lib/hubfed/student-uid-ranges.json")
 FIRST, LAST = 200_000, 2_000_000_000
@@ -21,8 +20,7 @@ FIRST, LAST = 200_000, 2_000_000_000
 def first_uid(state_dir: Path, registry: Path = REGISTRY) -> int:
     """The first uid of the range of the site that keeps its state in `state_dir`; always the same one."""
     registry.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with registry.with_suffix(".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(registry.with_suffix(".lock")):
         disk, mine = LocalDisk(), str(state_dir.resolve())
         try:
             ranges: dict[str, int] = json.loads(disk.read(registry) or b"{}")

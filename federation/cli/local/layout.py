@@ -126,7 +126,8 @@ def prepare(layout: Layout, sites: tuple[str, ...], clock: Clock, disk: Disk, *,
             f"{layout.root} is a federation of profile {choices.profile}, not {profile}",
             help="Take another --dir, or leave --profile out.",
         )
-    layout.log("x").parent.mkdir(mode=0o700, exist_ok=True)
+    for folder in (layout.log("x").parent, layout.state("coordinators")):
+        folder.mkdir(mode=0o700, exist_ok=True)
     _certificates(layout, choices, clock, disk)
     _files(layout, choices, disk)
     return choices

@@ -19,7 +19,7 @@ def see(reporter: Reporter, hub: str, phase: Phase) -> None:
 
 
 async def next_observed(messages: AsyncIterator[agent_pb2.AgentMessage]) -> agent_pb2.Observed:
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(8):  # two cores may be shared
         return (await anext(messages)).observed
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,10 +12,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NOBODY = 65534
 
 pytestmark = pytest.mark.timeout(600)
@@ -63,6 +66,26 @@ def demo(newcomer: dict[str, str]) -> subprocess.Popen[str]:
     )
 
 
+def sites(newcomer: dict[str, str], said: str) -> list[dict[str, Any]]:
+    """What the newcomer's fedctl says of the sites of the demo that runs."""
+    found = re.search(r"starting a federation in (\S+)/federation", said)
+    assert found is not None, said
+    root = os.getuid() == 0
+    done = subprocess.run(
+        [Path(newcomer["FOLDER"], ".venv/bin/fedctl"), "sites", "-o", "json"],
+        env={**newcomer, "XDG_CONFIG_HOME": f"{found[1]}/config"},
+        capture_output=True,
+        text=True,
+        check=True,
+        user=NOBODY if root else None,
+        group=NOBODY if root else None,
+        extra_groups=[] if root else None,
+    )
+    items = json.loads(done.stdout)["items"]
+    assert isinstance(items, list)
+    return items
+
+
 def left_of(newcomer: dict[str, str]) -> list[str]:
     """Processes that run from the newcomer's tree or home."""
     found = []
@@ -85,7 +108,9 @@ def test_the_demo_works_for_a_newcomer_and_cleans_up(newcomer: dict[str, str]) -
     assert left_of(newcomer) == []
 
 
-def test_ctrl_c_in_the_middle_leaves_nothing_behind(newcomer: dict[str, str]) -> None:
+def test_without_root_its_sites_say_so_and_ctrl_c_in_the_middle_leaves_nothing_behind(
+    newcomer: dict[str, str],
+) -> None:
     with demo(newcomer) as running:
         assert running.stdout is not None
         seen = ""
@@ -93,10 +118,17 @@ def test_ctrl_c_in_the_middle_leaves_nothing_behind(newcomer: dict[str, str]) ->
             seen += line
             if "assigned" in line:
                 break
+        isolated = {
+            site["name"]: (said["status"], said["reason"])
+            for site in sites(newcomer, seen)
+            for said in site["conditions"]
+            if said["type"] == "Isolated"
+        }
         os.killpg(running.pid, signal.SIGINT)
         seen += running.stdout.read()
         assert running.wait(90) != 0, seen
     assert "assigned" in seen
+    assert isolated == {"iu": ("False", "NotRoot"), "tacc": ("False", "NotRoot")}
     deadline = time.monotonic() + 10
     while left_of(newcomer) and time.monotonic() < deadline:
         time.sleep(0.2)

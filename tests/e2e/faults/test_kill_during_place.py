@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.support.federation import Federation, federation, until
+from tests.support.federation import Federation, until
 
 pytestmark = pytest.mark.timeout(240)
-
-
-@pytest.fixture(scope="module")
-def here() -> Iterator[Federation]:
-    with federation() as running:
-        yield running
 
 
 @pytest.mark.parametrize("role", ["etcd", "coordinator", "agent", "edge", "hub", "proxy"])
@@ -36,3 +28,4 @@ def test_a_place_finishes_although_a_part_is_killed_under_it(here: Federation, r
     hub = here.hub(name)
     assert hub["metadata"]["uid"] == uid, "what was acknowledged is not lost"
     assert hub["status"]["epoch"] == "1.1", "it was assigned once"
+    here.fedctl("retire", name, "--no-wait")
