@@ -14,6 +14,7 @@ from random import Random
 
 import structlog
 
+from agents.canary import Canary
 from agents.drivers.base import SiteDrivers
 from agents.fencer_ack import FencerAcks
 from agents.journal import Journal
@@ -93,7 +94,7 @@ class Agent:
         self._ports = ports
         self.journal = Journal.open(place.journal, ports.disk, site=who.site, uid=who.uid)
         acks = FencerAcks(place.ack, ports.disk, ports.clock)
-        fencing = Fencing(who.profile, acks, unproven=lambda: "")
+        fencing = Fencing(who.profile, acks, unproven=lambda: self.canary.unproven())  # noqa: PLW0108 - the canary is made later
         self.lease = SiteLease(place.lease, ports.disk, self.journal, ports.clock, fencing)
         self.wanted = WantedHubs(place.wanted, ports.disk)
         self.reporter = Reporter(who.kind, who.version)
@@ -105,6 +106,14 @@ class Agent:
             sealing,
             ports.clock,
             fence_grace_s=who.profile.fence_s * FENCE_GRACE,
+        )
+        self.canary = Canary(
+            who.site,
+            ports.drivers.canary,
+            self.lease.set_canary,
+            self.reconciler.route_canary,
+            ports.clock,
+            fencer_s=who.profile.fencer_s,
         )
         self.link = Link(
             who,
@@ -137,6 +146,7 @@ class Agent:
         self.journal.write(incarnation=answer.incarnation)
         log.info("agent.started", incarnation=answer.incarnation, register=answer.register.uuid)
         self._tasks.start("talk", self.link.talk_forever(self))
+        self._tasks.start("canary", self.canary.run())
         await self.link.renew_forever(lambda: self.journal.record.members_version)
 
     # --- the conversation with the leader (agents.link.Talk) ---

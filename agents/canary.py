@@ -94,6 +94,11 @@ class Canary:
             return False, f"gate and fencer were last proven {_ago(age_s)}, which is too long"
         return True, f"gate and fencer proven {_ago(age_s)}"
 
+    def unproven(self) -> str:
+        """Why nothing may rely on gate and fencer now; empty: they were proven."""
+        proven, reason = self.verdict()
+        return "" if proven else reason
+
     async def prove(self) -> Proof:
         """One proof, from start to clean-up; a few seconds. It raises nothing: what goes wrong is its reason."""
         reason = ""
