@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import itertools
 import os
 import signal
 import sys
@@ -108,8 +109,8 @@ async def supervise(layout: Layout, stop: asyncio.Event) -> None:
                 await stop.wait()
         except TimeoutError:
             continue
-    for keeper in reversed(keepers):
-        await keeper.stop()
+    for _role, equals in itertools.groupby(reversed(keepers), key=lambda keeper: keeper.program.role):
+        await asyncio.gather(*(keeper.stop() for keeper in equals))
 
 
 def main() -> int:
