@@ -86,7 +86,7 @@ async def study(port: str, password: str, steps: Steps) -> None:
 def walk(folder: Path, env: dict[str, str]) -> None:
     steps = Steps()
     fedctl("up", "--dir", str(folder / "federation"), env=env)
-    steps.done("federation up: etcd, 2 coordinators, 2 sites, front door")
+    steps.done("federation up: 2 sites, a witness, 3 coordinators, front door")
     said = fedctl("place", f"configs/classrooms/{CLASS}.yaml", env=env)
     steps.done(f"{CLASS} placed, serving under its name")
     password = re.search(r"shown only now: (\S+)", said)

@@ -18,7 +18,7 @@ MOST_BYTES = 1 << 21
 
 def read_checked(paths: list[str]) -> tuple[Located[Classroom], ...] | None:
     """The classrooms of all files; None if anything is wrong, which is then on standard error."""
-    checked = read_classrooms([(path, _content(path)) for path in paths], _content)
+    checked = read_classrooms([(path, content_of(path)) for path in paths], content_of)
     for finding in checked.findings:
         output.say(str(finding))
     if checked.findings:
@@ -35,7 +35,8 @@ def classroom_message(classroom: Classroom) -> control_pb2.Classroom:
     )
 
 
-def _content(path: str) -> bytes:
+def content_of(path: str) -> bytes:
+    """A file's bytes; InvalidRequest if it cannot be read."""
     try:
         with Path(path).open("rb") as file:
             return file.read(MOST_BYTES)

@@ -16,7 +16,7 @@ from federation.coordinator.replica import Identity, Ports, Replica
 from federation.coordinator.rights import RIGHTS
 from federation.dns.frontdoor import FrontDoorNames
 from federation.dns.interface import NameDriver
-from federation.model.errors import InvalidRequest, Refused, Unavailable
+from federation.model.errors import DeadlineExceeded, InvalidRequest, Refused, Unavailable
 from federation.model.federation_file import CoordinatorSettings, FederationFile, NameDriverKind
 from federation.model.identity import RegisterId
 from federation.runtime.access import AccessCheck
@@ -30,6 +30,7 @@ from federation.runtime.logs import set_up_logging
 from federation.runtime.settings_files import load_federation
 from federation.runtime.supervisor import Supervisor
 from federation.runtime.tls import TlsFiles
+from federation.store.election import patience_s
 from federation.store.etcd import EtcdStore
 from federation.store.register import Register
 from federation.store.remembered import RememberedRegister
@@ -72,7 +73,7 @@ async def serve(path: Path, name: str, state_dir: Path, stop: asyncio.Event) -> 
     if paths is None:
         raise InvalidRequest(f"{path}: coordinator {name} has no certificate", help="Set spec.tls or its own tls.")
     tls = tls_files(paths, path.parent)
-    store = open_store(federation, path.parent)
+    store = open_store(federation, settings, path.parent)
     async with Supervisor(name) as tasks, Channels(tls) as channels:
         opening = tasks.start("open-register", open_register(federation, store, remembered), eternal=False)
         stopping = tasks.start("stop", stop.wait(), eternal=False)
@@ -92,12 +93,13 @@ async def serve(path: Path, name: str, state_dir: Path, stop: asyncio.Event) -> 
     await store.close()
 
 
-def open_store(federation: FederationFile, folder: Path) -> EtcdStore:
-    """The register's client."""
+def open_store(federation: FederationFile, settings: CoordinatorSettings, folder: Path) -> EtcdStore:
+    """The register's client. It asks the member beside it first: that one is lost only together with it."""
     register = federation.spec.register_
+    endpoints = sorted(register.endpoints, key=lambda endpoint: endpoint != settings.member)
     tls = tls_files(register.tls, folder) if register.tls is not None else None
     prefix = f"/{register.prefix}/{federation.name}"
-    return EtcdStore(tuple(register.endpoints), tls=tls, prefix=prefix)
+    return EtcdStore(tuple(endpoints), tls=tls, prefix=prefix)
 
 
 async def open_register(federation: FederationFile, store: EtcdStore, remembered: RememberedRegister) -> Register:
@@ -110,12 +112,12 @@ async def open_register(federation: FederationFile, store: EtcdStore, remembered
     while True:
         try:
             version = (await store.status()).version
-            break
-        except Unavailable:
+            if federation.spec.production and version in UNSAFE:
+                wrong = f"the register runs etcd {version}, which can corrupt its data when killed"
+                raise Refused(wrong, help="Use 3.5.6+.")
+            return await Register.open(store, uuid, tuple(federation.spec.admins), remembered)
+        except (Unavailable, DeadlineExceeded):  # one member answers for itself before there is a majority
             await asyncio.sleep(REGISTER_WAIT_S)
-    if federation.spec.production and version in UNSAFE:
-        raise Refused(f"the register runs etcd {version}, which can corrupt its data when killed", help="Use 3.5.6+.")
-    return await Register.open(store, uuid, tuple(federation.spec.admins), remembered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,17 @@ class Parts:
 def assemble(federation: FederationFile, settings: CoordinatorSettings, parts: Parts, tasks: Supervisor) -> Replica:
     """The replica with its real ports."""
     addresses = tuple(c.address for c in federation.spec.coordinators)
-    identity = Identity(settings.id, settings.address, federation.name, addresses, federation.spec.times())
+    times, witnesses = federation.spec.times(), sum(c.witness for c in federation.spec.coordinators)
+    patience = patience_s(times.leader_ttl_s, at_witness=settings.witness, witnesses=witnesses)
+    identity = Identity(
+        settings.id,
+        settings.address,
+        federation.name,
+        addresses,
+        times,
+        witness=federation.spec.has_witness,
+        patience_s=patience,
+    )
     ports = Ports(
         register=parts.register,
         names=name_driver(federation),

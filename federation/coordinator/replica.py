@@ -74,7 +74,8 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who this replica is. `addresses`: of all coordinators, as agents dial them."""
+    """Who this replica is. `addresses`: of all coordinators, as agents dial them; `patience_s`: how long it leaves the
+    lead to the others."""
 
     id: str
     address: str
@@ -82,6 +83,7 @@ class Identity:
     addresses: tuple[str, ...]
     profile: Profile
     witness: bool = False  # the register and the coordinators have a third failure domain
+    patience_s: float = 0.0
 
 
 class Replica:
@@ -156,6 +158,7 @@ class Replica:
             f"{self.identity.id} {self.identity.address}",
             ttl_s=self.identity.profile.leader_ttl_s,
             clock=self._ports.clock,
+            delay_s=self.identity.patience_s,
         )
         while True:
             async with election.campaign() as leadership:

@@ -12,7 +12,7 @@ from typing import Self
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from federation.model.profile import PROFILES, Profile, ProfileName
-from federation.model.refusal import Problem, problems_in, refuse_all
+from federation.model.refusal import Problem, problems_in, refuse, refuse_all
 from federation.model.scalars import Flag, Listen, Number, Site, Text
 from federation.model.schema import Model
 from federation.model.site_file import SiteMetadata, TlsPaths
@@ -20,6 +20,9 @@ from federation.model.site_file import SiteMetadata, TlsPaths
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PRODUCTION_ENDPOINTS = 3  # fewer register members survive no failure
 PRODUCTION_COORDINATORS = 2
+WITNESS = "witness"
+"""The name of the third failure domain: it holds a register member and a coordinator, never a hub."""
+WITNESS_ENDPOINTS = 3  # with fewer register members the witness and one site are no majority
 
 
 class NameDriverKind(StrEnum):
@@ -81,12 +84,40 @@ class CoordinatorSettings(Model):
     advertise: Listen | None = Field(
         None, description="Where others reach it; default: listen.", examples=["c1.example.edu:8443"]
     )
+    site: Site | None = Field(
+        None,
+        description="The site at which it runs, and with which it would be lost; default: at none.",
+        examples=["iu"],
+    )
+    witness: Flag = Field(
+        False, description="It runs at the witness, the third failure domain, and comes first in elections."
+    )
+    member: Listen | None = Field(
+        None,
+        description="The register member beside it, one of register.endpoints: it asks this one first.",
+        examples=["etcd-iu.example.edu:2379"],
+    )
     tls: TlsPaths | None = Field(None, description="Its certificate; default: spec.tls.")
+
+    @model_validator(mode="after")
+    def _at_one_place(self) -> Self:
+        if self.site is not None and self.witness:
+            raise refuse(
+                f"it runs both at site {self.site} and at the witness", "one of the two", "witness: true", "site"
+            )
+        if self.site == WITNESS:
+            raise refuse("no site is called witness: it never holds a hub", "witness: true instead", "iu", "site")
+        return self
 
     @property
     def address(self) -> str:
         """Where others reach it."""
         return self.advertise or self.listen
+
+    @property
+    def domain(self) -> str:
+        """The failure domain with which it would be lost: a site, `witness`, or empty for a place of its own."""
+        return WITNESS if self.witness else self.site or ""
 
 
 class Names(Model):
@@ -135,7 +166,7 @@ class FederationSpec(Model):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        problems = [*self._twins(), *self._unfit_for_production(), *self._unsafe_times()]
+        problems = [*self._twins(), *self._strange_members(), *self._unfit_for_production(), *self._unsafe_times()]
         if problems:
             raise refuse_all(problems)
         return self
@@ -154,6 +185,15 @@ class FederationSpec(Model):
             Problem(f"two coordinators are named {name}", "each id once", "c2", ("coordinators", index, "id"))
             for index, name in enumerate(ids)
             if name in ids[:index]
+        ]
+
+    def _strange_members(self) -> list[Problem]:
+        known = self.register_.endpoints
+        return [
+            Problem(f"{one.member} is no register member", "one of register.endpoints", known[0], (*at, "member"))
+            for index, one in enumerate(self.coordinators)
+            for at in [("coordinators", index)]
+            if one.member is not None and one.member not in known
         ]
 
     def _unfit_for_production(self) -> list[Problem]:
@@ -202,6 +242,29 @@ class FederationSpec(Model):
         base = PROFILES[self.profile]
         changed = self.timing.model_dump(exclude_none=True) if self.timing is not None else {}
         return base.revise(**changed)
+
+    @property
+    def has_witness(self) -> bool:
+        """Whether a third failure domain decides when a site is lost. Without it grants stay standing: nobody could
+        tell a dead site from a cut line, and no majority of the register would outlive either site."""
+        return any(one.witness for one in self.coordinators) and len(set(self.register_.endpoints)) >= WITNESS_ENDPOINTS
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What is allowed, but an admin should know: sentences."""
+        members = len(set(self.register_.endpoints))
+        said = []
+        if not self.has_witness:
+            missing = (
+                f"{members} register members" if members < WITNESS_ENDPOINTS else "no coordinator with witness: true"
+            )
+            said.append(
+                f"no witness ({missing}): hubs are not armed, so that after the loss of a site its classes wait for a "
+                f"person; a witness needs a coordinator with witness: true and {WITNESS_ENDPOINTS} register members"
+            )
+        if members % 2 == 0:
+            said.append(f"{members} register members survive no more failures than {members - 1}")
+        return tuple(said)
 
     def coordinator(self, name: str) -> CoordinatorSettings | None:
         """One coordinator's settings; None: not in the file."""

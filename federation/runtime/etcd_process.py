@@ -85,6 +85,7 @@ def etcd_arguments(binary: EtcdBinary, member: EtcdMemberSettings) -> tuple[str,
         *("--initial-advertise-peer-urls", f"{scheme}://{member.peer}"),
         *("--initial-cluster", ",".join(f"{name}={scheme}://{at}" for name, at in sorted(member.cluster.items()))),
         *("--quota-backend-bytes", str(member.quota_bytes)),
+        "--pre-vote",  # a member that was cut off or frozen does not depose the leader when it comes back
         *("--logger", "zap"),
         *("--log-level", "warn"),
     ]

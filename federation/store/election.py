@@ -22,8 +22,19 @@ log = structlog.get_logger(__name__)
 GIVEN_UP = 0.7  # of the ttl: so long after the last good keepalive was sent, leadership is given up
 RENEWED = 0.2  # of the ttl: the pause between two keepalives
 PATIENCE = 0.25  # of the ttl: one keepalive; short enough that another member can be asked before it is too late
+YIELD = 0.5  # of the ttl: so long a free key is left to the witness; more than two looks of its candidate
 LOOK_S = 1.0  # a candidate looks at least so often whether the key is free
 RESIGN_S = 1.0
+
+
+def patience_s(ttl_s: float, *, at_witness: bool, witnesses: int) -> float:
+    """How long a candidate leaves a free key to the others, in seconds, where `witnesses` coordinators of the
+    federation are at the witness.
+
+    They come first, so that the leader is rarely lost together with a site. Somebody who leads elsewhere already is
+    left in peace: a handover would cost a term, and protects only against a loss that has not happened.
+    """
+    return 0.0 if at_witness or not witnesses else ttl_s * YIELD
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +92,8 @@ class Leadership:
 class Election:
     """`async with election.campaign() as leadership` waits until elected and resigns at the end.
 
-    `delay_s`: how long this candidate leaves a free key to the others (the witness's coordinator has none).
+    `delay_s`: how long this candidate leaves a free key to the others (`patience_s`), counted from its own first look
+    that found the key free; anew after a look that failed, for the others may have been unable to take it as well.
     """
 
     def __init__(
@@ -122,6 +134,7 @@ class Election:
                 log.info("leader.lost-the-race", key=self._key, candidate=self._candidate)
             except FederationError as error:
                 log.warning("leader.campaign-failed", key=self._key, error=error.message)
+                free_since = None
             await self._clock.sleep(min(LOOK_S, self._ttl_s * RENEWED))
 
     async def _take(self) -> Leadership:

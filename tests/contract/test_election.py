@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
+from typing import cast
 
 import pytest
 
-from federation.model.errors import Conflict
+from federation.model.errors import Conflict, Unavailable
 from federation.runtime.clock import SystemClock
-from federation.store.election import Election, Leader
+from federation.store.election import Election, Leader, patience_s
 from federation.store.interface import Put, Store, Transaction
 from federation.store.memory import MemoryStore
 from tests.support.etcd import EtcdCluster, answers, etcd
@@ -77,14 +78,70 @@ async def test_a_leader_keeps_its_lease_for_much_longer_than_the_ttl(store: Stor
         assert await candidate(store, "c2").leader() == Leader("c1", term.epoch)
 
 
-async def test_who_is_to_come_second_leaves_the_key_to_the_first(store: Store) -> None:
-    async def lead(election: Election, led: list[str], name: str) -> None:
-        async with election.campaign():
-            led.append(name)
+@pytest.mark.parametrize(
+    ("at_witness", "witnesses", "wanted"), [(True, 1, 0.0), (False, 1, 2.5), (False, 0, 0.0), (True, 2, 0.0)]
+)
+def test_all_but_the_witness_are_patient_if_there_is_one(at_witness: bool, witnesses: int, wanted: float) -> None:
+    assert patience_s(5.0, at_witness=at_witness, witnesses=witnesses) == wanted
 
+
+async def lead(election: Election, led: list[str], name: str) -> None:
+    async with election.campaign():
+        led.append(name)
+
+
+async def test_who_is_to_come_second_leaves_the_key_to_the_first(store: Store) -> None:
     led: list[str] = []
     async with asyncio.timeout(15), asyncio.TaskGroup() as group:
         group.create_task(lead(candidate(store, "c2", delay_s=1.0), led, "c2"))
         await asyncio.sleep(0.2)
+        group.create_task(lead(candidate(store, "witness"), led, "witness"))
+    assert led == ["witness", "c2"]
+
+
+async def test_whenever_the_key_vanishes_the_witness_comes_first_again(store: Store) -> None:
+    led: list[str] = []
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group, candidate(store, "c1", ttl_s=60).campaign() as term:
+        group.create_task(lead(candidate(store, "c2", delay_s=1.0), led, "c2"))
+        await asyncio.sleep(1.3)  # it has waited for long, but not for a free key
+        group.create_task(lead(candidate(store, "witness"), led, "witness"))
+        await store.lease_revoke(term.lease)
+    assert led == ["witness", "c2"]
+
+
+async def test_without_the_witness_another_one_leads_after_its_patience(store: Store) -> None:
+    led: list[str] = []
+    clock = SystemClock()
+    async with asyncio.timeout(15), candidate(store, "witness", ttl_s=60).campaign() as term:
+        began = clock.mono()
+        await store.lease_revoke(term.lease)  # it is dead: nobody campaigns for it
+        await lead(candidate(store, "c2", delay_s=1.0), led, "c2")
+        assert clock.mono() - began >= 1.0
+    assert led == ["c2"]
+
+
+class Blind:
+    """A store that could not be read for a while, seen from one candidate."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.blind = False
+
+    def __getattr__(self, name: str) -> object:
+        if self.blind:
+            raise Unavailable("cut off")
+        return getattr(self._store, name)
+
+
+async def test_after_a_gap_in_which_nobody_could_look_patience_begins_anew(store: Store) -> None:
+    led: list[str] = []
+    view = Blind(store)
+    async with asyncio.timeout(15), asyncio.TaskGroup() as group:
+        group.create_task(lead(candidate(cast(Store, view), "c2", delay_s=1.0), led, "c2"))
+        await asyncio.sleep(0.5)
+        view.blind = True
+        await asyncio.sleep(1.0)
+        view.blind = False
+        await asyncio.sleep(0.3)
         group.create_task(lead(candidate(store, "witness"), led, "witness"))
     assert led == ["witness", "c2"]

@@ -1,4 +1,4 @@
-"""Where a local federation keeps what, and the choices that are made once: ports, uuids, certificates, files.
+"""Where a local federation keeps what, and the choices that are made once: ports, uuids, certificates.
 
 Everything lies in one directory that nobody else can read. Ports are kept over restarts, so that names stay; they are
 chosen anew only by `repick`.
@@ -8,25 +8,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
-import yaml
-
-from federation.model.errors import InvalidRequest
+from federation.cli.local.domains import Domain, domains_of, ports_of
+from federation.cli.local.files import USER, write_files
+from federation.model.errors import InvalidRequest, Refused
+from federation.model.federation_file import WITNESS
 from federation.runtime.clock import Clock
 from federation.runtime.disk import Disk
 from federation.runtime.identity_uri import agent_uri, coordinator_uri, user_uri
 from federation.runtime.pki import LOOPBACK, Authority
 from federation.runtime.tls import TlsFiles
 
-COORDINATORS = ("c1", "c2")
-PORTS = ("etcd", "etcd-peer", *COORDINATORS, "frontdoor")
-USER = "admin"
-CPU, MEMORY = 30, "60G"
+NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
+LONGEST_NAME = 63  # a DNS label
+DEFAULT_SITES = ("iu", "tacc")
 
 
 def default_dir() -> Path:
@@ -48,6 +48,16 @@ class Choices:
     def address(self, role: str) -> str:
         """host:port of a role."""
         return f"127.0.0.1:{self.ports[role]}"
+
+    @property
+    def domains(self) -> tuple[Domain, ...]:
+        """Where register members and coordinators run."""
+        return domains_of(tuple(self.sites))
+
+    @property
+    def coordinators(self) -> tuple[str, ...]:
+        """Ids of all coordinators."""
+        return tuple(name for domain in self.domains for name in domain.coordinators)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +114,45 @@ class Layout:
 
 
 def prepare(layout: Layout, sites: tuple[str, ...], clock: Clock, disk: Disk, *, profile: str = "") -> Choices:
-    """Make what is missing; what is there stays as it is. InvalidRequest if the directory is of other sites, or of
-    another profile (empty: whichever it has)."""
-    for folder in (layout.root, layout.root / "sites", *(layout.state("sites", site) for site in sites)):
+    """Make what is missing; what is there stays as it is. InvalidRequest if the directory is of other sites or of
+    another profile (none given: whichever it has), or of an earlier version."""
+    choices = load(layout, disk)
+    if choices is not None:
+        _same(layout, choices, sites, profile)
+    else:
+        choices = _choose(layout, sites or DEFAULT_SITES, profile or "lab")
+    for folder in (layout.root, layout.root / "sites", *(layout.state("sites", site) for site in choices.sites)):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if os.getuid() == 0:
             folder.chmod(0o711)  # students run under system uids of their own and must get through to their homes
-    choices = load(layout, disk)
-    if choices is None:
-        ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
-        members = {site: str(uuid4()) for site in sites}
-        choices = Choices(layout.root.name or "local", str(uuid4()), ports, members, profile or "lab")
-        _save(layout, choices, disk)
-    elif sites and set(sites) != set(choices.sites):
+    _save(layout, choices, disk)
+    for folder in (layout.log("x").parent, layout.state("coordinators")):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    _certificates(layout, choices, clock, disk)
+    write_files(layout, choices, disk)
+    return choices
+
+
+def _choose(layout: Layout, sites: tuple[str, ...], profile: str) -> Choices:
+    if WITNESS in sites:
+        raise InvalidRequest(f"no site can be called {WITNESS}: it never holds a hub", help="Choose another name.")
+    members = {site: str(uuid4()) for site in sites}
+    roles = ports_of(domains_of(tuple(members)))
+    ports = dict(zip(roles, _free_ports(len(roles)), strict=True))
+    # the directory may be called anything, a federation may not
+    name = NOT_IN_NAMES.sub("-", layout.root.name.lower())[:LONGEST_NAME].strip("-") or "local"
+    return Choices(name, str(uuid4()), ports, members, profile)
+
+
+def _same(layout: Layout, choices: Choices, sites: tuple[str, ...], profile: str) -> None:
+    if set(choices.ports) != set(ports_of(choices.domains)):
+        # a register does not grow from one member to three by being started with other words
+        raise InvalidRequest(
+            f"{layout.root} was made by another version of fedctl, which ran other register members and coordinators",
+            help=f"`fedctl down --delete --dir {layout.root}` deletes it with all homes; `fedctl up` then starts anew. "
+            "Students' files lie in sites/*/homes: copy first what is still needed.",
+        )
+    if sites and set(sites) != set(choices.sites):
         raise InvalidRequest(
             f"{layout.root} is a federation of {', '.join(choices.sites)}, not of {', '.join(sites)}",
             help="Take another --dir, or leave --sites out.",
@@ -126,11 +162,6 @@ def prepare(layout: Layout, sites: tuple[str, ...], clock: Clock, disk: Disk, *,
             f"{layout.root} is a federation of profile {choices.profile}, not {profile}",
             help="Take another --dir, or leave --profile out.",
         )
-    for folder in (layout.log("x").parent, layout.state("coordinators")):
-        folder.mkdir(mode=0o700, exist_ok=True)
-    _certificates(layout, choices, clock, disk)
-    _files(layout, choices, disk)
-    return choices
 
 
 def load(layout: Layout, disk: Disk) -> Choices | None:
@@ -147,11 +178,19 @@ def load(layout: Layout, disk: Disk) -> Choices | None:
 
 
 def repick(layout: Layout, choices: Choices, taken: set[str], disk: Disk) -> Choices:
-    """New ports for the roles in `taken`, whose old ones belong to somebody else now."""
+    """New ports for the roles in `taken`, whose old ones belong to somebody else now. Refused for those by which the
+    members of a register know each other: they are written in its data."""
+    kept = sorted(taken & {domain.peer for domain in choices.domains if len(choices.domains) > 1})
+    if kept:
+        ports = ", ".join(str(choices.ports[role]) for role in kept)
+        raise Refused(
+            f"the register of {layout.root} needs port {ports}, which another program has now",
+            help="End that program (`ss -ltnp` shows it) or wait for it, then `fedctl up` again; nothing is lost.",
+        )
     fresh = dict(zip(sorted(taken), _free_ports(len(taken)), strict=True))
     changed = replace(choices, ports={**choices.ports, **fresh})
     _save(layout, changed, disk)
-    _files(layout, changed, disk)
+    write_files(layout, changed, disk)
     return changed
 
 
@@ -164,52 +203,15 @@ def _certificates(layout: Layout, choices: Choices, clock: Clock, disk: Disk) ->
     authority = Authority.open_or_create(layout.pki, disk, f"hubfed {choices.name}", now)
     register = Authority.open_or_create(layout.pki / "register", disk, f"hubfed {choices.name} register", now)
     wanted: list[tuple[Authority, str, str | None, tuple[str, ...]]] = [
-        (register, "etcd", None, LOOPBACK),
-        *((authority, c, coordinator_uri(choices.uuid, c), LOOPBACK) for c in COORDINATORS),
+        *((register, domain.etcd, None, LOOPBACK) for domain in choices.domains),
+        (register, "register", None, ()),
+        *((authority, c, coordinator_uri(choices.uuid, c), LOOPBACK) for c in choices.coordinators),
         *((authority, f"agent-{s}", agent_uri(choices.uuid, s, uid), ()) for s, uid in choices.sites.items()),
         (authority, USER, user_uri(choices.uuid, USER), ()),
     ]
     for issuer, name, uri, hosts in wanted:
         if not layout.tls(name).key.exists():
             issuer.write(issuer.issue(name, now, uri=uri, hosts=hosts), layout.pki, name, disk)
-
-
-def _files(layout: Layout, choices: Choices, disk: Disk) -> None:
-    """Federation and site files as an admin would write them."""
-    coordinators = [{"id": c, "listen": choices.address(c), "tls": _paths("pki", c)} for c in COORDINATORS]
-    federation = {
-        "profile": choices.profile,
-        "register": {"uuid": choices.uuid, "endpoints": [choices.address("etcd")], "tls": _paths("pki", "etcd")},
-        "coordinators": coordinators,
-        "names": {
-            "driver": "frontdoor",
-            "zone": "localhost",
-            "file": str(layout.names),
-            "address": choices.address("frontdoor"),
-        },
-        "admins": [USER],
-    }
-    disk.replace(layout.federation, _document("Federation", choices.name, federation))
-    for site in choices.sites:
-        spec = {
-            "kind": "local",
-            "capacity": {"cpu": CPU, "memory": MEMORY},
-            "agent": {
-                "coordinators": [choices.address(c) for c in COORDINATORS],
-                "profile": choices.profile,
-                "tls": _paths("../pki", f"agent-{site}"),
-            },
-        }
-        disk.replace(layout.site_file(site), _document("Site", site, spec))
-
-
-def _paths(folder: str, name: str) -> dict[str, str]:
-    return {"ca": f"{folder}/{name}.ca.pem", "cert": f"{folder}/{name}.pem", "key": f"{folder}/{name}.key"}
-
-
-def _document(kind: str, name: str, spec: Mapping[str, object]) -> bytes:
-    body = {"apiVersion": "hubfed/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
-    return yaml.safe_dump(body, sort_keys=False).encode()
 
 
 def _free_ports(count: int) -> list[int]:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from federation.cli.local.layout import COORDINATORS, Choices, Layout
+from federation.cli.local.domains import FRONT_DOOR, Domain
+from federation.cli.local.layout import Choices, Layout
 from federation.model.profile import PROFILES, ProfileName
 from federation.runtime.etcd_process import EtcdBinary, EtcdMemberSettings, etcd_arguments
 from federation.runtime.node import ProxyInstall
@@ -22,13 +23,12 @@ KEEP = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "XDG_CACHE_HOME", "XDG_RUNTIME_D
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One process that is to run. `port` is what it needs free, as a role of the layout."""
+    """One process that is to run. `site` is its failure domain: a site, the witness, or empty for neither."""
 
     name: str
     role: str
     argv: tuple[str, ...]
     site: str = ""
-    port: str = ""
 
     def marks(self, layout: Layout) -> dict[str, str]:
         """How it is found again."""
@@ -44,34 +44,35 @@ class Program:
 def programs(layout: Layout, choices: Choices, etcd: EtcdBinary, proxy: ProxyInstall) -> tuple[Program, ...]:
     """All of them, in starting order."""
     return (
-        _etcd(layout, choices, etcd),
-        *(_coordinator(layout, name) for name in COORDINATORS),
+        *(_etcd(layout, choices, domain, etcd) for domain in choices.domains),
+        *(_coordinator(layout, name, domain) for domain in choices.domains for name in domain.coordinators),
         _front_door(layout, choices, proxy),
         *(_fencer(layout, choices, site) for site in choices.sites),
         *(_agent(layout, site) for site in choices.sites),
     )
 
 
-def _etcd(layout: Layout, choices: Choices, etcd: EtcdBinary) -> Program:
+def _etcd(layout: Layout, choices: Choices, domain: Domain, etcd: EtcdBinary) -> Program:
     member = EtcdMemberSettings(
-        name="m1",
-        data_dir=layout.state("etcd"),
-        client=choices.address("etcd"),
-        peer=choices.address("etcd-peer"),
-        cluster={"m1": choices.address("etcd-peer")},
-        tls=layout.tls("etcd"),
+        name=domain.name,
+        data_dir=layout.state("etcd", domain.name),
+        client=choices.address(domain.etcd),
+        peer=choices.address(domain.peer),
+        cluster={other.name: choices.address(other.peer) for other in choices.domains},
+        tls=layout.tls(domain.etcd),
     )
-    return Program("etcd", "etcd", etcd_arguments(etcd, member), port="etcd")
+    return Program(domain.etcd, "etcd", etcd_arguments(etcd, member), site=domain.name)
 
 
-def _coordinator(layout: Layout, name: str) -> Program:
+def _coordinator(layout: Layout, name: str, domain: Domain) -> Program:
     argv = (*_python("federation.coordinator.main"), "--federation", str(layout.federation), "--id", name)
-    return Program(name, "coordinator", (*argv, "--state-dir", str(layout.state("coordinators", name))), port=name)
+    state = ("--state-dir", str(layout.state("coordinators", name)))
+    return Program(name, "coordinator", (*argv, *state), site=domain.name)
 
 
 def _front_door(layout: Layout, choices: Choices, proxy: ProxyInstall) -> Program:
-    argv = proxy.launcher("frontdoor", choices.address("frontdoor"), layout.names)
-    return Program("frontdoor", "frontdoor", argv, port="frontdoor")
+    argv = proxy.launcher("frontdoor", choices.address(FRONT_DOOR), layout.names)
+    return Program(FRONT_DOOR, "frontdoor", argv)
 
 
 def _agent(layout: Layout, site: str) -> Program:

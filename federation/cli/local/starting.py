@@ -12,7 +12,8 @@ from federation.api.v1 import control_pb2, types_pb2
 from federation.cli import output
 from federation.cli.client import Client
 from federation.cli.contexts import Context, save_context
-from federation.cli.local.layout import CPU, MEMORY, USER, Choices, Layout, repick
+from federation.cli.local.files import CPU, MEMORY, USER
+from federation.cli.local.layout import Choices, Layout, repick
 from federation.cli.local.programs import KEEP
 from federation.model.errors import DeadlineExceeded, FederationError
 from federation.model.quantities import Memory
@@ -72,7 +73,7 @@ async def install_parts(layout: Layout, processes: Processes, clock: Clock) -> N
 def remember_context(layout: Layout, choices: Choices) -> Context:
     """The context with which fedctl talks to this federation."""
     tls = layout.tls(USER)
-    addresses = (choices.address("c1"), choices.address("c2"))
+    addresses = tuple(choices.address(name) for name in choices.coordinators)
     context = Context(choices.name, addresses, str(tls.ca), str(tls.cert), str(tls.key))
     save_context(context)
     return context

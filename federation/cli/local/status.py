@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from federation.cli.local.layout import COORDINATORS, Choices, Layout
+from federation.cli.local.layout import Choices, Layout
 from federation.runtime.processes import Found, Processes
 
 ROLES = ("etcd", "coordinator", "agent", "fencer", "edge", "hub", "proxy", "server", "frontdoor")
@@ -45,9 +45,7 @@ def _same(parent: Found | None, child: Found) -> bool:
 
 def _running(pid: int, marks: Mapping[str, str], layout: Layout, choices: Choices) -> Running:
     role, name = marks["HUBFED_ROLE"], marks.get("HUBFED_NAME", "")
-    address = ""
-    if role in ("etcd", "frontdoor") or name in COORDINATORS:
-        address = choices.address(name or role)
+    address = choices.address(name) if name in choices.ports else ""
     log = str(layout.log(name)) if name else ""
     site, hub = marks.get("HUBFED_SITE", ""), marks.get("HUBFED_HUB", "")
     if not name and hub:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import itertools
 import os
 import signal
 import sys
@@ -109,8 +110,9 @@ async def supervise(layout: Layout, stop: asyncio.Event) -> None:
                 await stop.wait()
         except TimeoutError:
             continue
-    for program in stopping_order(started):
-        await next(keeper for keeper in keepers if keeper.program == program).stop()
+    for _role, equals in itertools.groupby(stopping_order(started), key=lambda program: program.role):
+        names = {program.name for program in equals}
+        await asyncio.gather(*(keeper.stop() for keeper in keepers if keeper.program.name in names))
 
 
 def main() -> int:

@@ -1,37 +1,73 @@
-"""Check classroom files without a coordinator. Every error is shown as FILE:LINE:COLUMN with what is allowed.
+"""Check files without a coordinator. Every error is shown as FILE:LINE:COLUMN with what is allowed.
 
 fedctl check *.yaml
 fedctl check atm101.yaml --sites sites/*.yaml      also against what these sites hold
+fedctl check federation.yaml sites/*.yaml          the files that coordinators and agents read
+
+A note says what is allowed but should be known, e.g. that a federation has no witness; it is no error.
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from federation.cli import output
-from federation.cli.files import read_checked
+from federation.cli.files import content_of, read_checked
 from federation.model.errors import ExitCode
 from federation.model.files.check import check_against
+from federation.model.files.load import kind_in, read_federation, read_site
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="classroom files")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="classroom, site and federation files")
     parser.add_argument("--sites", nargs="+", default=[], metavar="FILE", help="site files to check against")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Check."""
-    classrooms = read_checked(arguments.files)
-    if classrooms is None:
-        return ExitCode.BAD_INPUT
-    if arguments.sites:
-        from pathlib import Path  # noqa: PLC0415
+    kinds = {path: kind_in(path, content_of(path)) for path in arguments.files}
+    daemons = [path for path, kind in kinds.items() if kind in ("Site", "Federation")]
+    looked = [_daemons_file(path, kinds[path]) for path in daemons]
+    good = all(looked)
+    classrooms = [path for path in arguments.files if path not in daemons]
+    if classrooms:
+        good = _classrooms(classrooms, arguments.sites) and good
+    return ExitCode.OK if good else ExitCode.BAD_INPUT
 
+
+def _daemons_file(path: str, kind: str) -> bool:
+    """A file that a coordinator or an agent is started with."""
+    content = content_of(path)
+    name, notes = "", tuple[str, ...]()
+    if kind == "Site":
+        sites = read_site(path, content)
+        findings = sites.findings
+        name = "".join(site.name for site in sites.values)
+    else:
+        federations = read_federation(path, content)
+        findings = federations.findings
+        name = "".join(federation.name for federation in federations.values)
+        notes = tuple(note for federation in federations.values for note in federation.spec.notices)
+    for finding in findings:
+        output.say(str(finding))
+    for note in notes:
+        output.say(f"{path}: note: {note}")
+    if not findings:
+        output.data(f"{name}: ok")
+    return not findings
+
+
+def _classrooms(paths: list[str], site_files: list[str]) -> bool:
+    classrooms = read_checked(paths)
+    if classrooms is None:
+        return False
+    if site_files:
         from federation.runtime.settings_files import load_site  # noqa: PLC0415
 
         sites = {}
-        for path in arguments.sites:
+        for path in site_files:
             site = load_site(Path(path))
             capacity = site.spec.capacity
             sites[site.name] = (capacity.cpu.millis, capacity.memory.bytes) if capacity else (0, 0)
@@ -39,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         for finding in findings:
             output.say(str(finding))
         if findings:
-            return ExitCode.BAD_INPUT
+            return False
     for classroom in classrooms:
         output.data(f"{classroom.value.name}: ok")
-    return ExitCode.OK
+    return True

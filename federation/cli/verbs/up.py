@@ -1,8 +1,11 @@
-"""Start a whole federation on this machine: etcd, two coordinators, the agents of two sites, a front door for names.
+"""Start a whole federation on this machine: two sites with their agents, a witness, a front door for names.
 
   fedctl up                          below the XDG state folder, in the background
   fedctl up --dir /tmp/f -o json     somewhere else; list its processes
   fedctl up --foreground             stays, and stops everything at Ctrl-C
+
+The first two sites and the witness hold a register member (etcd) and a coordinator each, so that any of the three can
+be lost: `fedctl lab kill SITE` shows it. With one site there is one register member, two coordinators and no witness.
 
 Run again it changes nothing and shows the same. A supervisor restarts what dies. `fedctl down` stops all of it.
 """
@@ -36,7 +39,7 @@ from federation.runtime.processes import SystemProcesses
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("--dir", type=Path, default=None, help="where it keeps everything (XDG state folder)")
-    parser.add_argument("--sites", default="iu,tacc", help="names of its sites, comma between (iu,tacc)")
+    parser.add_argument("--sites", default="", help="names of its sites, comma between (iu,tacc)")
     parser.add_argument(
         "--profile",
         choices=("lab", "norm"),

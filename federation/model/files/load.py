@@ -62,6 +62,14 @@ def read_federation(file: str, content: bytes) -> Checked[FederationFile]:
     return _single(file, content, FederationFile, "Federation")
 
 
+def kind_in(file: str, content: bytes) -> str:
+    """The kind of the first document, for whoever reads files of any kind; empty if it does not say, or not legibly."""
+    trees, _unreadable = read_trees(file, content)
+    data = trees[0].data if trees else None
+    found = data.get("kind") if isinstance(data, dict) else None
+    return found if isinstance(found, str) else ""
+
+
 def _single(file: str, content: bytes, model: type[M], kind: str) -> Checked[M]:
     trees, unreadable = read_trees(file, content)
     if unreadable:

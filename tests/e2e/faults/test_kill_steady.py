@@ -69,8 +69,10 @@ def test_what_is_killed_comes_back_and_the_class_serves(here: Federation, word: 
 def test_without_a_register_the_last_known_state_is_shown_as_stale_and_classes_go_on(
     here: Federation, word: str
 ) -> None:
-    register = here.pids("etcd")[0]
-    os.kill(register, signal.SIGSTOP)
+    register = here.pids("etcd")
+    assert len(register) == 3
+    for member in register:
+        os.kill(member, signal.SIGSTOP)
     try:
         until(lambda: "STALE" in here.fedctl("get", ok=False).err, "it is said", 60)
         answer = here.fedctl("get")
@@ -80,5 +82,6 @@ def test_without_a_register_the_last_known_state_is_shown_as_stale_and_classes_g
         refused = here.fedctl("place", str(here.classroom("toolate")), "--no-wait", ok=False)
         assert refused.code == 5
     finally:
-        os.kill(register, signal.SIGCONT)
+        for member in register:
+            os.kill(member, signal.SIGCONT)
     until(lambda: here.serves("lasting") and "STALE" not in here.fedctl("get").err, "it is over", 60, here.logs)

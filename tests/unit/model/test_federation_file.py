@@ -1,0 +1,89 @@
+"""The federation file: the examples load, failure domains are told apart, and what is missing is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from federation.model.federation_file import FederationFile
+from federation.model.files.finding import Checked
+from federation.model.files.load import read_federation, read_site
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+MEMBERS = ["etcd-iu:2379", "etcd-tacc:2379", "etcd-witness:2379"]
+PLACES: list[dict[str, Any]] = [{"site": "iu"}, {"site": "tacc"}, {"witness": True}]
+
+
+def read(members: list[str], places: list[dict[str, Any]], **more: Any) -> Checked[FederationFile]:
+    coordinators = [{"id": f"c{n}", "listen": "0.0.0.0:8443", **place} for n, place in enumerate(places, 1)]
+    names = {"driver": "rfc2136", "zone": "hubs.example.edu"}
+    tls = {"ca": "ca", "cert": "cert", "key": "key"}
+    spec = {"register": {"endpoints": members, "tls": tls}, "coordinators": coordinators, "names": names, **more}
+    body = {"apiVersion": "hubfed/v1", "kind": "Federation", "metadata": {"name": "hubs"}, "spec": spec}
+    return read_federation("f.yaml", yaml.safe_dump(body).encode())
+
+
+def only(checked: Checked[FederationFile]) -> FederationFile:
+    assert checked.findings == ()
+    return checked.values[0]
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "federation").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_examples_are_right_and_have_a_witness(path: Path) -> None:
+    federation = only(read_federation(path.name, path.read_bytes()))
+    assert federation.spec.has_witness
+    assert federation.spec.notices == ()
+    assert [c.domain for c in federation.spec.coordinators] == ["iu", "tacc", "witness"]
+    assert [c.member for c in federation.spec.coordinators] == list(federation.spec.register_.endpoints)
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "sites").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_example_sites_are_right(path: Path) -> None:
+    assert read_site(path.name, path.read_bytes()).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("members", "places", "there", "says"),
+    [
+        (MEMBERS, PLACES, True, ()),
+        (MEMBERS, [{}, {}], False, ("no coordinator with witness: true",)),
+        (MEMBERS[:1], PLACES, False, ("1 register members",)),
+        (MEMBERS[:2], PLACES, False, ("2 register members", "no more failures than 1")),
+        ([MEMBERS[0]] * 3, PLACES, False, ("1 register members",)),
+        ([*MEMBERS, "etcd-x:2379"], PLACES, True, ("no more failures than 3",)),
+    ],
+)
+def test_a_witness_is_a_coordinator_there_and_three_register_members(
+    members: list[str], places: list[dict[str, Any]], there: bool, says: tuple[str, ...]
+) -> None:
+    spec = only(read(members, places)).spec
+    assert spec.has_witness is there
+    assert len(spec.notices) == len(says)
+    for notice, word in zip(spec.notices, says, strict=True):
+        assert word in notice
+
+
+def test_production_without_a_witness_is_allowed() -> None:
+    assert not only(read(MEMBERS, PLACES[:2], production=True)).spec.has_witness
+
+
+def test_a_file_of_before_there_were_domains_still_loads() -> None:
+    assert [c.domain for c in only(read(MEMBERS[:1], [{}])).spec.coordinators] == [""]
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ({"site": "iu", "witness": True}, "both at site iu and at the witness"),
+        ({"site": "witness"}, "witness: true instead"),
+        ({"site": "iu", "member": "etcd-elsewhere:2379"}, "one of register.endpoints"),
+    ],
+)
+def test_a_coordinator_is_at_one_place_beside_a_known_member(place: dict[str, Any], says: str) -> None:
+    checked = read(MEMBERS, [place])
+    assert len(checked.findings) == 1
+    assert says in str(checked.findings[0])
+    assert checked.findings[0].path.startswith("spec.coordinators[0]")
