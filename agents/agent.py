@@ -204,6 +204,7 @@ class Agent:
             for hub in over - told:
                 log.warning("lease.lapsed", hub=hub)
                 self._hubs.wake(hub, urgent=True)
+                self._site.wake(EDGE)
             told = over
             next_s = self.lease.next_lapse_s()
             await self._ports.clock.sleep(min(max(next_s or 1.0, FENCE_LOOK_S), 1.0))

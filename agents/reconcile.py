@@ -108,7 +108,8 @@ class Reconciler:
         busy, now = False, self.clock.mono()
         for hub, view in list(self._views.items()):
             waits = view.phase is Phase.SERVING and hub in self.lease.held and not self._open.get(hub)
-            if now < self._gates_mono.get(hub, 0.0) and not waits:
+            closes = self.lease.lapsed(hub) and self._open.get(hub)
+            if now < self._gates_mono.get(hub, 0.0) and not (waits or closes):
                 continue  # a wake for one hub is no reason to look at all the others
             self._gates_mono[hub] = now + STEADY_S * 2
             is_open = await self.drivers.edge.is_open(hub)
