@@ -14,6 +14,7 @@ from random import Random
 
 import structlog
 
+from agents.canary import Canary
 from agents.drivers.base import SiteDrivers
 from agents.journal import Journal
 from agents.lease import SiteLease
@@ -88,6 +89,14 @@ class Agent:
         self.wanted = WantedHubs(place.wanted, ports.disk)
         self.reporter = Reporter(who.kind, who.version)
         self.reconciler = Reconciler(ports.drivers, self.lease, self.wanted, self.reporter, sealing, ports.clock)
+        self.canary = Canary(
+            who.site,
+            ports.drivers.canary,
+            self.lease.set_canary,
+            self.reconciler.route_canary,
+            ports.clock,
+            fencer_s=who.profile.fencer_s,
+        )
         self.link = Link(
             who,
             ports.transport,
@@ -114,6 +123,7 @@ class Agent:
         answer = await self.link.hello(self.journal.record.incarnation)
         self.journal.write(incarnation=answer.incarnation)
         log.info("agent.started", incarnation=answer.incarnation, register=answer.register.uuid)
+        self._tasks.start("canary", self.canary.run())
         self._tasks.start("talk", self.link.talk_forever(self))
         await self.link.renew_forever(lambda: self.journal.record.members_version)
 
