@@ -145,8 +145,8 @@ class Agent:
             self.lease.quarantine()
         self.journal.write(incarnation=answer.incarnation)
         log.info("agent.started", incarnation=answer.incarnation, register=answer.register.uuid)
-        self._tasks.start("talk", self.link.talk_forever(self))
         self._tasks.start("canary", self.canary.run())
+        self._tasks.start("talk", self.link.talk_forever(self))
         await self.link.renew_forever(lambda: self.journal.record.members_version)
 
     # --- the conversation with the leader (agents.link.Talk) ---
