@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "context": ("context", "list and choose the federation that fedctl talks to"),
     "up": ("up", "start a whole federation on this machine"),
     "down": ("down", "stop the federation on this machine"),
+    "lab": ("lab", "kill, freeze and heal a site of the federation on this machine"),
     "doctor": ("doctor", "say what is well and what is not"),
     "version": ("version", "versions of fedctl, coordinators and register"),
     "completion": ("completion", "print the shell's completion script"),
