@@ -25,7 +25,22 @@ def complete(verbs: Mapping[str, tuple[str, str]]) -> None:
         for action in child._actions:
             if action.dest in NAMED:
                 action.completer = _names  # type: ignore[attr-defined]
+            elif verb == "lab" and action.dest == "site":
+                action.completer = _domains  # type: ignore[attr-defined]
     argcomplete.autocomplete(parser)
+
+
+def _domains(parsed_args: Any, **_more: Any) -> list[str]:
+    """Sites of the federation on this machine and its witness, from its directory: coordinators may be down."""
+    from federation.cli.local.layout import Layout, default_dir, load  # noqa: PLC0415
+    from federation.model.errors import FederationError  # noqa: PLC0415
+    from federation.runtime.disk import LocalDisk  # noqa: PLC0415
+
+    try:
+        choices = load(Layout((parsed_args.dir or default_dir()).absolute()), LocalDisk())
+    except FederationError:
+        return []
+    return sorted({*choices.sites, *(domain.name for domain in choices.domains)}) if choices is not None else []
 
 
 def _names(parsed_args: Any, **_more: Any) -> list[str]:

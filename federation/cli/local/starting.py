@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from federation.api.v1 import control_pb2, types_pb2
@@ -79,8 +79,11 @@ def remember_context(layout: Layout, choices: Choices) -> Context:
     return context
 
 
-def wait_until_up(client: Client, choices: Choices, alive: Callable[[], bool], log: Path) -> None:
-    """Wait for a leader, join the sites, wait until both are heard. DeadlineExceeded says what was missing."""
+def wait_until_up(
+    client: Client, choices: Choices, alive: Callable[[], bool], log: Path, down: Collection[str] = ()
+) -> None:
+    """Wait for a leader, join the sites, wait until all but those that are `down` on purpose are heard.
+    DeadlineExceeded says what was missing."""
     until = time.monotonic() + UP_S  # noqa: TID251 - a person waits here
     missing, joined = "no coordinator answers", False
     while time.monotonic() < until:  # noqa: TID251
@@ -94,7 +97,7 @@ def wait_until_up(client: Client, choices: Choices, alive: Callable[[], bool], l
                     output.say(f"coordinator {status.leader} leads; etcd {status.register_version}")
                     _join(client, choices)
                     joined = True
-                missing = _missing(client, choices)
+                missing = _missing(client, [site for site in choices.sites if site not in down])
                 if not missing:
                     return
         except FederationError as error:
@@ -110,9 +113,9 @@ def _join(client: Client, choices: Choices) -> None:
         client.call("JoinSite", request)
 
 
-def _missing(client: Client, choices: Choices) -> str:
+def _missing(client: Client, wanted: list[str]) -> str:
     sites = {site.name: site for site in client.call("ListSites", control_pb2.ListSitesRequest()).items}
-    for name in choices.sites:
+    for name in wanted:
         site = sites.get(name)
         ready = site is not None and any(c.type == "Ready" and c.status == "True" for c in site.conditions)
         if site is None or not ready or not site.edge_address:

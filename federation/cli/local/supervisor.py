@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from federation.cli.local.lab import outages
 from federation.cli.local.layout import Layout, load
 from federation.cli.local.programs import Program, programs, stopping_order
 from federation.model.errors import InvalidRequest, Refused
@@ -61,9 +62,15 @@ class Keeper:
             log.info("program.adopted", program=self.program.name, pid=own[0].pid)
         return bool(own)
 
-    def look(self) -> None:
-        """Start it if it is not alive and its back-off is over."""
+    def look(self, *, held: bool) -> None:
+        """Start it if it is not alive and its back-off is over. While it is held (`fedctl lab`) it is left as it is."""
         now = self._clock.mono()
+        if held:
+            if self._process is not None and not self._processes.alive(self._process):
+                log.info("program.held", program=self.program.name)
+                self._process = None
+            self._not_before_mono, self._backoff_s = now, BACKOFF_FIRST_S
+            return
         if self._process is not None and self._processes.alive(self._process):
             if now - self._started_mono > STEADY_S:
                 self._backoff_s = BACKOFF_FIRST_S
@@ -103,8 +110,10 @@ async def supervise(layout: Layout, stop: asyncio.Event) -> None:
     for keeper in keepers:
         keeper.adopt()
     while not stop.is_set():
+        down = outages(layout, disk)
         for keeper in keepers:
-            keeper.look()
+            outage = down.get(keeper.program.site)
+            keeper.look(held=outage is not None and outage.holds(keeper.program.role))
         try:
             async with asyncio.timeout(LOOK_S):
                 await stop.wait()

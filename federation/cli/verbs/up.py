@@ -19,6 +19,7 @@ from pathlib import Path
 
 from federation.cli import output
 from federation.cli.client import Client
+from federation.cli.local.lab import outages
 from federation.cli.local.layout import Choices, Layout, default_dir, prepare
 from federation.cli.local.starting import (
     free_ports,
@@ -70,7 +71,10 @@ def run(arguments: argparse.Namespace) -> int:
         keeper = known
         client = Client(remember_context(layout, choices))
         try:
-            wait_until_up(client, choices, lambda: processes.alive(keeper), layout.log("supervisor"))
+            down = outages(layout, LocalDisk())
+            for site in down:
+                output.say(f"{site} is down by `fedctl lab`, as it was asked to be; `fedctl lab heal {site}` ends it")
+            wait_until_up(client, choices, lambda: processes.alive(keeper), layout.log("supervisor"), down)
         finally:
             client.close()
     except BaseException:  # also Ctrl-C: a start that did not succeed leaves nothing running
