@@ -16,7 +16,7 @@ NAME = "workshop"
 
 def edges(here: Federation) -> dict[str, str]:
     items = json.loads(here.fedctl("sites", "-o", "json").out)["items"]
-    return {item["metadata"]["name"]: item["status"]["edge"] for item in items}
+    return {item["name"]: item["edge_address"] for item in items}
 
 
 def site_of(here: Federation) -> str:
