@@ -15,6 +15,7 @@ from random import Random
 import structlog
 
 from agents.canary import Canary
+from agents.copying import Copying
 from agents.drivers.base import SiteDrivers
 from agents.fencer_ack import FencerAcks
 from agents.journal import Journal
@@ -107,6 +108,7 @@ class Agent:
             ports.clock,
             fence_grace_s=who.profile.fence_s * FENCE_GRACE,
         )
+        self.copying = Copying(ports.drivers.copies, self.lease, sealing)
         self.canary = Canary(
             who.site,
             ports.drivers.canary,
@@ -177,7 +179,14 @@ class Agent:
             if task is not None:
                 task.cancel()
             return
-        self._answering[ask.id] = self._tasks.start(f"ask-{ask.id}", self._answer_logs(ask), eternal=False)
+        work = self._answer_logs(ask) if ask.WhichOneof("ask") == "logs" else self._answer_copies(ask)
+        self._answering[ask.id] = self._tasks.start(f"ask-{ask.id}", work, eternal=False)
+
+    async def _answer_copies(self, ask: agent_pb2.Ask) -> None:
+        try:
+            self.reporter.answer(await self.copying.answer(ask))
+        finally:
+            self._answering.pop(ask.id, None)
 
     async def _answer_logs(self, ask: agent_pb2.Ask) -> None:
         asked = ask.logs

@@ -19,6 +19,7 @@ from federation.model.placing import ClassroomRecord, Generation
 from federation.runtime.bridge import to_message
 
 GENERATED = "generated-"
+HOMES = "homes"  # the password of the copies, among a directive's sealed secrets
 
 
 def epoch_message(epoch: Epoch) -> types_pb2.Epoch:
@@ -77,6 +78,7 @@ class WantedBuilder:
             spec=self._spec(hub, wanted),
             operation=operation.document.id if operation else "",
             sealed=self._sealed(record),
+            restore=self._restore(hub, epoch),
             url=self.url_of(wanted.classroom.spec.dns.host),
         )
 
@@ -99,7 +101,14 @@ class WantedBuilder:
         return known[1]
 
     def _sealed(self, record: ClassroomRecord) -> dict[str, bytes]:
-        secret = self.snapshot.secret(auth_secret(record))
-        if secret is None or self.site not in secret.sealed:
-            return {}
-        return {"auth": b64decode(secret.sealed[self.site])}
+        secrets = {"auth": self.snapshot.secret(auth_secret(record)), HOMES: self.snapshot.home_key(record.uid)}
+        found = {name: secret.sealed.get(self.site) for name, secret in secrets.items() if secret is not None}
+        return {name: b64decode(box) for name, box in found.items() if box is not None}
+
+    def _restore(self, hub: str, epoch: Epoch) -> agent_pb2.CopyRef | None:
+        """What the homes must be at this epoch, if it began with a takeover."""
+        stored = self.snapshot.ownership(hub)
+        if stored is None or stored.document.restore is None or stored.document.epoch != epoch:
+            return None
+        copy = stored.document.restore
+        return agent_pb2.CopyRef(site=copy.site, hub=hub, snapshot=copy.snapshot)

@@ -12,6 +12,7 @@ from federation.core.operations import (
     End,
     Facts,
     Finish,
+    LookAtCopies,
     Move,
     Name,
     Probe,
@@ -103,15 +104,23 @@ def test_a_retired_hub_is_stopped_only_when_the_site_says_that_nothing_is_left()
     ],
 )
 def test_a_failover_does_what_the_verdict_of_the_moment_says(verdict: Verdict, move: Move) -> None:
-    begun = replace(facts(Step.ADMITTED, owned(), OperationKind.FAILOVER), takeover=lambda: verdict)
+    begun = replace(facts(Step.ADMITTED, owned(), OperationKind.FAILOVER), takeover=lambda: verdict, copies="")
     assert next_move(begun) == move
+
+
+def test_before_the_owner_changes_the_standby_is_asked_whether_it_could_restore_the_homes() -> None:
+    begun = replace(facts(Step.ADMITTED, owned(), OperationKind.FAILOVER), takeover=lambda: GO)
+    assert next_move(begun) == LookAtCopies("tacc")
+    held = next_move(replace(begun, copies="the repository does not open"))
+    assert isinstance(held, Wait)
+    assert held.reason == "tacc: the repository does not open"
 
 
 class World:
     """A register and a site that carry out moves; `forget` is a change of leader: looks are lost, records are not."""
 
     def __init__(self, kind: OperationKind, ownership: Ownership | None) -> None:
-        self.facts = Facts(operation(kind), ownership, fits, takeover=lambda: GO)
+        self.facts = Facts(operation(kind), ownership, fits, takeover=lambda: GO, copies="")
         self.assigned = 0
 
     def forget(self) -> None:
