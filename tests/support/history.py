@@ -26,11 +26,12 @@ class Entry:
 
 
 def read_history(logs: Iterable[Path]) -> list[Entry]:
-    """From the agents' logs, in order of time. The site is in the log's name."""
+    """From the agents' logs, in order of time. The site is in the log's name; a line that is being written is left out."""
     entries = []
     for log in logs:
         site = log.stem.removeprefix("agent-")
-        for line in log.read_text(errors="replace").splitlines():
+        text = log.read_text(errors="replace")
+        for line in text[: text.rfind("\n") + 1].splitlines():
             if '"history.' not in line:
                 continue
             fields = json.loads(line)
