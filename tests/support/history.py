@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from federation.core.fencing import canary_of
+
 Pair = tuple[int, int]
 
 
@@ -27,14 +29,18 @@ class Entry:
 
 
 def read_history(logs: Iterable[Path]) -> list[Entry]:
-    """From the logs of agents and fencers, in order of time. The site is in the log's name."""
+    """From the logs of agents and fencers, in order of time. The site is in the log's name; a line that is being written is
+    left out, and so are canaries: they are no class."""
     entries = []
     for log in logs:
         site = log.stem.removeprefix("agent-").removeprefix("fencer-")
-        for line in log.read_text(errors="replace").splitlines():
+        text = log.read_text(errors="replace")
+        for line in text[: text.rfind("\n") + 1].splitlines():
             if '"history.' not in line:
                 continue
             fields = json.loads(line)
+            if fields["hub"] == canary_of(site):
+                continue
             era, _, n = fields["epoch"].partition(".")
             pair = (int(era), int(n)) if n else (0, 0)
             entries.append(Entry(fields["at_ns"], site, fields["event"].removeprefix("history."), fields["hub"], pair))
