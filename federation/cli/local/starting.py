@@ -15,11 +15,11 @@ from federation.cli.contexts import Context, save_context
 from federation.cli.local.files import CPU, MEMORY, USER
 from federation.cli.local.layout import Choices, Layout, repick
 from federation.cli.local.programs import KEEP
+from federation.cli.local.register_data import choose_etcd
 from federation.model.errors import DeadlineExceeded, FederationError
 from federation.model.quantities import Memory
 from federation.runtime.clock import Clock
 from federation.runtime.disk import LocalDisk
-from federation.runtime.etcd_process import find_etcd
 from federation.runtime.node import ensure_proxy
 from federation.runtime.processes import Launch, Processes, ProcessId
 
@@ -66,7 +66,7 @@ def free_ports(layout: Layout, choices: Choices, processes: Processes) -> Choice
 
 async def install_parts(layout: Layout, processes: Processes, clock: Clock) -> None:
     """etcd, Node and the proxy, found or installed before anything starts, while somebody looks at the progress."""
-    await find_etcd(processes, layout.log("etcd-version"))
+    await choose_etcd(layout, processes, LocalDisk())
     await ensure_proxy(processes, clock, progress=output.say)
 
 
