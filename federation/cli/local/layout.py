@@ -91,6 +91,11 @@ class Layout:
         """Held by the running supervisor; contains its pid."""
         return self.root / "supervisor.lock"
 
+    @property
+    def start_lock(self) -> Path:
+        """Held by whoever starts or stops it."""
+        return self.root / "start.lock"
+
     def site_file(self, site: str) -> Path:
         """The site's file."""
         return self.root / "sites" / f"{site}.yaml"
@@ -210,7 +215,7 @@ def _certificates(layout: Layout, choices: Choices, clock: Clock, disk: Disk) ->
         (authority, USER, user_uri(choices.uuid, USER), ()),
     ]
     for issuer, name, uri, hosts in wanted:
-        if not layout.tls(name).key.exists():
+        if not issuer.has_issued(layout.tls(name), disk):
             issuer.write(issuer.issue(name, now, uri=uri, hosts=hosts), layout.pki, name, disk)
 
 

@@ -16,7 +16,7 @@ from federation.cli.local.files import CPU, MEMORY, USER
 from federation.cli.local.layout import Choices, Layout, repick
 from federation.cli.local.programs import KEEP
 from federation.cli.local.register_data import choose_etcd
-from federation.model.errors import DeadlineExceeded, FederationError
+from federation.model.errors import DeadlineExceeded, DriverError, FederationError
 from federation.model.quantities import Memory
 from federation.runtime.clock import Clock
 from federation.runtime.disk import LocalDisk
@@ -80,12 +80,16 @@ def remember_context(layout: Layout, choices: Choices) -> Context:
 
 
 def wait_until_up(client: Client, choices: Choices, alive: Callable[[], bool], log: Path) -> None:
-    """Wait for a leader, join the sites, wait until both are heard. DeadlineExceeded says what was missing."""
+    """Wait for a leader, join the sites, wait until both are heard. DeadlineExceeded says what was missing;
+    DriverError that the supervisor is gone."""
     until = time.monotonic() + UP_S  # noqa: TID251 - a person waits here
     missing, joined = "no coordinator answers", False
     while time.monotonic() < until:  # noqa: TID251
         if not alive():
-            raise DeadlineExceeded(f"the supervisor ended; the end of {log}:\n{_tail(log)}")
+            raise DriverError(
+                f"the supervisor ended; the end of {log}:\n{_tail(log)}",
+                help="Correct what its last lines say, then `fedctl up` again; nothing is lost.",
+            )
         try:
             status = client.call("Status", control_pb2.StatusRequest(), timeout_s=2.0)
             missing = "no coordinator leads yet"

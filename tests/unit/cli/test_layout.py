@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificate
 
 from federation.cli.local.domains import domains_of, ports_of
 from federation.cli.local.layout import Choices, Layout, load, prepare, repick
@@ -90,6 +92,20 @@ def test_no_site_is_called_witness(tmp_path: Path) -> None:
 def test_a_directory_may_have_a_name_that_a_federation_may_not(tmp_path: Path) -> None:
     _layout, choices = made(tmp_path / "My Hubs_2", "iu")
     assert choices.name == "my-hubs-2"
+
+
+def test_a_start_that_was_killed_between_two_files_of_a_certificate_is_made_good(tmp_path: Path) -> None:
+    layout, _choices = made(tmp_path / "f", "iu")
+    whole, broken = layout.tls("agent-iu"), layout.tls("c1")
+    kept = whole.cert.read_bytes()
+    broken.cert.unlink()  # a key without its certificate
+    made(tmp_path / "f", "iu")
+    broken.read()
+    assert (
+        load_pem_x509_certificate(broken.cert.read_bytes()).public_key()
+        == load_pem_private_key(broken.key.read_bytes(), None).public_key()
+    )
+    assert whole.cert.read_bytes() == kept, "what is whole stays"
 
 
 def test_ports_that_are_taken_are_drawn_anew_but_not_those_between_register_members(tmp_path: Path) -> None:
