@@ -159,6 +159,14 @@ def test_failures_have_their_code_and_say_what_to_do(
     assert answer.out == ""
 
 
+def test_a_refused_start_leaves_nothing_behind(here: Served) -> None:
+    folder = here.folder / "never"
+    answer = here.fedctl("up", "--dir", str(folder), "--sites", "A b")
+    assert answer.code == ExitCode.BAD_INPUT
+    assert "'A b' cannot be a site's name" in answer.err
+    assert not folder.exists()
+
+
 def test_a_traceback_is_for_those_who_ask(here: Served) -> None:
     assert "Traceback" in here.fedctl("get", "nobody", "--debug").err
 

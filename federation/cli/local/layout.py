@@ -18,6 +18,7 @@ from federation.cli.local.domains import Domain, domains_of, ports_of
 from federation.cli.local.files import USER, write_files
 from federation.model.errors import InvalidRequest, Refused
 from federation.model.federation_file import WITNESS
+from federation.model.identity import DNS_LABEL
 from federation.runtime.clock import Clock
 from federation.runtime.disk import Disk
 from federation.runtime.identity_uri import agent_uri, coordinator_uri, user_uri
@@ -118,6 +119,21 @@ class Layout:
         return {"HUBFED_DIR": str(self.root.resolve())}
 
 
+def site_names(text: str) -> tuple[str, ...]:
+    """The names between the commas; none if there is nothing. InvalidRequest before anything is made for a bad one."""
+    names = tuple(name.strip() for name in text.split(",")) if text.strip() else ()
+    for name in names:
+        if DNS_LABEL.fullmatch(name) is None:
+            raise InvalidRequest(
+                f"{name!r} cannot be a site's name", help="A DNS label: a-z, 0-9 and - inside; e.g. --sites iu,tacc"
+            )
+        if name == WITNESS:
+            raise InvalidRequest(f"no site can be called {WITNESS}: it never holds a hub", help="Choose another name.")
+        if names.count(name) > 1:
+            raise InvalidRequest(f"site {name} is named twice", help="Give each site a name of its own.")
+    return names
+
+
 def prepare(layout: Layout, sites: tuple[str, ...], clock: Clock, disk: Disk, *, profile: str = "") -> Choices:
     """Make what is missing; what is there stays as it is. InvalidRequest if the directory is of other sites or of
     another profile (none given: whichever it has), or of an earlier version."""
@@ -139,8 +155,6 @@ def prepare(layout: Layout, sites: tuple[str, ...], clock: Clock, disk: Disk, *,
 
 
 def _choose(layout: Layout, sites: tuple[str, ...], profile: str) -> Choices:
-    if WITNESS in sites:
-        raise InvalidRequest(f"no site can be called {WITNESS}: it never holds a hub", help="Choose another name.")
     members = {site: str(uuid4()) for site in sites}
     roles = ports_of(domains_of(tuple(members)))
     ports = dict(zip(roles, _free_ports(len(roles)), strict=True))

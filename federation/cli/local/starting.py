@@ -11,7 +11,7 @@ from pathlib import Path
 from federation.api.v1 import control_pb2, types_pb2
 from federation.cli import output
 from federation.cli.client import Client
-from federation.cli.contexts import Context, save_context
+from federation.cli.contexts import Context
 from federation.cli.local.files import CPU, MEMORY, USER
 from federation.cli.local.layout import Choices, Layout, repick
 from federation.cli.local.programs import KEEP
@@ -70,13 +70,11 @@ async def install_parts(layout: Layout, processes: Processes, clock: Clock) -> N
     await ensure_proxy(processes, clock, progress=output.say)
 
 
-def remember_context(layout: Layout, choices: Choices) -> Context:
+def context_of(layout: Layout, choices: Choices) -> Context:
     """The context with which fedctl talks to this federation."""
     tls = layout.tls(USER)
     addresses = tuple(choices.address(name) for name in choices.coordinators)
-    context = Context(choices.name, addresses, str(tls.ca), str(tls.cert), str(tls.key))
-    save_context(context)
-    return context
+    return Context(choices.name, addresses, str(tls.ca), str(tls.cert), str(tls.key))
 
 
 def wait_until_up(client: Client, choices: Choices, alive: Callable[[], bool], log: Path) -> None:

@@ -20,12 +20,13 @@ from pathlib import Path
 
 from federation.cli import output
 from federation.cli.client import Client
-from federation.cli.local.layout import Choices, Layout, default_dir, prepare
+from federation.cli.contexts import save_context
+from federation.cli.local.layout import Choices, Layout, default_dir, prepare, site_names
 from federation.cli.local.one_at_a_time import alone
 from federation.cli.local.starting import (
+    context_of,
     free_ports,
     install_parts,
-    remember_context,
     start_supervisor,
     supervisor,
     wait_until_up,
@@ -56,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Start what is missing, wait, list."""
     processes = SystemProcesses(SystemClock())
     layout = Layout((arguments.dir or default_dir()).absolute())
-    sites = tuple(site for site in arguments.sites.split(",") if site)
+    sites = site_names(arguments.sites)
     with alone(layout):
         choices, keeper = _start(layout, sites, arguments.profile, processes)
     show(layout, choices, processes, arguments.output)
@@ -94,11 +95,13 @@ def _start(
             """By ours, or by one that a start which was killed had begun just before."""
             return processes.alive(started) or supervisor(layout, processes) is not None
 
-        client = Client(remember_context(layout, choices))
+        context = context_of(layout, choices)
+        client = Client(context)
         try:
             wait_until_up(client, choices, kept, layout.log("supervisor"))
         finally:
             client.close()
+        save_context(context)  # only now: one that never came up does not take the place of one that runs
     except BaseException:  # also Ctrl-C: a start that did not succeed leaves nothing running
         if fresh:
             output.say("not up: stopping what was started")

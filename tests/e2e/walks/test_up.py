@@ -1,9 +1,10 @@
-"""Two who start the same federation at the same moment get one federation, and both are told that it is up."""
+"""Starting a federation: by two at the same moment, and by somebody who changes her mind."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,7 @@ def nothing_yet() -> Iterator[Federation]:
         assert left == [], f"left running after down: {left}"
 
 
-def test_the_second_waits_and_finds_it_up(nothing_yet: Federation) -> None:
+def test_of_two_starts_at_once_the_second_waits_and_finds_it_up(nothing_yet: Federation) -> None:
     words = ("up", "--dir", str(nothing_yet.dir), "--sites", "iu", "-o", "json")
     both = [nothing_yet.begin(*words) for _ in range(2)]
     ends = [one.communicate(timeout=180) for one in both]
@@ -42,3 +43,18 @@ def test_the_second_waits_and_finds_it_up(nothing_yet: Federation) -> None:
     assert listed[0] == listed[1], "nobody stopped what the other had started"
     assert sorted(err.count("waiting for it") for _out, err in ends) == [0, 1], ends
     assert sorted(err.count("runs already") for _out, err in ends) == [0, 1], ends
+
+
+def test_a_start_that_is_interrupted_leaves_nothing_running_and_no_context(nothing_yet: Federation) -> None:
+    starting = nothing_yet.begin("up", "--dir", str(nothing_yet.dir), "--sites", "iu")
+    assert starting.stderr is not None
+    said = ""
+    while "starting a federation" not in said:
+        said += (line := starting.stderr.readline())
+        assert line, said
+    starting.send_signal(signal.SIGINT)
+    _out, err = starting.communicate(timeout=120)
+    assert starting.returncode == 130, err
+    assert "stopping what was started" in err
+    assert marked(str(nothing_yet.dir.resolve())) == []
+    assert nothing_yet.dir.name not in nothing_yet.fedctl("context", "list").out
