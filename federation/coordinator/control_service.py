@@ -148,7 +148,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
             if stored is None and site is None:
                 raise NotFound(f"no classroom or site is named {request.name}")
             subject = stored.document.uid if stored is not None else f"site-{request.name}"
-        return control_pb2.EventsResponse(items=self._events(subject, limit))
+        return control_pb2.EventsResponse(items=self._events(subject, limit), freshness=self.standing.freshness())
 
     async def Watch(
         self,

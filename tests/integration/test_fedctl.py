@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from federation.cli.main import VERBS
-from federation.model.errors import ExitCode
+from federation.model.errors import ExitCode, Unavailable
+from federation.store.interface import StoreStatus
 from tests.support.control_server import CORES, Served, served
 
 pytestmark = pytest.mark.timeout(120)
@@ -259,6 +260,51 @@ def test_events_watch_and_sites(here: Served) -> None:
     watching.send_signal(signal.SIGINT)
     _out, err = watching.communicate(timeout=10)
     assert "Traceback" not in err
+
+
+def test_without_the_register_whatever_is_read_says_how_old_it_is(
+    here: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.ok("place", here.classroom("xi"))
+
+    async def silent() -> StoreStatus:
+        raise Unavailable("status: no register member answered")
+
+    monkeypatch.setattr(here.federation.store, "status", silent)
+    monkeypatch.setattr("federation.coordinator.standing.STALE_S", -1.0)
+    for words in (
+        ("get",),
+        ("get", "xi"),
+        ("describe", "xi"),
+        ("sites",),
+        ("sites", "iu"),
+        ("events",),
+        ("events", "xi"),
+    ):
+        answer = here.ok(*words, "-o", "json")
+        metadata = json.loads(answer.out)["metadata"]
+        assert metadata["stale"] is True, words
+        assert metadata["ageSeconds"] >= 0
+        assert "STALE" in here.ok(*words).err, words
+    got = here.folder / "stale.yaml"
+    got.write_text(here.ok("get", "xi", "-o", "yaml").out)
+    here.ok("check", str(got))
+
+    doctor = here.fedctl("doctor")
+    assert doctor.code == ExitCode.FAILED
+    assert f"{here.address} answers, but the register does not answer it" in doctor.out
+    assert "no register member answered" in doctor.out
+    assert "site iu" in doctor.out
+    assert "unknown: what is known is" in doctor.out
+    assert "Ready=True" not in doctor.out
+    assert "register     does not answer; last heard" in here.ok("version").out
+
+
+def test_what_is_read_while_the_register_answers_has_no_mark(here: Served) -> None:
+    here.ok("place", here.classroom("omicron"))
+    assert "stale" not in here.document("get", "omicron")["metadata"]
+    assert "metadata" not in here.document("sites")
+    assert "metadata" not in here.document("events")
 
 
 def test_secrets_are_taken_from_standard_input_and_never_shown(here: Served) -> None:

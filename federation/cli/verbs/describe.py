@@ -10,7 +10,7 @@ import argparse
 from federation.api.v1 import control_pb2, types_pb2
 from federation.cli import output
 from federation.cli.connecting import connected
-from federation.cli.documents import age, epoch_text, hub_document, plain, tell_staleness
+from federation.cli.documents import age, epoch_text, hub_document, marked, plain, tell_staleness
 from federation.model.errors import ExitCode
 
 
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     tell_staleness(answer.freshness)
     if arguments.output != "table":
         body = {**hub_document(answer.hub), "events": [plain(event) for event in answer.events]}
-        output.document(body, arguments.output)
+        output.document(marked(body, answer.freshness), arguments.output)
         return ExitCode.OK
     hub = answer.hub
     _facts(hub)

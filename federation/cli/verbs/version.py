@@ -11,6 +11,7 @@ from federation import __version__
 from federation.api.v1 import control_pb2
 from federation.cli import output
 from federation.cli.connecting import connected
+from federation.cli.documents import silence_of
 from federation.model.errors import ExitCode, FederationError
 
 
@@ -28,5 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
         output.say(f"coordinators: {error.message}")
         return ExitCode.OK
     output.data(f"coordinator  {status.version}  ({status.coordinator}; {status.leader or 'nobody'} leads)")
-    output.data(f"register     etcd {status.register_version}")
+    silence = silence_of(status)
+    output.data(
+        f"register     does not answer; {silence}" if silence else f"register     etcd {status.register_version}"
+    )
     return ExitCode.OK
