@@ -15,7 +15,7 @@ import yaml
 from federation.cli.main import VERBS
 from federation.model.errors import ExitCode, Unavailable
 from federation.store.interface import StoreStatus
-from tests.support.control_server import CORES, Served, served
+from tests.support.control_server import CORES, FEDCTL, Served, served
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -348,29 +348,41 @@ def test_help_teaches_each_verb(here: Served, verb: str) -> None:
     assert f"fedctl {verb}" in answer.out.split("\n\n", 1)[1], "an example"
 
 
-def test_names_of_classes_and_sites_are_completed(here: Served) -> None:
+def completions(here: Served, line: str) -> set[str]:
+    """What the shell is told at TAB after these words."""
+    env = {**here.env, "FEDCTL_CONTEXT": "ada", "_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line))}
+    words = f'exec 8>"$OUT"; exec 9>/dev/null; exec {FEDCTL}'
+    out = here.folder / "completions"
+    subprocess.run(["bash", "-c", words], env={**env, "OUT": str(out)}, cwd=here.folder, timeout=20, check=False)
+    return {word.strip() for word in out.read_text().split("\x0b")} - {""}
+
+
+@pytest.mark.timeout(240)
+def test_what_is_completed_is_what_the_argument_is_about(here: Served) -> None:
     here.ok("place", here.classroom("completed"))
-    assert "argcomplete" in here.ok("completion", "bash").out
+    here.ok("secret", "set", "oauth-completed", stdin="x")
+    beside = here.folder / "beside"  # files in the working directory
+    beside.mkdir()
+    (beside / "a-file.yaml").touch()
+    for line, offered in (
+        ("fedctl desc", {"describe"}),
+        ("fedctl describe compl", {"completed"}),
+        ("fedctl events ta", {"tacc"}),
+        ("fedctl sites ", {"iu", "tacc", "join"}),
+        ("fedctl secret rm oa", {"oauth-completed"}),
+        ("fedctl context use ", {"ada", "all-dead", "dead-first", "eve", "vic"}),
+        ("fedctl get --site ", {"iu", "tacc"}),
+        ("fedctl get --context v", {"vic"}),
+        ("fedctl logs completed --tail ", set()),
+        (f"fedctl place {beside}/a", {f"{beside}/a-file.yaml"}),
+        (f"fedctl sites join {beside}/a", {f"{beside}/a-file.yaml"}),
+        (f"fedctl down --dir {here.folder}/bes", {f"{beside}/"}),
+    ):
+        found = {word for word in completions(here, line) if not word.startswith("-")}
+        assert found == offered, line
 
-    def complete(line: str) -> set[str]:
-        env = {
-            **here.env,
-            "FEDCTL_CONTEXT": "ada",
-            "_ARGCOMPLETE": "1",
-            "COMP_LINE": line,
-            "COMP_POINT": str(len(line)),
-        }
-        words = f'exec 8>"$OUT"; exec 9>/dev/null; exec {Path(here_fedctl())}'
-        out = here.folder / "completions"
-        subprocess.run(["bash", "-c", words], env={**env, "OUT": str(out)}, timeout=20, check=False)
-        return {word.strip() for word in out.read_text().split("\x0b")}
 
-    assert "completed" in complete("fedctl describe comp")
-    assert "tacc" in complete("fedctl sites ta")
-    assert "describe" in complete("fedctl desc")
-
-
-def here_fedctl() -> str:
-    from tests.support.control_server import FEDCTL  # noqa: PLC0415
-
-    return str(FEDCTL)
+def test_the_shell_offers_nothing_by_itself(here: Served) -> None:
+    script = here.ok("completion", "bash").out
+    assert "argcomplete" in script
+    assert "-o default" not in script
