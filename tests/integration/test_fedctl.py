@@ -148,6 +148,10 @@ def test_check_against_sites_says_how_many_seats_there_are(here: Served) -> None
         (("plac",), "ada", ExitCode.BAD_INPUT, "did you mean place?"),
         (("get", "--bogus"), "ada", ExitCode.BAD_INPUT, "usage: fedctl get"),
         (("get", "-l", "nonsense"), "ada", ExitCode.BAD_INPUT, "KEY=VALUE"),
+        (("get", "--site", "mars"), "ada", ExitCode.NOT_FOUND, "no site named mars has joined"),
+        (("retire", "alpha", "--timeout", "-1"), "ada", ExitCode.BAD_INPUT, "number of seconds"),
+        (("logs", "alpha", "--tail", "-5"), "ada", ExitCode.BAD_INPUT, "whole number from 1 on"),
+        (("events", "--limit", "-1"), "ada", ExitCode.BAD_INPUT, "whole number from 1 on"),
     ],
 )
 def test_failures_have_their_code_and_say_what_to_do(

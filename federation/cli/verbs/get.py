@@ -37,6 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
         labels = dict(_pair(text) for text in arguments.label)
         request = control_pb2.ListRequest(labels=labels, site=arguments.site, retired=arguments.retired)
         hubs, freshness = all_hubs(client, request)
+        if arguments.site and not hubs:  # nothing is there; NotFound if there is no such site at all
+            client.call("ListSites", control_pb2.ListSitesRequest(name=arguments.site))
         show_hubs(hubs, arguments.output, freshness, single=False)
     return 0
 
