@@ -335,6 +335,34 @@ def test_doctor_and_version(here: Served) -> None:
     assert "does not answer" in here.ok("version", context="all-dead").err
 
 
+def test_what_scripts_read_has_the_same_keys_whatever_is_said(here: Served) -> None:
+    path = here.classroom("pi")
+    (plan,) = here.document("plan", path)["items"]
+    assert (plan["name"], plan["exists"], plan["feasible"], plan["changes"]) == ("pi", False, True, [])
+    assert plan["assignment"]["site"] == "iu"
+    assert {v["site"]: v["fits"] for v in plan["assignment"]["verdicts"]} == {"iu": True, "tacc": True}
+    here.ok("place", path)
+    here.classroom("pi", roster={"expected": 3, "admins": ["prof"], "users": ["s01", "s02", "s03"]})
+    (again,) = here.document("plan", path)["items"]
+    assert again.keys() == plan.keys()
+    assert {"path", "live", "wanted", "effect"} == again["changes"][0].keys()
+
+    doctor = json.loads(here.fedctl("doctor", "-o", "json").out)
+    assert doctor["ok"] == all(item["state"] != "red" for item in doctor["items"])
+    assert {"state": "ok", "what": "coordinator c1", "why": f"{here.address} leads"} in doctor["items"]
+    dead = here.fedctl("doctor", "-o", "json", context="all-dead")
+    assert dead.code == ExitCode.FAILED
+    assert json.loads(dead.out)["ok"] is False
+
+    known = here.document("version")
+    assert known["coordinator"]["id"] == known["coordinator"]["leader"] == "c1"
+    assert known["register"]["etcd"] == "memory"
+    unheard = json.loads(here.ok("version", "-o", "json", context="all-dead").out)
+    assert unheard.keys() == known.keys()
+    assert (unheard["coordinator"], unheard["register"]) == (None, None)
+    assert "does not answer" in unheard["reason"]
+
+
 def test_a_thousand_classes_come_in_pages(here: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("nu-a", "nu-b", "nu-c"):
         here.ok("place", here.classroom(name))

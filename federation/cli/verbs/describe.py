@@ -9,7 +9,7 @@ import argparse
 
 from federation.api.v1 import control_pb2, types_pb2
 from federation.cli import output
-from federation.cli.connecting import connected
+from federation.cli.connecting import add_document_output, connected
 from federation.cli.documents import age, epoch_text, hub_document, marked, plain, tell_staleness
 from federation.model.errors import ExitCode
 
@@ -17,7 +17,7 @@ from federation.model.errors import ExitCode
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("name", metavar="NAME")
-    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="form of the answer")
+    add_document_output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

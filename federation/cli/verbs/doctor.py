@@ -1,6 +1,7 @@
 """Say what is well and what is not: coordinators, leader, register, sites, classrooms. Exit code 1 if anything is red.
 
 fedctl doctor
+fedctl doctor -o json      items of state (ok, note, red), what and why
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from federation.api.v1 import control_pb2
 from federation.cli import output
 from federation.cli.client import Client
+from federation.cli.connecting import add_document_output
 from federation.cli.contexts import Context, choose_context
 from federation.cli.documents import silence_of
 from federation.cli.listing import all_hubs
@@ -22,7 +24,8 @@ QUIET = {"Serving", "NameConverged"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """No arguments of its own."""
+    """Arguments."""
+    add_document_output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,8 +41,13 @@ def run(arguments: argparse.Namespace) -> int:
         lines.append(("RED", "federation", f"{error.message} {error.help}"))
     finally:
         client.close()
-    output.table(("STATE", "WHAT", "WHY"), lines)
-    return ExitCode.FAILED if any(state == "RED" for state, _what, _why in lines) else ExitCode.OK
+    red = any(state == "RED" for state, _what, _why in lines)
+    if arguments.output == "table":
+        output.table(("STATE", "WHAT", "WHY"), lines)
+    else:
+        items = [{"state": state.lower(), "what": what, "why": why} for state, what, why in lines]
+        output.document({"ok": not red, "items": items}, arguments.output)
+    return ExitCode.FAILED if red else ExitCode.OK
 
 
 def _coordinators(context: Context) -> Iterator[Line]:

@@ -10,7 +10,7 @@ import argparse
 
 from federation.api.v1 import control_pb2
 from federation.cli import output
-from federation.cli.connecting import connected
+from federation.cli.connecting import add_document_output, connected
 from federation.cli.documents import marked, plain, tell_staleness
 from federation.cli.numbers import count
 from federation.model.errors import ExitCode
@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help="a classroom or a site; default: all")
     parser.add_argument("--limit", type=count, default=50, help="at most so many (50)")
-    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="form of the answer")
+    add_document_output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
