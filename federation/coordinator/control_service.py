@@ -140,7 +140,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         request: control_pb2.EventsRequest,
         context: Any,  # noqa: ARG002
     ) -> control_pb2.EventsResponse:
-        limit = min(request.limit or 50, MOST_EVENTS)
+        limit = min(max(request.limit, 0) or 50, MOST_EVENTS)
         subject = ""
         if request.name:
             stored = self.snapshot.classroom(request.name)
@@ -148,7 +148,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
             if stored is None and site is None:
                 raise NotFound(f"no classroom or site is named {request.name}")
             subject = stored.document.uid if stored is not None else f"site-{request.name}"
-        return control_pb2.EventsResponse(items=self._events(subject, limit))
+        return control_pb2.EventsResponse(items=self._events(subject, limit), freshness=self.standing.freshness())
 
     async def Watch(
         self,
@@ -237,7 +237,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         sites = views.site_messages(self.snapshot, self.planner, self.sightings)
         found = [site for site in sites if not request.name or site.name == request.name]
         if request.name and not found:
-            raise NotFound(f"no site is named {request.name}", help="`fedctl sites` lists them.")
+            raise NotFound(f"no site named {request.name} has joined", help="`fedctl sites` lists them.")
         return control_pb2.ListSitesResponse(items=found, freshness=self.standing.freshness())
 
     async def JoinSite(

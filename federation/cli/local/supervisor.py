@@ -19,11 +19,11 @@ import structlog
 from federation.cli.local.lab import outages
 from federation.cli.local.layout import Layout, load
 from federation.cli.local.programs import Program, programs, stopping_order
+from federation.cli.local.register_data import choose_etcd, record
 from federation.model.errors import InvalidRequest, Refused
 from federation.runtime.clock import Clock, SystemClock
 from federation.runtime.daemon import run_daemon
 from federation.runtime.disk import LocalDisk
-from federation.runtime.etcd_process import find_etcd
 from federation.runtime.logs import set_up_logging
 from federation.runtime.node import ensure_proxy
 from federation.runtime.processes import Processes, ProcessId, SystemProcesses
@@ -103,7 +103,8 @@ async def supervise(layout: Layout, stop: asyncio.Event) -> None:
     choices = load(layout, disk)
     if choices is None:
         raise InvalidRequest(f"{layout.root} holds no federation", help="`fedctl up` makes one.")
-    etcd = await find_etcd(processes, layout.log("etcd-version"))
+    etcd = await choose_etcd(layout, processes, disk)
+    record(layout, etcd, disk)
     proxy = await ensure_proxy(processes, clock)
     started = programs(layout, choices, etcd, proxy)
     keepers = [Keeper(program, layout, processes, clock) for program in started]

@@ -1,15 +1,17 @@
 """Show where a classroom would go and what a changed file would change. Nothing is changed.
 
 fedctl plan atm101.yaml
+fedctl plan *.yaml -o json
 """
 
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from federation.api.v1 import control_pb2
 from federation.cli import output
-from federation.cli.connecting import connected
+from federation.cli.connecting import add_document_output, connected
 from federation.cli.files import classroom_message, read_checked
 from federation.model.errors import ExitCode
 
@@ -17,6 +19,7 @@ from federation.model.errors import ExitCode
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("files", nargs="+", metavar="FILE", help="classroom files")
+    add_document_output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -24,11 +27,33 @@ def run(arguments: argparse.Namespace) -> int:
     classrooms = read_checked(arguments.files)
     if classrooms is None:
         return ExitCode.BAD_INPUT
+    plans: list[tuple[str, control_pb2.PlanResponse]] = []
     with connected(arguments) as client:
         for classroom in classrooms:
             request = control_pb2.PlanRequest(classroom=classroom_message(classroom.value))
-            show_plan(classroom.value.name, client.call("Plan", request))
+            plans.append((classroom.value.name, client.call("Plan", request)))
+            if arguments.output == "table":
+                show_plan(*plans[-1])
+    if arguments.output != "table":
+        output.document({"items": [_document(name, plan) for name, plan in plans]}, arguments.output)
     return ExitCode.OK
+
+
+def _document(name: str, plan: control_pb2.PlanResponse) -> dict[str, Any]:
+    """All keys, also where there is nothing to say."""
+    assignment = plan.assignment
+    return {
+        "name": name,
+        "exists": plan.exists,
+        "feasible": plan.feasible,
+        "changes": [{"path": d.path, "live": d.live, "wanted": d.wanted, "effect": d.effect} for d in plan.differences],
+        "assignment": {
+            "site": assignment.site,
+            "standby": assignment.standby,
+            "reason": assignment.reason,
+            "verdicts": [{"site": v.site, "fits": v.fits, "reason": v.reason} for v in assignment.verdicts],
+        },
+    }
 
 
 def show_plan(name: str, plan: control_pb2.PlanResponse) -> None:
