@@ -28,10 +28,10 @@ class Answers(Client):
     """Coordinators that answer a watch in this order: an error, or the end of the operation."""
 
     def __init__(self, *answers: FederationError | types_pb2.Operation) -> None:
-        self._answers = iter(answers)
+        self._to_say = iter(answers)
 
     def stream(self, method: str, request: Any, *, timeout_s: float | None = None) -> Iterator[Any]:
-        answer = next(self._answers)
+        answer = next(self._to_say)
         if isinstance(answer, FederationError):
             raise answer
         yield answer
