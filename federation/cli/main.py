@@ -21,6 +21,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "secret": ("secret", "set, list and remove secrets; values are sealed to the sites"),
     "retire": ("retire", "end a classroom; its homes are kept"),
     "restore": ("restore", "undo a retire"),
+    "pause": ("pause", "switch automatic moves off, with a reason"),
+    "resume": ("resume", "switch automatic moves on again"),
     "sites": ("sites", "list sites, or join one"),
     "context": ("context", "list, add and choose the federation that fedctl talks to"),
     "pki": ("pki", "make the certificates of a federation of several hosts"),

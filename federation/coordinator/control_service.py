@@ -16,6 +16,7 @@ from federation.coordinator import views
 from federation.coordinator.admission import Admission, Admitted, PlaceOrder, require_typed_name
 from federation.coordinator.facts import Planner
 from federation.coordinator.observations import Sightings
+from federation.coordinator.pausing import set_pause
 from federation.coordinator.secrets_and_sites import SecretsAndSites
 from federation.coordinator.sessions import Sessions
 from federation.coordinator.snapshot import Snapshot
@@ -249,6 +250,14 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         return control_pb2.JoinSiteResponse(
             site=control_pb2.Site(name=request.name, uid=request.uid, kind=request.kind)
         )
+
+    async def SetPause(
+        self,
+        request: control_pb2.SetPauseRequest,
+        context: Any,  # noqa: ARG002
+    ) -> control_pb2.SetPauseResponse:
+        changed = await set_pause(self.admission, paused=request.paused, reason=request.reason, actor=actor())
+        return control_pb2.SetPauseResponse(changed=changed)
 
     async def Status(self, request: control_pb2.StatusRequest, context: Any) -> control_pb2.StatusResponse:  # noqa: ARG002
         return await self.standing.status()

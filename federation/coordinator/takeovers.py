@@ -110,7 +110,7 @@ class Takeovers:
             owner=go.target, epoch=epoch, earlier=earlier, homes_at=None, restore=restore, taken_over=now
         )
         changes.unchanged(keys.home(hub), home)
-        changes.only_if(Guard(keys.lease(go.source), revision=go.counted))
+        changes.only_if(Guard(keys.lease(go.source), revision=go.counted)).absent(keys.PAUSE)
         changes.unchanged(ownership.key, ownership).unchanged(owned.key, owned).unchanged(mode.key, mode)
         changes.put(ownership.key, after).put(keys.owned(go.target, hub), Owned(hub=hub, epoch=epoch))
         changes.delete(owned.key).delete(mode.key).delete(keys.closing(go.target, hub))
