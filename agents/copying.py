@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
+
 from agents.drivers.base import CopiesDriver, CopyRef
 from agents.lease import SiteLease
 from federation.api.v1 import agent_pb2
@@ -15,6 +17,7 @@ from federation.model.identity import Epoch
 from federation.runtime.sealing import SealingKey
 
 MOST_UNREAD = 20
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,9 @@ class Copying:
                 answer.error = await self.copies.look(copy_ref(ask.look.copy), password)
         except FederationError as error:
             answer.error = error.message
+        except Exception as error:  # a copy that goes wrong must not end the agent, whose classes run
+            log.exception("copies.defect")
+            answer.error = f"a defect of the agent: {error!r}"
         return answer
 
     async def _copy(self, order: agent_pb2.CopyAsk) -> agent_pb2.Copied:

@@ -49,7 +49,7 @@ TWINS: tuple[Twin, ...] = (
     Twin(Condition, types_pb2.Condition),
     Twin(Verdict, types_pb2.Verdict),
     Twin(Assignment, types_pb2.Assignment, frozenset({"hub", "generation"})),
-    Twin(Member, agent_pb2.Member),
+    Twin(Member, agent_pb2.Member, frozenset({"since"})),
     Twin(RosterEntry, agent_pb2.RosterEntry),
 )
 _MODEL_ONLY: Mapping[type[Model], frozenset[str]] = {twin.model: twin.model_only for twin in TWINS}

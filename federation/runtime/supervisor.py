@@ -36,6 +36,7 @@ class Supervisor:
         task = asyncio.get_running_loop().create_task(self._guard(name, work, eternal), name=f"{self._name}.{name}")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        task.add_done_callback(lambda _task: work.close())  # one that was cancelled before its first step
         return task
 
     async def wait(self, stop: asyncio.Event) -> None:

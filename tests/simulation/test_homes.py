@@ -129,7 +129,7 @@ async def test_an_agent_that_restarts_in_the_middle_does_not_restore_over_new_wo
 async def test_a_copy_that_ends_after_the_class_has_moved_is_never_the_one_that_counts() -> None:
     """An upload that hangs and ends late is in the old site's own path, and in nobody's index (PROTOCOL.md H7)."""
     async with class_with_homes() as (federation, replica, hub):
-        federation.copies.save_s = 600.0
+        federation.copies.save_s = 200.0
         recorded = index(replica, hub)
         await asyncio.sleep(90)
         federation.transport.cut.add("iu")
@@ -138,7 +138,7 @@ async def test_a_copy_that_ends_after_the_class_has_moved_is_never_the_one_that_
         await served(replica, hub)
         first = index(replica, hub)
         assert first is not None
-        await asyncio.sleep(900)
+        await asyncio.sleep(120)
         now = index(replica, hub)
         assert now is not None
         assert recorded is not None
