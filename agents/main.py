@@ -11,7 +11,8 @@ from random import SystemRandom
 
 from agents.agent import Agent, Place, Ports
 from agents.drivers.base import Capacity, SiteDrivers
-from agents.drivers.local.settings import FIRST_STUDENT_UID, LocalSettings
+from agents.drivers.local.copy_store import S3
+from agents.drivers.local.settings import FIRST_STUDENT_UID, CopyStore, LocalSettings
 from agents.drivers.local.site import local_site
 from agents.drivers.local.uid_ranges import first_uid
 from agents.grpc_transport import GrpcTransport
@@ -68,7 +69,7 @@ async def serve(path: Path, state_dir: Path, runtime_dir: Path, stop: asyncio.Ev
         sealing_key=sealing.public,
         version=__version__,
     )
-    drivers = site_drivers(site, state_dir, runtime_dir, clock)
+    drivers = site_drivers(site, path.parent, state_dir, runtime_dir, clock)
     try:
         async with Supervisor(f"agent-{site.name}") as tasks, Channels(tls) as channels:
             agent = Agent(
@@ -86,8 +87,8 @@ async def serve(path: Path, state_dir: Path, runtime_dir: Path, stop: asyncio.Ev
         writer.release()
 
 
-def site_drivers(site: SiteFile, state_dir: Path, runtime_dir: Path, clock: SystemClock) -> SiteDrivers:
-    """The drivers of the site's kind."""
+def site_drivers(site: SiteFile, folder: Path, state_dir: Path, runtime_dir: Path, clock: SystemClock) -> SiteDrivers:
+    """The drivers of the site's kind; relative paths in the site file start at its `folder`."""
     capacity = site.spec.capacity
     if site.spec.kind is not SiteKind.LOCAL or capacity is None:
         raise Refused(f"site {site.name}: no drivers for kind {site.spec.kind.value} yet", help="Use kind: local.")
@@ -102,8 +103,19 @@ def site_drivers(site: SiteFile, state_dir: Path, runtime_dir: Path, clock: Syst
         edge_host=host,
         edge_port=int(port),
         first_student_uid=first_uid(state_dir) if os.getuid() == 0 else FIRST_STUDENT_UID,
+        copies=copy_store(site, folder),
     )
     return local_site(settings, SystemProcesses(clock), clock)
+
+
+def copy_store(site: SiteFile, folder: Path) -> CopyStore | None:
+    """Where the site's copies go."""
+    copies = site.spec.copies
+    if copies is None:
+        return None
+    place = copies.store if copies.store.startswith(S3) else str(folder / copies.store)
+    credentials, cacert = (folder / path if path else None for path in (copies.credentials, copies.cacert))
+    return CopyStore(place, credentials, cacert)
 
 
 def machine_id() -> str:

@@ -239,7 +239,12 @@ class CopiesDriver(Protocol):
     async def restore(self, copy: CopyRef, epoch: Epoch, password: str, *, limit_s: float = 3600.0) -> Restored:
         """Make the hub's tree and database here be this copy, marked with `epoch`. Written beside, verified, then put
         in place by a rename; what was there is kept aside. The same order again changes nothing. DriverError while
-        anything of the hub runs here, or with the sentence of `look`; StaleEpoch if the tree is of a newer epoch."""
+        anything of the hub runs here, or with the sentence of `look`; StaleEpoch if the tree is of a newer epoch.
+        From the order until its end `HomesDriver.ensure` refuses to take the tree to another epoch (I6)."""
+        ...
+
+    async def abandon(self, hub: str) -> None:
+        """Give up a restore that was ordered and has not ended: what was written of it goes, the tree stays as it is."""
         ...
 
     async def restore_aside(

@@ -1,13 +1,15 @@
 """Students' homes of a `local` site: one tree per hub uid, marked with the epoch that last owned it.
 
 A tree outlives its hub. The homes inside are made by the hub's spawner, each for its student. A tree is made empty only
-for a hub that never ran here: if the volume is not mounted, or a tree is missing, nothing is started (I6).
+for a hub that never ran here: if the volume is not mounted, or a tree is missing, or a restore of it was ordered and
+has not ended, nothing is started (I6).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
 import shutil
 from dataclasses import dataclass
@@ -32,16 +34,19 @@ class LocalHomes:
     disk: Disk
 
     async def ensure(self, hub: str, epoch: Epoch, *, lasting: bool = True) -> str:
-        tree = self._tree(hub)
-        marked = self._marked(tree)
+        tree = self.tree(hub)
+        marked = self.marked(tree)
         if marked is not None and epoch < marked:
             raise StaleEpoch(f"the homes of {hub} belong to epoch {marked} here; the order is of {epoch}")
         if marked is not None and marked < epoch and not lasting:
             await asyncio.to_thread(_empty, tree)
         if marked is None and self.disk.read(self.settings.hub_dir(hub) / HUB_FILE) is not None:
             raise DriverError(f"the homes of {hub} are not at {tree} although it ran here: is the volume mounted?")
+        due = self.restoring(hub).exists()
+        if (due and marked != epoch) or (marked is None and self.kept(hub)):
+            raise DriverError(f"the homes of {hub} are not at {tree}: a restore of them was ordered and has not ended")
         try:
-            self._check_volume()
+            self.check_volume()
             make_enterable(tree)
         except OSError as error:
             raise DriverError(f"cannot make the homes of {hub} at {tree}: {error.strerror}") from error
@@ -50,7 +55,7 @@ class LocalHomes:
             self.disk.replace(tree / MARK, json.dumps(content).encode())
         return str(tree)
 
-    def _check_volume(self) -> None:
+    def check_volume(self) -> None:
         """The folder of all homes carries a mark, and so does the state: an unmounted volume is seen as such."""
         volume, known = self.settings.homes_dir / VOLUME, self.disk.read(self.settings.state_dir / VOLUME)
         found = self.disk.read(volume)
@@ -66,26 +71,41 @@ class LocalHomes:
             self.disk.replace(self.settings.state_dir / VOLUME, found)
 
     async def where(self, hub: str) -> str | None:
-        tree = self._tree(hub)
+        tree = self.tree(hub)
         return next((str(found) for found in (tree, _aside(tree)) if (found / MARK).is_file()), None)
 
     async def delete(self, hub: str) -> None:
-        tree = self._tree(hub)
+        tree = self.tree(hub)
         aside = _aside(tree)  # first out of sight at once, then gone
         try:
             if tree.is_dir() and not aside.exists():
                 tree.rename(aside)
-            if aside.is_dir():
-                await asyncio.to_thread(_remove, aside)
+            for left in (self.restoring(hub), *self.kept(hub), aside):
+                if left.is_dir():
+                    await asyncio.to_thread(_remove, left)
         except OSError as error:
             raise DriverError(f"cannot delete the homes of {hub}: {error.strerror}: {error.filename}") from error
 
-    def _tree(self, hub: str) -> Path:
+    def tree(self, hub: str) -> Path:
+        """Where the hub's tree is or would be."""
         if "/" in hub or hub.startswith("."):
             raise DriverError(f"{hub!r} is not the uid of a hub", delay_s=None)
         return self.settings.homes_dir / hub
 
-    def _marked(self, tree: Path) -> Epoch | None:
+    def restoring(self, hub: str) -> Path:
+        """Where a copy is written before it becomes the tree."""
+        return self.settings.homes_dir / f".restoring-{hub}"
+
+    def kept(self, hub: str) -> tuple[Path, ...]:
+        """Trees that a restore put aside, oldest first."""
+        named = re.compile(rf"\.kept-{re.escape(hub)}-\d+\.\d+(-\d+)?")
+        if not self.settings.homes_dir.is_dir():
+            return ()
+        found = (entry for entry in self.settings.homes_dir.iterdir() if named.fullmatch(entry.name))
+        return tuple(sorted(found, key=lambda entry: [int(n) for n in re.findall(r"\d+", entry.name[len(hub) + 7 :])]))
+
+    def marked(self, tree: Path) -> Epoch | None:
+        """The epoch that owns this tree; None if it is none."""
         content = self.disk.read(tree / MARK)
         if content is None:
             return None

@@ -74,6 +74,7 @@ class MemorySite:
     events: list[tuple[float, str, str]] = field(default_factory=list)
     store: MemoryStore = field(default_factory=MemoryStore)  # the same object at every site that shares it
     restored: dict[str, CopyRef] = field(default_factory=dict)  # the copy that the tree of a hub was made of
+    restoring: set[str] = field(default_factory=set)  # hubs whose restore was ordered and has not ended
     kept: dict[str, list[dict[str, bytes]]] = field(default_factory=dict)  # trees that a restore put aside
     canary_broken: str = ""  # "start", "gate" or "fencer": what of a proof fails here
 
@@ -277,6 +278,8 @@ class MemoryHomes:
         known = self._site.homes.get(hub)
         if known is not None and epoch < known:
             raise StaleEpoch(f"homes of {hub} are of epoch {known}; the order is of {epoch}")
+        if hub in self._site.restoring and known != epoch:
+            raise DriverError(f"a restore of the homes of {hub} was ordered and has not ended")
         if known is not None and known < epoch and not lasting:
             self._site.files.pop(hub, None)
         if known != epoch:
@@ -291,6 +294,7 @@ class MemoryHomes:
     async def delete(self, hub: str) -> None:
         for known in (self._site.homes, self._site.files, self._site.restored, self._site.kept):
             known.pop(hub, None)
+        self._site.restoring.discard(hub)
 
 
 class MemoryEdge:

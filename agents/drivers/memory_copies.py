@@ -114,6 +114,7 @@ class MemoryCopies:
         if done:
             if hub in site.hubs:
                 raise DriverError(f"{hub} runs here: its homes cannot be replaced under it")
+            site.restoring.add(hub)
             if refusal := await self.look(copy, password, limit_s=limit_s):
                 raise DriverError(refusal)
             await self._answers(limit_s, site.store.restore_s)
@@ -121,9 +122,13 @@ class MemoryCopies:
                 site.kept.setdefault(hub, []).append(site.files.get(hub, {}))
             site.files[hub] = dict(self._find(copy, password).files)
             site.homes[hub], site.restored[hub] = epoch, copy
+            site.restoring.discard(hub)
             site.record("copy.restored", hub)
         kept = tuple(f"memory://{site.site}/kept-{hub}-{n}" for n in range(len(site.kept.get(hub, ()))))
         return Restored(f"memory://{site.site}/{hub}", done, kept, site.store.restore_s if done else 0.0)
+
+    async def abandon(self, hub: str) -> None:
+        self._site.restoring.discard(hub)
 
     async def restore_aside(
         self, copy: CopyRef, user: str, folder: str, password: str, *, limit_s: float = 1800.0

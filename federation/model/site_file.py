@@ -6,6 +6,7 @@ written and checked before their drivers come.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Self
 
@@ -143,6 +144,42 @@ class SiteStorage(Model):
     snapshot_class: Text | None = Field(None, description="Class of snapshots.", examples=["ceph-snapshots"])
 
 
+S3_STORE = re.compile(r"s3:https://[^/]+/[^/]{3,63}(/[^/]+)*")
+
+
+class Copies(Model):
+    """Where copies of students' homes go, so that another site can go on with them: the same place at every site."""
+
+    store: Text = Field(
+        description="A folder that every site sees, or an S3 bucket; copies are encrypted. Each site writes only below "
+        "its own name there, and its keys should allow no more; the folder has to be there.",
+        examples=["s3:https://s3.example.edu/hub-homes"],
+    )
+    credentials: Text | None = Field(
+        None,
+        description="File with the keys of an S3 store, lines AWS_ACCESS_KEY_ID=... and AWS_SECRET_ACCESS_KEY=...; "
+        "readable by nobody else.",
+        examples=["/etc/hubfed/copies.env"],
+    )
+    cacert: Text | None = Field(
+        None,
+        description="Certificates that are trusted for the store; default: those of the system.",
+        examples=["/etc/hubfed/s3-ca.pem"],
+    )
+
+    @model_validator(mode="after")
+    def _store_is_known(self) -> Self:
+        scheme, colon, _ = self.store.partition(":")
+        if colon and "/" not in scheme and S3_STORE.fullmatch(self.store) is None:
+            wrong = f"{self.store!r} is no place for copies"
+            allowed = "a folder, or s3:https:// with host, bucket and perhaps a prefix, without a slash at the end"
+            raise refuse(wrong, allowed, "s3:https://s3.example.edu/hub-homes", "store")
+        if colon and "/" not in scheme and self.credentials is None:
+            wrong = "an S3 store needs keys, and no file is named"
+            raise refuse(wrong, "a file", "credentials: /etc/hubfed/copies.env", "credentials")
+        return self
+
+
 class Allocation(Model):
     """Service units of the site."""
 
@@ -207,6 +244,7 @@ class SiteSpec(Model):
     magnum: Magnum | None = Field(None, description="Cluster service.")
     pools: tuple[Pool, ...] = Field((), description="Groups of nodes.")
     storage: SiteStorage | None = Field(None, description="Volumes.")
+    copies: Copies | None = Field(None, description="Copies of homes; without it none are made, and no class can move.")
     allocation: Allocation | None = Field(None, description="Service units.")
     reserve: Reserve = Field(Reserve(), description="Per node, for itself.")
     prices: dict[str, Number] = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-HUB, PROXY, SERVER, EDGE = "hub", "proxy", "server", "edge"
+HUB, PROXY, SERVER, EDGE, COPY = "hub", "proxy", "server", "edge", "copy"
 """Values of ROLE."""
 HUBS = "hubs"
 """Folder of the state directory with one folder per hub."""

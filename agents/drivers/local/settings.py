@@ -13,6 +13,16 @@ FIRST_STUDENT_UID = 200_000
 
 
 @dataclass(frozen=True, slots=True)
+class CopyStore:
+    """Where copies of homes go: a folder that every site sees, or `s3:https://host:port/bucket/prefix` with its keys in
+    a file of NAME=value lines. Each site writes only what is below its own name there."""
+
+    place: str
+    credentials: Path | None = None
+    cacert: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LocalSettings:
     """One local site. `federation` marks every process of the federation, so that no other one is ever touched."""
 
@@ -26,6 +36,7 @@ class LocalSettings:
     edge_port: int = 0  # 0: a free one, chosen once
     interpreter: Path = Path(sys.executable)
     first_student_uid: int = FIRST_STUDENT_UID
+    copies: CopyStore | None = None
 
     @property
     def lease_file(self) -> Path:
@@ -41,6 +52,11 @@ class LocalSettings:
     def uids_file(self) -> Path:
         """Which student has which system uid at this site."""
         return self.state_dir / "student-uids.json"
+
+    @property
+    def copies_dir(self) -> Path:
+        """restic's cache and what it writes while it runs; 0700."""
+        return self.state_dir / "copies"
 
     def hub_dir(self, hub: str) -> Path:
         """Database, secrets and logs of one hub; 0700."""

@@ -10,6 +10,7 @@ from typing import TypeVar
 from agents.drivers.base import SiteDrivers
 from agents.drivers.canary_local import LocalCanary
 from agents.drivers.cluster_local import LocalCluster
+from agents.drivers.copies_restic import ResticCopies
 from agents.drivers.edge_local import LocalEdge
 from agents.drivers.homes_local import LocalHomes
 from agents.drivers.hub_local import LocalHubs
@@ -20,6 +21,7 @@ from federation.runtime.clock import Clock
 from federation.runtime.disk import LocalDisk
 from federation.runtime.node import Progress, ensure_proxy
 from federation.runtime.processes import Processes
+from federation.runtime.restic_program import find_restic
 
 T = TypeVar("T")
 
@@ -37,13 +39,16 @@ def local_site(
     groups = cgroups if cgroups is not None else Cgroups.probe(group_name(settings))
     install = _once(lambda: ensure_proxy(processes, clock, progress=progress))
     isolation = _once(lambda: probe(settings, processes))
+    restic = _once(lambda: find_restic(processes, settings.copies_dir / "restic.log"))
     edge = LocalEdge(settings, processes, clock, disk, install)
+    homes = LocalHomes(settings, disk)
     return SiteDrivers(
         cluster=LocalCluster(settings, processes, groups, isolation),
         hubs=LocalHubs(settings, processes, clock, disk, groups, install, isolation),
-        homes=LocalHomes(settings, disk),
+        homes=homes,
         edge=edge,
         canary=LocalCanary(settings, processes, clock, edge),
+        copies=ResticCopies(settings, processes, clock, disk, homes, restic, isolation),
     )
 
 

@@ -1,0 +1,228 @@
+"""What every CopiesDriver promises, on the in-memory twin and with restic on a folder that two sites share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+
+from agents.drivers.base import CopyRef
+from federation.model.errors import DriverError, NotFound, StaleEpoch
+from federation.model.identity import Epoch
+from tests.support.copies_bench import HUB, SECRET, CopiesBench, MemoryCopiesBench, directory_bench, running_hub
+from tests.support.local_site import E1, E2
+
+E3 = Epoch(era=1, n=3)
+WORK = {"ada/a.ipynb": b"ada's", "bob/b.ipynb": b"bob's", "bob/data/big": b"x" * 70_000}
+
+
+@asynccontextmanager
+async def memory_bench() -> AsyncIterator[CopiesBench]:
+    yield MemoryCopiesBench()
+
+
+@pytest.fixture(params=["memory", "folder"])
+async def bench(request: pytest.FixtureRequest) -> AsyncIterator[CopiesBench]:
+    kinds = {"memory": memory_bench, "folder": directory_bench}
+    made: AbstractAsyncContextManager[CopiesBench] = kinds[request.param]()
+    async with made as here:
+        yield here
+
+
+async def saved(bench: CopiesBench, site: str = "iu", epoch: Epoch = E1, run: str = "run-1") -> CopyRef:
+    """The tree of the site as a copy."""
+    return CopyRef(site, HUB, (await bench.copies(site).save(HUB, epoch, SECRET, run=run)).snapshot)
+
+
+async def working(bench: CopiesBench) -> None:
+    """A class with work in it at iu."""
+    await bench.drivers("iu").homes.ensure(HUB, E1)
+    bench.write("iu", WORK)
+
+
+async def test_a_copy_made_at_one_site_is_restored_at_the_other_with_every_file(bench: CopiesBench) -> None:
+    await working(bench)
+    copy = await saved(bench)
+    assert await bench.copies("tacc").look(copy, SECRET) == ""
+    restored = await bench.copies("tacc").restore(copy, E2, SECRET)
+    assert restored.done
+    assert restored.kept == ()
+    assert restored.tree == await bench.drivers("tacc").homes.where(HUB)
+    assert bench.read("tacc") == WORK
+    assert await bench.drivers("tacc").homes.ensure(HUB, E2) == restored.tree
+
+
+async def test_a_copy_says_what_is_in_it_and_which_homes_changed_since_the_last(bench: CopiesBench) -> None:
+    await working(bench)
+    first = await bench.copies("iu").save(HUB, E1, SECRET, run="run-1")
+    bench.write("iu", {"bob/data/more": b"new"})
+    second = await bench.copies("iu").save(HUB, E1, SECRET, run="run-2")
+    assert {name: home.changed for name, home in first.homes.items()} == {"ada": True, "bob": True}
+    assert {name: home.changed for name, home in second.homes.items()} == {"ada": False, "bob": True}
+    assert second.homes["bob"].bytes == len(b"bob's") + 70_000 + len(b"new")
+    assert second.snapshot != first.snapshot
+    assert second.unread == ()
+
+
+async def test_copies_are_listed_with_epoch_run_and_size_by_either_site(bench: CopiesBench) -> None:
+    await working(bench)
+    first = await saved(bench)
+    await bench.drivers("iu").homes.ensure(HUB, E2)
+    second = await saved(bench, epoch=E2, run="run-2")
+    for site in ("iu", "tacc"):
+        listed = await bench.copies(site).list("iu", HUB, SECRET)
+        assert [(copy.snapshot, copy.epoch, copy.run) for copy in listed] == [
+            (first.snapshot, E1, "run-1"),
+            (second.snapshot, E2, "run-2"),
+        ]
+        assert listed[0].bytes >= 70_000
+        assert listed[0].taken <= listed[1].taken
+
+
+async def test_a_site_that_never_saved_has_no_copies(bench: CopiesBench) -> None:
+    assert await bench.copies("tacc").list("iu", HUB, SECRET) == ()
+
+
+async def test_a_restore_takes_the_copy_that_is_named_not_the_latest(bench: CopiesBench) -> None:
+    await working(bench)
+    named = await saved(bench)
+    bench.write("iu", {"ada/a.ipynb": b"written after the takeover was decided"})
+    await saved(bench, run="late")
+    await bench.copies("tacc").restore(named, E2, SECRET)
+    assert bench.read("tacc") == WORK
+
+
+async def test_the_same_restore_again_leaves_what_was_written_since(bench: CopiesBench) -> None:
+    await working(bench)
+    copy = await saved(bench)
+    await bench.copies("tacc").restore(copy, E2, SECRET)
+    await bench.drivers("tacc").homes.ensure(HUB, E2)
+    bench.write("tacc", {"ada/a.ipynb": b"newer"})
+    again = await bench.anew("tacc").copies.restore(copy, E2, SECRET)
+    assert not again.done
+    assert bench.read("tacc")["ada/a.ipynb"] == b"newer"
+
+
+async def test_the_tree_that_was_there_is_kept_aside_and_reported(bench: CopiesBench) -> None:
+    await bench.drivers("tacc").homes.ensure(HUB, E1)
+    bench.write("tacc", {"ada/unsent": b"only here"})
+    await working(bench)
+    copy = await saved(bench)
+    restored = await bench.copies("tacc").restore(copy, E2, SECRET)
+    assert len(restored.kept) == 1
+    assert bench.read("tacc") == WORK
+    later = await bench.copies("tacc").restore(copy, E3, SECRET)
+    assert len(later.kept) == 2
+    assert later.kept[0] == restored.kept[0]
+
+
+async def test_homes_of_a_newer_epoch_are_never_replaced_or_saved_as_older(bench: CopiesBench) -> None:
+    await working(bench)
+    copy = await saved(bench)
+    await bench.drivers("tacc").homes.ensure(HUB, E3)
+    with pytest.raises(StaleEpoch):
+        await bench.copies("tacc").restore(copy, E2, SECRET)
+    with pytest.raises(StaleEpoch):
+        await bench.copies("tacc").save(HUB, E2, SECRET, run="run-1")
+
+
+async def test_a_tree_is_not_saved_under_an_epoch_that_does_not_own_it_yet(bench: CopiesBench) -> None:
+    await working(bench)
+    with pytest.raises(DriverError):
+        await bench.copies("iu").save(HUB, E2, SECRET, run="run-1")
+    with pytest.raises(DriverError, match="no homes"):
+        await bench.copies("tacc").save(HUB, E2, SECRET, run="run-1")
+    assert await bench.copies("iu").list("iu", HUB, SECRET) == ()
+
+
+async def test_each_reason_why_a_copy_cannot_be_restored_is_a_sentence_of_its_own(bench: CopiesBench) -> None:
+    await working(bench)
+    copy = await saved(bench)
+    look = bench.copies("tacc").look
+    assert "password does not open" in await look(copy, "another")
+    assert "no repository" in await look(CopyRef("tacc", HUB, copy.snapshot), SECRET)
+    assert "not in the repository" in await look(CopyRef("iu", HUB, "0" * 64), SECRET)
+    bench.damage("iu")
+    assert "damaged" in await look(copy, SECRET)
+    with pytest.raises(DriverError, match="damaged"):
+        await bench.copies("tacc").restore(copy, E2, SECRET)
+
+
+async def test_no_hub_starts_in_other_homes_while_its_restore_is_due_until_that_is_given_up(bench: CopiesBench) -> None:
+    await working(bench)
+    copy = await saved(bench)
+    bench.damage("iu")
+    with pytest.raises(DriverError, match="damaged"):
+        await bench.copies("tacc").restore(copy, E2, SECRET)
+    assert bench.read("tacc") == {}
+    with pytest.raises(DriverError, match="was ordered and has not ended"):
+        await bench.anew("tacc").homes.ensure(HUB, E2)
+    await bench.copies("tacc").abandon(HUB)
+    await bench.copies("tacc").abandon(HUB)
+    await bench.drivers("tacc").homes.ensure(HUB, E2)
+
+
+async def test_a_store_that_is_gone_is_an_error_and_never_made_anew(bench: CopiesBench) -> None:
+    await working(bench)
+    copy = await saved(bench)
+    bench.unmount()
+    with pytest.raises(DriverError):
+        await bench.copies("iu").save(HUB, E1, SECRET, run="run-2")
+    assert await bench.copies("tacc").look(copy, SECRET) != ""
+    assert (await bench.copies("iu").capabilities()).refusal != ""
+
+
+async def test_both_sites_write_their_own_repository_of_the_same_hub(bench: CopiesBench) -> None:
+    await working(bench)
+    before = await saved(bench)
+    await bench.copies("tacc").restore(before, E2, SECRET)
+    bench.write("tacc", {"ada/a.ipynb": b"newer"})
+    after = await saved(bench, site="tacc", epoch=E2)
+    assert [copy.snapshot for copy in await bench.copies("iu").list("iu", HUB, SECRET)] == [before.snapshot]
+    assert [copy.snapshot for copy in await bench.copies("iu").list("tacc", HUB, SECRET)] == [after.snapshot]
+
+
+async def test_one_students_files_come_back_into_a_side_folder_beside_what_they_have(bench: CopiesBench) -> None:
+    await working(bench)
+    copy = await saved(bench)
+    bench.write("iu", {"bob/b.ipynb": b"spoilt"})
+    restore = bench.copies("iu").restore_aside
+    assert await restore(copy, "bob", "recovered-iu-2026-09-01T1405", SECRET)
+    files = bench.read("iu")
+    assert files["bob/b.ipynb"] == b"spoilt"
+    assert files["bob/recovered-iu-2026-09-01T1405/b.ipynb"] == b"bob's"
+    assert files["bob/recovered-iu-2026-09-01T1405/data/big"] == WORK["bob/data/big"]
+    bench.write("iu", {"bob/recovered-iu-2026-09-01T1405/b.ipynb": b"worked on"})
+    assert not await restore(copy, "bob", "recovered-iu-2026-09-01T1405", SECRET)
+    assert bench.read("iu")["bob/recovered-iu-2026-09-01T1405/b.ipynb"] == b"worked on"
+
+
+async def test_a_home_that_is_not_in_the_copy_cannot_come_back(bench: CopiesBench) -> None:
+    await working(bench)
+    copy = await saved(bench)
+    with pytest.raises(NotFound, match="no home of carol"):
+        await bench.copies("iu").restore_aside(copy, "carol", "recovered", SECRET)
+    for bad in ("../ada", ".hidden", "a/b"):
+        with pytest.raises(DriverError, match="cannot be the name"):
+            await bench.copies("iu").restore_aside(copy, "bob", bad, SECRET)
+
+
+async def test_nothing_is_replaced_while_anything_of_the_hub_runs(bench: CopiesBench) -> None:
+    await working(bench)
+    copy = await saved(bench)
+    await running_hub(bench, "tacc")
+    try:
+        with pytest.raises(DriverError, match="run"):
+            await bench.copies("tacc").restore(copy, E2, SECRET)
+    finally:
+        await bench.drivers("tacc").hubs.stop(HUB)
+    assert (await bench.copies("tacc").restore(copy, E2, SECRET)).done
+    assert bench.read("tacc") == WORK
+
+
+async def test_a_site_says_what_it_can(bench: CopiesBench) -> None:
+    can = await bench.copies("iu").capabilities()
+    assert can.refusal == ""
+    assert can.restic
+    assert can.store
