@@ -211,8 +211,8 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         request: control_pb2.SetSecretRequest,
         context: Any,  # noqa: ARG002
     ) -> control_pb2.SetSecretResponse:
-        info = await self.secrets_and_sites.set_secret(request.name, request.value, tuple(request.sites), actor())
-        return control_pb2.SetSecretResponse(secret=info)
+        sites = tuple(request.sites)
+        return await self.secrets_and_sites.set_secret(request.name, request.value, sites, actor(), at_once=request.now)
 
     async def ListSecrets(
         self,

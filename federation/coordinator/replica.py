@@ -142,7 +142,7 @@ class Replica:
 
     def builder(self, site: str) -> WantedBuilder:
         """Builder of a site's wanted documents (for sessions)."""
-        return WantedBuilder(site, self.snapshot, self._ports.names.url_of)
+        return WantedBuilder(site, self.snapshot, self._ports.names.url_of, self._ports.clock)
 
     async def run(self) -> None:
         """Mirror the register, follow its changes, campaign, lead. Eternal."""

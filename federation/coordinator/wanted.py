@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from federation.api.v1 import agent_pb2, types_pb2
 from federation.api.v1.classroom_pb2 import ClassroomSpec
 from federation.coordinator.snapshot import Snapshot
-from federation.core.in_force import generation_in_force
+from federation.core.in_force import generation_in_force, secret_in_force
 from federation.model.classroom import Classroom
 from federation.model.identity import Epoch, RegisterId, name_of
 from federation.model.placing import ClassroomRecord, Generation
 from federation.runtime.bridge import to_message
+from federation.runtime.clock import Clock
 
 GENERATED = "generated-"
 
@@ -31,9 +32,11 @@ def register_message(identity: RegisterId) -> types_pb2.RegisterId:
     return types_pb2.RegisterId(uuid=identity.uuid, era=identity.era)
 
 
-def auth_secret(record: ClassroomRecord) -> str:
-    """Name of the secret that the class's sign-in needs; one is generated where the file names none."""
-    return record.classroom.spec.auth.secret or f"{GENERATED}{record.uid}"
+def auth_secret(record: ClassroomRecord, generation: Generation | None = None) -> str:
+    """Name of the secret that the sign-in of the newest (or the given) generation needs; one is generated where the
+    file names none."""
+    classroom = generation.classroom if generation is not None else record.classroom
+    return classroom.spec.auth.secret or f"{GENERATED}{record.uid}"
 
 
 def spec_message(classroom: Classroom) -> ClassroomSpec:
@@ -48,6 +51,7 @@ class WantedBuilder:
     site: str
     snapshot: Snapshot
     url_of: Callable[[str], str]
+    clock: Clock
     _specs: dict[str, tuple[int, ClassroomSpec]] = field(default_factory=dict)
 
     def hubs(self) -> set[str]:
@@ -76,7 +80,7 @@ class WantedBuilder:
             state="running",
             spec=self._spec(hub, wanted),
             operation=operation.document.id if operation else "",
-            sealed=self._sealed(record),
+            sealed=self._sealed(record, wanted),
             url=self.url_of(wanted.classroom.spec.dns.host),
         )
 
@@ -98,8 +102,11 @@ class WantedBuilder:
             self._specs[hub] = known
         return known[1]
 
-    def _sealed(self, record: ClassroomRecord) -> dict[str, bytes]:
-        secret = self.snapshot.secret(auth_secret(record))
-        if secret is None or self.site not in secret.sealed:
+    def _sealed(self, record: ClassroomRecord, wanted: Generation) -> dict[str, bytes]:
+        """The box for this site. A class that meets keeps the value that it has: another one restarts its hub."""
+        secret = self.snapshot.secret(auth_secret(record, wanted))
+        if secret is None:
             return {}
-        return {"auth": b64decode(secret.sealed[self.site])}
+        version, _until = secret_in_force(secret, wanted.classroom.spec, record.created, self.clock.now())
+        box = version.sealed.get(self.site) or secret.sealed.get(self.site)
+        return {} if box is None else {"auth": b64decode(box)}
