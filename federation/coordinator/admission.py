@@ -54,16 +54,27 @@ class PlaceOrder:
 
     def refuse_if_older(self, live: Stored[ClassroomRecord]) -> None:
         """Raise Conflict if the live classroom is newer than what the file was made from."""
-        record = live.document
-        newer = 0 < self.based_on_generation < record.generation
-        if self.overwrite or not (newer or self.based_on_revision != live.revision):
+        older = older_than(live, self.based_on_generation)
+        if self.overwrite or not (older or self.based_on_revision != live.revision):
             return
-        since = f"your file was taken from generation {self.based_on_generation}" if newer else "your file was compared"
         raise Conflict(
-            f"{record.classroom.name} was changed by {record.actor} since {since}: it is at generation "
-            f"{record.generation} now, and nothing was done",
+            older or _changed_since(live.document, "your file was compared"),
             help="Compare with `fedctl place --plan`; `--overwrite` applies your file all the same.",
         )
+
+
+def older_than(live: Stored[ClassroomRecord], generation: int) -> str:
+    """Why a file that was taken from this generation (0: it does not say) is refused; empty: it is not older."""
+    if not 0 < generation < live.document.generation:
+        return ""
+    return _changed_since(live.document, f"your file was taken from generation {generation}")
+
+
+def _changed_since(record: ClassroomRecord, since: str) -> str:
+    return (
+        f"{record.classroom.name} was changed by {record.actor} since {since}: it is at generation "
+        f"{record.generation} now, and nothing was done"
+    )
 
 
 @dataclass(slots=True)

@@ -13,7 +13,8 @@ from typing import Any
 
 from federation.api.v1 import agent_pb2, control_pb2, control_pb2_grpc, types_pb2
 from federation.coordinator import views
-from federation.coordinator.admission import Admission, Admitted, PlaceOrder, require_typed_name
+from federation.coordinator.admission import Admission, Admitted, PlaceOrder, older_than, require_typed_name
+from federation.coordinator.checking import Checking
 from federation.coordinator.facts import Planner
 from federation.coordinator.observations import Sightings
 from federation.coordinator.secrets_and_sites import SecretsAndSites
@@ -21,13 +22,11 @@ from federation.coordinator.sessions import Sessions
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.standing import Standing
 from federation.coordinator.watching import Watching
-from federation.model.classroom import Classroom, ClassroomSpec
+from federation.model.classroom import Classroom
 from federation.model.effects import Difference, differences
-from federation.model.errors import InvalidRequest, NotFound
-from federation.model.files.check import check_against
+from federation.model.errors import NotFound
 from federation.model.placing import ClassroomRecord, Event
 from federation.runtime.access import current_principal
-from federation.runtime.bridge import from_message
 from federation.store import keys
 from federation.store.register import Stored, decode
 
@@ -41,6 +40,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
     """Serves fedctl."""
 
     snapshot: Snapshot
+    checking: Checking
     admission: Admission
     planner: Planner
     sightings: Sightings
@@ -50,7 +50,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
     secrets_and_sites: SecretsAndSites
 
     async def Place(self, request: control_pb2.PlaceRequest, context: Any) -> control_pb2.PlaceResponse:  # noqa: ARG002
-        classroom = self._read(request.classroom)
+        classroom = self.checking.read(request.classroom)
         before = self.snapshot.classroom(classroom.name)
         admitted = await self.admission.place(
             classroom,
@@ -73,14 +73,17 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         )
 
     async def Plan(self, request: control_pb2.PlanRequest, context: Any) -> control_pb2.PlanResponse:  # noqa: ARG002
-        classroom = self._read(request.classroom)
+        classroom = self.checking.read(request.classroom)
         live = await self.admission.register.read(keys.classroom(classroom.name), ClassroomRecord)
         exists = live is not None and live.document.retired is None
+        await self.checking.refuse_clashes(classroom, live.document.uid if live is not None and exists else "")
         answer = control_pb2.PlanResponse(exists=exists)
         assignment = self.snapshot.assignment(live.document.uid) if live is not None and exists else None
         if live is not None and exists:
             answer.live_revision = live.revision
             answer.differences.extend(_differences(live, classroom))
+            if answer.differences:
+                answer.conflict = older_than(live, request.based_on_generation)
         if assignment is not None:
             answer.assignment.CopyFrom(views.assignment_message(assignment.document))
             answer.feasible = True
@@ -252,16 +255,6 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
 
     async def Status(self, request: control_pb2.StatusRequest, context: Any) -> control_pb2.StatusResponse:  # noqa: ARG002
         return await self.standing.status()
-
-    def _read(self, message: control_pb2.Classroom) -> Classroom:
-        """Validate again: the client may be old, or not ours."""
-        spec = from_message(message.spec, ClassroomSpec)
-        classroom = Classroom(name=message.name, labels=dict(message.labels), spec=spec)
-        known = {site.name: (site.cpu_millis, site.memory_bytes) for site in self.snapshot.sites()}
-        findings = check_against(classroom, known)
-        if findings:
-            raise InvalidRequest("; ".join(finding.wrong for finding in findings))
-        return classroom
 
     async def _named(self, name: str) -> types_pb2.Hub:
         stored = self.snapshot.classroom(name)

@@ -15,6 +15,7 @@ import structlog
 
 from federation.coordinator.admission import Admission
 from federation.coordinator.agent_service import AgentService
+from federation.coordinator.checking import Checking
 from federation.coordinator.control_service import ControlService
 from federation.coordinator.events import Journalist, trim_regularly
 from federation.coordinator.facts import Planner
@@ -116,6 +117,7 @@ class Replica:
         admission = Admission(register, self.snapshot, self.journalist, random)
         self.control_service = ControlService(
             self.snapshot,
+            Checking(register, self.snapshot),
             admission,
             self.planner,
             self.sightings,

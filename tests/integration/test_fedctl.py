@@ -123,6 +123,57 @@ def test_bad_files_show_every_error_with_its_place_and_nothing_is_sent(here: Ser
     assert here.fedctl("get", "bad").code == ExitCode.NOT_FOUND
 
 
+def test_what_only_a_coordinator_knows_is_told_of_all_files_with_its_place_and_nothing_is_written(here: Served) -> None:
+    here.ok("place", here.classroom("holder"))
+    good = here.classroom("good1")
+    sites = here.classroom("bad1", placement={"allow": ["iu", "mars"], "standby": "mars"})
+    host = here.classroom("bad2", dns={"host": "holder.localhost"})
+    secret = here.classroom("bad3", auth={"type": "dummy", "secret": "never-set"})
+    huge = here.classroom("huge2", roster={"expected": 300, "admins": ["prof"]})
+    for words in (("place",), ("place", "--plan"), ("plan",)):
+        answer = here.fedctl(*words, good, sites, host, secret, huge)
+        assert answer.code == ExitCode.BAD_INPUT, answer
+        told = answer.err.splitlines()
+        assert answer.out == ""
+        assert [line.rpartition("/")[2].partition("; ")[0] for line in told[:-1]] == [
+            f"{where(sites, 'mars', 1)}: spec.placement.allow[1]: unknown site mars",
+            f"{where(sites, 'mars', 2)}: spec.placement.standby: unknown site mars",
+            f"{where(host, 'holder.l')}: spec.dns.host: host name holder.localhost belongs to classroom holder",
+            f"{where(secret, 'never-set')}: spec.auth.secret: secret never-set does not exist",
+            f"{where(huge, '300')}: spec.roster.expected: 300 seats of 1 cores and 1G need 300 cores and 300G",
+        ]
+        assert "; one of iu, tacc; e.g. iu" in told[0]
+        assert told[-1] == "5 errors; nothing was written"
+    assert here.fedctl("get", "good1").code == ExitCode.NOT_FOUND
+
+
+def where(path: str, word: str, nth: int = 1) -> str:
+    """FILE:LINE:COLUMN of the nth time that a word stands in a file."""
+    text = Path(path).read_text()
+    index = -1
+    for _ in range(nth):
+        index = text.index(word, index + 1)
+    line = text.count("\n", 0, index) + 1
+    return f"{Path(path).name}:{line}:{index - text.rfind(chr(10), 0, index)}"
+
+
+def test_of_several_files_one_that_is_older_than_its_live_class_keeps_all_from_being_written(here: Served) -> None:
+    path = here.classroom("rho")
+    here.ok("place", path)
+    got = here.folder / "rho-got.yaml"
+    got.write_text(here.ok("get", "rho", "-o", "yaml").out)
+    here.classroom("rho", roster={"expected": 5, "admins": ["prof"], "users": ["s01"]})
+    here.ok("place", path)
+    new = here.classroom("sigma")
+    for words in (("place",), ("place", "--plan")):
+        refused = here.fedctl(*words, new, str(got))
+        assert refused.code == ExitCode.CONFLICT
+        assert "your file was taken from generation 1" in refused.err
+        assert "--overwrite" in refused.err
+    assert here.fedctl("get", "sigma").code == ExitCode.NOT_FOUND
+    assert here.fedctl("place", "--plan", "--overwrite", str(got)).code == 0
+
+
 def test_check_against_sites_says_how_many_seats_there_are(here: Served) -> None:
     site = here.folder / "iu-site.yaml"
     site.write_text((Path(__file__).parents[2] / "configs/sites/iu.yaml").read_text())

@@ -55,10 +55,12 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     spec["overrides"] = {"values": draw(free_values)}
     spec["post_start"] = draw(st.lists(texts, max_size=2))
     labels = draw(st.dictionaries(texts, texts, max_size=2))
+    name = draw(st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True))
+    spec["dns"] = {"host": f"{name}.hubs.example.edu", "aliases": [f"{name}-iu.example.edu"]}
     return {
         "apiVersion": "hubfed/v1",
         "kind": "Classroom",
-        "metadata": {"name": draw(st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)), "labels": labels},
+        "metadata": {"name": name, "labels": labels},
         "spec": spec,
     }
 

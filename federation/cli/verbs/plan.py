@@ -10,7 +10,8 @@ import argparse
 from federation.api.v1 import control_pb2
 from federation.cli import output
 from federation.cli.connecting import connected
-from federation.cli.files import classroom_message, read_checked
+from federation.cli.files import read_checked
+from federation.cli.planning import plan_all, refuse_conflicts
 from federation.model.errors import ExitCode
 
 
@@ -25,10 +26,12 @@ def run(arguments: argparse.Namespace) -> int:
     if classrooms is None:
         return ExitCode.BAD_INPUT
     with connected(arguments) as client:
-        for classroom in classrooms:
-            request = control_pb2.PlanRequest(classroom=classroom_message(classroom.value))
-            show_plan(classroom.value.name, client.call("Plan", request))
-    return ExitCode.OK
+        plans = plan_all(client, classrooms)
+    if plans is None:
+        return ExitCode.BAD_INPUT
+    for classroom, plan in zip(classrooms, plans, strict=True):
+        show_plan(classroom.value.name, plan)
+    return ExitCode.CONFLICT if refuse_conflicts(plans, overwrite=False) else ExitCode.OK
 
 
 def show_plan(name: str, plan: control_pb2.PlanResponse) -> None:

@@ -18,6 +18,7 @@ from federation.model.federation_file import FederationFile
 from federation.model.files.explain import explain
 from federation.model.files.finding import Checked, Finding, Located, finding_at
 from federation.model.files.roster_file import read_roster
+from federation.model.files.twice import Shared
 from federation.model.files.yaml_tree import KEY, Tree, read_trees
 from federation.model.refusal import REFUSED, Place, Problem
 from federation.model.site_file import SiteFile
@@ -31,21 +32,20 @@ USERS_FILE: Place = ("spec", "roster", "users_file")
 
 
 def read_classrooms(files: Files, read_file: ReadFile | None = None) -> Checked[Classroom]:
-    """Every classroom of every file. Two documents with the same name are refused, also in different files.
+    """Every classroom of every file. Two documents with one name or one host name are refused, also in different files.
 
     `read_file` gives the content of a `roster.users_file`; without it, a file that names one is refused.
     """
     documents: list[Located[Classroom]] = []
     findings: list[Finding] = []
-    first: dict[str, tuple[str, int]] = {}
+    shared = Shared()
     for file, content in files:
         trees, unreadable = read_trees(file, content)
         findings += unreadable
         for tree in trees:
             found, wrong = _classroom(file, tree, read_file)
             findings += wrong
-            name = _name_in(tree)
-            twice = _same_name(file, tree, name, first)
+            twice = _located(file, tree, shared.problems(file, tree))
             findings += twice
             if found is not None and not wrong and not twice:
                 documents.append(found)
@@ -169,27 +169,6 @@ def _with_users(file: str, tree: Tree, read_file: ReadFile | None) -> tuple[Tree
         spec = {**tree.data["spec"], "roster": merged}
         tree = Tree({**tree.data, "spec": spec}, tree.positions, tree.findings, tree.texts)
     return tree, findings
-
-
-def _same_name(file: str, tree: Tree, name: str | None, first: dict[str, tuple[str, int]]) -> tuple[Finding, ...]:
-    if name is None:
-        return ()
-    place: Place = ("metadata", "name")
-    line = tree.positions[place].line
-    if name not in first:
-        first[name] = (file, line)
-        return ()
-    where = f"{first[name][0]}:{first[name][1]}"
-    problem = Problem(f"{name} is also the name of the document at {where}", "each name once", f"{name}-2", place)
-    return _located(file, tree, [problem])
-
-
-def _name_in(tree: Tree) -> str | None:
-    try:
-        name = tree.data["metadata"]["name"]
-    except (KeyError, TypeError):
-        return None
-    return name if isinstance(name, str) else None
 
 
 def _located(file: str, tree: Tree, problems: Sequence[Problem]) -> tuple[Finding, ...]:

@@ -101,6 +101,25 @@ def test_the_same_name_in_two_files_is_refused_with_both_places() -> None:
     ]
 
 
+def test_a_host_name_of_two_documents_is_refused_with_both_places_also_as_an_alias() -> None:
+    other = GOOD.replace(b"name: atm101}", b"name: b}")
+    alias = GOOD.replace(b"name: atm101}", b"name: c}").replace(
+        b"{host: atm101.", b"{aliases: [atm101.hubs.example.edu], host: c."
+    )
+
+    checked = read_classrooms([("a.yaml", GOOD), ("b.yaml", other + b"---\n" + alias)])
+
+    assert [classroom.name for classroom in checked.values] == ["atm101"]
+    said = (
+        "atm101.hubs.example.edu is also a host name of the document at a.yaml:10; each host name once; "
+        "e.g. atm101-2.hubs.example.edu"
+    )
+    assert [str(finding) for finding in checked.findings] == [
+        f"b.yaml:10:15: spec.dns.host: {said}",
+        f"b.yaml:21:19: spec.dns.aliases[0]: {said}",
+    ]
+
+
 def test_a_good_document_beside_a_bad_one_is_still_read() -> None:
     bad = GOOD.replace(b"atm101", b"b").replace(b"expected: 25", b"expected: none")
 
