@@ -123,6 +123,18 @@ def test_bad_files_show_every_error_with_its_place_and_nothing_is_sent(here: Ser
     assert here.fedctl("get", "bad").code == ExitCode.NOT_FOUND
 
 
+def test_a_file_that_cannot_be_read_hides_nothing_that_is_wrong_with_the_others(here: Served) -> None:
+    path = here.classroom("unread", roster={"expected": 2, "admins": ["prof"], "users_file": "nope.csv"}, bogus=1)
+    nowhere = str(here.folder / "nowhere.yaml")
+    for verb in ("check", "place"):
+        answer = here.fedctl(verb, nowhere, path)
+        assert answer.code == ExitCode.BAD_INPUT
+        assert f"{nowhere}:1:1: the file cannot be read: No such file or directory; " in answer.err
+        assert "spec.roster.users_file: " in answer.err
+        assert "nope.csv cannot be read: No such file or directory; " in answer.err
+        assert "unknown key bogus" in answer.err
+
+
 def test_what_only_a_coordinator_knows_is_told_of_all_files_with_its_place_and_nothing_is_written(here: Served) -> None:
     here.ok("place", here.classroom("holder"))
     good = here.classroom("good1")
