@@ -111,11 +111,13 @@ class ReportsLoop:
         hub, site = ownership.hub, ownership.owner or (ownership.earlier[-1].site if ownership.earlier else "")
         report = self.observations.hub_at(site, hub)
         name = self.observations.names.get(hub)
+        record = self.snapshot.classroom_of(hub)
         mode, memory = self.snapshot.wanted_mode(site, hub), self.observations.site(site)
         facts = HubFacts(
             ownership=ownership,
             owned=self.snapshot.owned(site, hub),
             wanted=mode.document if mode is not None else None,
+            generation=record.document.generation if record is not None else 0,
             unfenced=_unfenced(memory.report.conditions) if memory is not None else "",
             seen=self.observations.seen(site, hub, ownership.epoch),
             silent_s=self.sightings.age_s(site),
@@ -124,7 +126,7 @@ class ReportsLoop:
             outdated_servers=report.outdated_servers if report else 0,
             reported=read_conditions(report.conditions if report else ()),
         )
-        wanted = self.snapshot.in_force(hub)
+        wanted = self.snapshot.in_force(hub) if ownership.owner is not None else None
         conditions = changed_conditions(before.conditions if before else (), conditions_of(facts), self._now())
         return HubObservation(
             hub=hub,

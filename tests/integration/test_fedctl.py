@@ -241,7 +241,7 @@ def test_waiting_ends_with_a_code_of_its_own_and_the_operation_goes_on(here: Ser
     assert "the operation goes on" in answer.err
     assert f"cores for {CORES} seats" in answer.err, "what it waits for"
     assert "no site fits" in here.ok("describe", "waits").out
-    here.ok("retire", "waits")
+    assert "it has no homes: it never ran at a site" in here.ok("retire", "waits").out
 
 
 def test_ctrl_c_while_waiting_leaves_the_operation_and_says_so(here: Served) -> None:
@@ -262,7 +262,12 @@ def test_retire_says_where_homes_are_and_restore_brings_the_class_back(here: Ser
     here.ok("place", here.classroom("eta"))
     uid = here.document("get", "eta")["metadata"]["uid"]
     retired = here.ok("retire", "eta")
-    assert "homes are kept for 90 days in " in retired.out
+    assert "homes are kept at least 90 days in " in retired.out
+    assert "nothing deletes them yet" in retired.out
+    gone = here.document("get", "eta")["status"]
+    assert gone["url"] == ""
+    assert "mode" not in gone
+    assert [c["type"] for c in gone["conditions"]] == ["Serving", "Owned", "PeerClean"], "nothing that is not so"
     assert "eta" not in here.ok("get", "-o", "name").out.split()
     assert "eta" in here.ok("get", "--retired", "-o", "name").out.split()
     here.ok("restore", "eta")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from federation.api.v1 import control_pb2
+from federation.api.v1 import control_pb2, types_pb2
 from federation.cli import output
 from federation.cli.connecting import connected
 from federation.cli.waiting import wait_for
@@ -41,7 +41,12 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.delete_homes:
             output.data(f"{arguments.name}: retired with its homes")
         else:
-            days = hub.spec.term.keep_homes_days
-            where = hub.status.homes or answer.homes or "at no site yet"
-            output.data(f"{arguments.name}: retired; homes are kept for {days} days in {where}")
+            output.data(f"{arguments.name}: retired; {_homes(hub, hub.status.homes or answer.homes)}")
     return code
+
+
+def _homes(hub: types_pb2.Hub, where: str) -> str:
+    if not where and not hub.status.epoch.era:
+        return "it has no homes: it never ran at a site"
+    days, place = hub.spec.term.keep_homes_days, where or "a place that its site has not told yet"
+    return f"homes are kept at least {days} days in {place}; nothing deletes them yet"
