@@ -13,7 +13,14 @@ from typing import Any
 
 from federation.api.v1 import agent_pb2, control_pb2, control_pb2_grpc, types_pb2
 from federation.coordinator import views
-from federation.coordinator.admission import Admission, Admitted, PlaceOrder, older_than, require_typed_name
+from federation.coordinator.admission import (
+    Admission,
+    Admitted,
+    PlaceOrder,
+    find_classroom,
+    older_than,
+    require_typed_name,
+)
 from federation.coordinator.checking import Checking
 from federation.coordinator.facts import Planner
 from federation.coordinator.observations import Sightings
@@ -108,12 +115,12 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
 
     async def List(self, request: control_pb2.ListRequest, context: Any) -> control_pb2.ListResponse:  # noqa: ARG002
         answer = control_pb2.ListResponse(freshness=self.standing.freshness())
-        size = 0
-        for stored in self.snapshot.under(keys.CLASSROOMS, ClassroomRecord):
-            if stored.document.classroom.name <= request.page_token:
+        size, last = 0, ""
+        for place, stored in self._listed(retired=request.retired):
+            if place <= request.page_token:
                 continue
             if size > PAGE_BYTES:
-                answer.next_page_token = answer.items[-1].metadata.name
+                answer.next_page_token = last
                 break
             labels = stored.document.classroom.labels
             if any(labels.get(key) != value for key, value in request.labels.items()):
@@ -125,8 +132,16 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
             hub = views.hub_message(stored, self.snapshot)
             if not request.site or hub.status.site == request.site:
                 answer.items.append(hub)
-                size += hub.ByteSize()
+                size, last = size + hub.ByteSize(), place
         return answer
+
+    def _listed(self, *, retired: bool) -> list[tuple[str, Stored[ClassroomRecord]]]:
+        """Classes by their place in the list: name, or name/uid for one whose name was taken by a later one."""
+        found = [(s.document.classroom.name, s) for s in self.snapshot.under(keys.CLASSROOMS, ClassroomRecord)]
+        if retired:
+            older = self.snapshot.under(keys.RETIRED, ClassroomRecord)
+            found += [(f"{s.document.classroom.name}/{s.document.uid}", s) for s in older]
+        return sorted(found, key=lambda each: each[0])
 
     async def Describe(
         self,
@@ -146,7 +161,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         limit = min(request.limit or 50, MOST_EVENTS)
         subject = ""
         if request.name:
-            stored = self.snapshot.classroom(request.name)
+            stored = self.snapshot.find(request.name)
             site = self.snapshot.site(request.name)
             if stored is None and site is None:
                 raise NotFound(f"no classroom or site is named {request.name}")
@@ -257,9 +272,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         return await self.standing.status()
 
     async def _named(self, name: str) -> types_pb2.Hub:
-        stored = self.snapshot.classroom(name)
-        if stored is None:
-            stored = await self.admission.register.read(keys.classroom(name), ClassroomRecord)
+        stored = self.snapshot.find(name) or await find_classroom(self.admission.register, name)
         if stored is None:
             raise NotFound(f"no classroom is named {name}")
         return views.hub_message(stored, self.snapshot)

@@ -274,6 +274,44 @@ def test_retire_says_where_homes_are_and_restore_brings_the_class_back(here: Ser
     assert here.document("get", "eta")["metadata"]["uid"] == uid
 
 
+def test_a_class_whose_name_was_placed_again_is_found_restored_and_deleted_by_its_uid(here: Served) -> None:
+    path = here.classroom("tau")
+    uids = []
+    for _ in range(3):
+        here.ok("place", path)
+        uids.append(here.document("get", "tau")["metadata"]["uid"])
+        if len(uids) < 3:
+            here.ok("retire", "tau")
+    first, second, third = uids
+    listed = here.ok("get", "--retired", "-o", "name").out.split()
+    assert {"tau", first, second} <= set(listed)
+    assert first in here.ok("get", "--retired").out
+    assert here.document("describe", first)["metadata"]["uid"] == first
+    assert first in here.ok("get", first, "-o", "wide").out
+
+    refused = here.fedctl("restore", "tau")
+    assert refused.code == ExitCode.REFUSED
+    for part in (f"tau is live as {third}", f"{first} (homes: ", f"{second} (homes: ", " at iu)"):
+        assert part in refused.err
+    taken = here.fedctl("restore", first)
+    assert taken.code == ExitCode.REFUSED
+    assert f"its name tau belongs to {third}" in taken.err
+
+    assert here.fedctl("retire", first, "--delete-homes", "--yes-delete", "tau").code == ExitCode.BAD_INPUT
+    here.ok("retire", first, "--delete-homes", "--yes-delete", first)
+    homes = here.federation.sites["iu"].homes
+    assert first not in homes
+    assert {second, third} <= set(homes)
+    assert here.fedctl("restore", first).code == ExitCode.REFUSED
+    other = here.classroom("upsilon", dns={"host": "tau.localhost"})
+    assert "belongs to classroom tau" in here.fedctl("place", other).err, "the live class keeps its host name"
+
+    here.ok("retire", "tau")
+    here.ok("restore", second)
+    assert here.document("get", "tau")["metadata"]["uid"] == second
+    assert third in here.ok("get", "--retired", "-o", "name").out.split()
+
+
 def test_deleting_homes_needs_the_name_typed(here: Served) -> None:
     here.ok("place", here.classroom("theta"))
     for words in (("--delete-homes",), ("--delete-homes", "--yes-delete", "alpha")):

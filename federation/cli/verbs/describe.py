@@ -16,7 +16,7 @@ from federation.model.errors import ExitCode
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("name", metavar="NAME", help="name or uid")
     parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="form of the answer")
 
 

@@ -4,6 +4,7 @@ fedctl get                        all that are not retired
 fedctl get atm101 -o json         one, as a document
 fedctl get -o wide --site iu      more columns, only those at iu
 fedctl get -l semester=fall-2026  only those with this label
+fedctl get --retired              also retired ones; NAME may be the UID of one whose name was placed again
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         labels = dict(_pair(text) for text in arguments.label)
         request = control_pb2.ListRequest(labels=labels, site=arguments.site, retired=arguments.retired)
         hubs, freshness = all_hubs(client, request)
-        show_hubs(hubs, arguments.output, freshness, single=False)
+        show_hubs(hubs, arguments.output, freshness, single=False, uids=arguments.retired)
     return 0
 
 

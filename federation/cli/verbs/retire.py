@@ -2,6 +2,8 @@
 
 fedctl retire atm101
 fedctl retire atm101 --delete-homes --yes-delete atm101      also delete the students' files, for ever
+
+NAME may be a uid (`fedctl get --retired`): so the homes of a class whose name was placed again since can be deleted.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from federation.model.errors import ExitCode
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("name", metavar="NAME", help="name or uid")
     parser.add_argument("--delete-homes", action="store_true", help="delete the students' files; needs the name typed")
     parser.add_argument("--yes-delete", default="", metavar="NAME", help="the name, for scripts")
     parser.add_argument("--no-wait", action="store_true", help="return when accepted")
