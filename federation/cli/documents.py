@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,8 +35,11 @@ def hub_document(hub: types_pb2.Hub) -> dict[str, Any]:
     return {"apiVersion": "hubfed/v1", "kind": "Classroom", **body}
 
 
-def show_hubs(hubs: Iterable[types_pb2.Hub], form: str, freshness: control_pb2.Freshness, *, single: bool) -> None:
-    """In the form that was asked for; stale answers say so on standard error and in the document."""
+def show_hubs(
+    hubs: Iterable[types_pb2.Hub], form: str, freshness: control_pb2.Freshness, *, single: bool, uids: bool = False
+) -> None:
+    """In the form that was asked for; stale answers say so on standard error and in the document. With `uids` the table
+    has them: several retired classes may have had one name."""
     hubs = list(hubs)
     tell_staleness(freshness)
     if form in ("json", "yaml"):
@@ -47,13 +50,22 @@ def show_hubs(hubs: Iterable[types_pb2.Hub], form: str, freshness: control_pb2.F
             body = {"apiVersion": "hubfed/v1", "kind": "List", "items": documents}
             output.document(marked(body, freshness), form)
     elif form == "name":
-        for hub in hubs:
-            output.data(hub.metadata.name)
+        for name in _names(hubs):
+            output.data(name)
     elif not hubs:
         output.say("no classrooms; `fedctl place FILE` makes one")
     else:
         head = WIDE if form == "wide" else HEAD
-        output.table(head, (row(hub)[: len(head)] for hub in hubs))
+        more = ("UID",) if uids and form != "wide" else ()
+        output.table((*head, *more), ((*row(hub)[: len(head)], *(hub.metadata.uid for _ in more)) for hub in hubs))
+
+
+def _names(hubs: Iterable[types_pb2.Hub]) -> Iterator[str]:
+    """What other verbs take: the name, or the uid of one whose name a later class took (it comes after that one)."""
+    seen: set[str] = set()
+    for hub in hubs:
+        yield hub.metadata.uid if hub.metadata.name in seen else hub.metadata.name
+        seen.add(hub.metadata.name)
 
 
 def row(hub: types_pb2.Hub) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from federation.core.in_force import generation_in_force
 from federation.core.passwords import draw_password
 from federation.model.classroom import Classroom
 from federation.model.errors import Conflict, InvalidRequest, NotFound, Refused
-from federation.model.identity import HubUid, hub_uid
+from federation.model.identity import HubUid, hub_uid, name_of
 from federation.model.operation import Operation, OperationKind, Step
 from federation.model.placing import ClassroomRecord, HostClaim, SealedSecret
 from federation.runtime.sealing import seal
@@ -55,16 +55,27 @@ class PlaceOrder:
 
     def refuse_if_older(self, live: Stored[ClassroomRecord]) -> None:
         """Raise Conflict if the live classroom is newer than what the file was made from."""
-        record = live.document
-        newer = 0 < self.based_on_generation < record.generation
-        if self.overwrite or not (newer or self.based_on_revision != live.revision):
+        older = older_than(live, self.based_on_generation)
+        if self.overwrite or not (older or self.based_on_revision != live.revision):
             return
-        since = f"your file was taken from generation {self.based_on_generation}" if newer else "your file was compared"
         raise Conflict(
-            f"{record.classroom.name} was changed by {record.actor} since {since}: it is at generation "
-            f"{record.generation} now, and nothing was done",
+            older or _changed_since(live.document, "your file was compared"),
             help="Compare with `fedctl place --plan`; `--overwrite` applies your file all the same.",
         )
+
+
+def older_than(live: Stored[ClassroomRecord], generation: int) -> str:
+    """Why a file that was taken from this generation (0: it does not say) is refused; empty: it is not older."""
+    if not 0 < generation < live.document.generation:
+        return ""
+    return _changed_since(live.document, f"your file was taken from generation {generation}")
+
+
+def _changed_since(record: ClassroomRecord, since: str) -> str:
+    return (
+        f"{record.classroom.name} was changed by {record.actor} since {since}: it is at generation "
+        f"{record.generation} now, and nothing was done"
+    )
 
 
 @dataclass(slots=True)
@@ -107,7 +118,7 @@ class Admission:
         return hurried
 
     async def retire(self, name: str, *, delete_homes: bool, actor: str) -> Admitted:
-        """Order the end of a hub. Homes stay unless `delete_homes`."""
+        """Order the end of a hub, given by its name or uid. Homes stay unless `delete_homes`."""
         stored, operation = await self._live(name)
         record = stored.document
         if record.retired is not None and (record.homes_deleted or not delete_homes):
@@ -118,18 +129,21 @@ class Admission:
         order = self._operation(OperationKind.RETIRE, retired, actor, delete_homes=delete_homes)
         changes = Changes().unchanged(stored.key, stored).unchanged(operation.key, operation)
         changes.put(stored.key, retired).put(operation.key, order)
-        in_force = generation_in_force(record, operation.document)
-        for host in {*hosts_of(record.classroom), *hosts_of(in_force.classroom)}:
-            changes.delete(keys.host(host))
+        if record.retired is None:  # else its host names were given up then, and may be another's
+            in_force = generation_in_force(record, operation.document)
+            for host in {*hosts_of(record.classroom), *hosts_of(in_force.classroom)}:
+                changes.delete(keys.host(host))
         self.journalist.add(changes, "retire.admitted", f"by {actor}", hub=record.uid, actor=actor)
         committed = await self.register.commit(changes)
         return Admitted(Stored(stored.key, retired, committed.revision), order, changed=True, generated={})
 
     async def restore(self, name: str, *, actor: str) -> Admitted:
-        """Undo a retirement: the same hub, with its homes, at a new epoch."""
+        """Undo a retirement: the same hub, with its homes, at a new epoch. By its uid also one whose name was taken by
+        a later class, if the name is free again."""
         stored, operation = await self._live(name)
         record = stored.document
         if record.retired is None:
+            self._refuse_if_others_wait(name, record)
             return Admitted(stored, operation.document, changed=False, generated={})
         if record.homes_deleted:
             raise Refused(f"{name}: its homes were deleted with it, there is nothing to restore; place it anew")
@@ -139,15 +153,42 @@ class Admission:
         generation = record.generation + 1
         live = ClassroomRecord.model_validate({**fields, "retired": None, "former": None, "generation": generation})
         order = self._operation(OperationKind.PLACE, live, actor)
+        key = keys.classroom(record.classroom.name)
         changes = Changes().unchanged(stored.key, stored).unchanged(operation.key, operation)
-        changes.put(stored.key, live).put(operation.key, order)
+        if stored.key != key:
+            await self._step_aside(changes, record)
+            changes.delete(stored.key)
+        changes.put(key, live).put(operation.key, order)
         await self._claim_hosts(changes, live.classroom, HubUid(record.uid))
         self.journalist.add(changes, "restore.admitted", f"by {actor}", hub=record.uid, actor=actor)
         committed = await self.register.commit(changes)
-        return Admitted(Stored(stored.key, live, committed.revision), order, changed=True, generated={})
+        return Admitted(Stored(key, live, committed.revision), order, changed=True, generated={})
+
+    def _refuse_if_others_wait(self, name: str, live: ClassroomRecord) -> None:
+        """Whoever restores a class that runs means another one of its name, if there is any."""
+        older = self.snapshot.retired_before(name)
+        if name == live.uid or not older:
+            return
+        known = ", ".join(f"{r.uid} (homes: {self.snapshot.homes_of(r.uid) or 'not reported'})" for r in older)
+        raise Refused(
+            f"{name} is live as {live.uid}, so there is nothing to restore under this name; retired before it: {known}",
+            help=f"Retire {name} first, then `fedctl restore {older[-1].uid}`.",
+        )
+
+    async def _step_aside(self, changes: Changes, older: ClassroomRecord) -> None:
+        """The class that has the name now is kept by its uid; Refused while it is live."""
+        name = older.classroom.name
+        later, operation = await self._live(name)
+        if later.document.retired is None or not operation.document.done:
+            raise Refused(
+                f"{older.uid} cannot be restored: its name {name} belongs to {later.document.uid}",
+                help=f"Retire {name} and wait until that is done, then restore {older.uid}; its homes stay meanwhile.",
+            )
+        changes.unchanged(later.key, later).unchanged(operation.key, operation)
+        changes.put(keys.retired(later.document.uid), later.document)
 
     async def _live(self, name: str) -> tuple[Stored[ClassroomRecord], Stored[Operation]]:
-        stored = await self.register.read(keys.classroom(name), ClassroomRecord)
+        stored = await find_classroom(self.register, name)
         if stored is None:
             raise NotFound(f"no classroom is named {name}")
         operation = await self.register.read(keys.operation(stored.document.uid), Operation)
@@ -273,6 +314,16 @@ class Admission:
 
     def _draw(self, alphabet: str, length: int) -> str:
         return "".join(self.random.choice(alphabet) for _ in range(length))
+
+
+async def find_classroom(register: Register, name: str) -> Stored[ClassroomRecord] | None:
+    """A classroom by its name, or by a uid: that of one whose name was taken by a later one, too."""
+    stored = await register.read(keys.classroom(name), ClassroomRecord)
+    if stored is None:
+        live = await register.read(keys.classroom(name_of(name)), ClassroomRecord)
+        same = live is not None and live.document.uid == name
+        stored = live if same else await register.read(keys.retired(name), ClassroomRecord)
+    return stored
 
 
 def require_typed_name(name: str, typed: str) -> None:

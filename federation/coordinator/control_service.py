@@ -13,7 +13,15 @@ from typing import Any
 
 from federation.api.v1 import agent_pb2, control_pb2, control_pb2_grpc, types_pb2
 from federation.coordinator import views
-from federation.coordinator.admission import Admission, Admitted, PlaceOrder, require_typed_name
+from federation.coordinator.admission import (
+    Admission,
+    Admitted,
+    PlaceOrder,
+    find_classroom,
+    older_than,
+    require_typed_name,
+)
+from federation.coordinator.checking import Checking
 from federation.coordinator.facts import Planner
 from federation.coordinator.observations import Sightings
 from federation.coordinator.pausing import set_pause
@@ -22,13 +30,11 @@ from federation.coordinator.sessions import Sessions
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.standing import Standing
 from federation.coordinator.watching import Watching
-from federation.model.classroom import Classroom, ClassroomSpec
+from federation.model.classroom import Classroom
 from federation.model.effects import Difference, differences
-from federation.model.errors import InvalidRequest, NotFound
-from federation.model.files.check import check_against
+from federation.model.errors import NotFound
 from federation.model.placing import ClassroomRecord, Event
 from federation.runtime.access import current_principal
-from federation.runtime.bridge import from_message
 from federation.store import keys
 from federation.store.register import Stored, decode
 
@@ -42,6 +48,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
     """Serves fedctl."""
 
     snapshot: Snapshot
+    checking: Checking
     admission: Admission
     planner: Planner
     sightings: Sightings
@@ -51,7 +58,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
     secrets_and_sites: SecretsAndSites
 
     async def Place(self, request: control_pb2.PlaceRequest, context: Any) -> control_pb2.PlaceResponse:  # noqa: ARG002
-        classroom = self._read(request.classroom)
+        classroom = self.checking.read(request.classroom)
         before = self.snapshot.classroom(classroom.name)
         admitted = await self.admission.place(
             classroom,
@@ -74,14 +81,17 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         )
 
     async def Plan(self, request: control_pb2.PlanRequest, context: Any) -> control_pb2.PlanResponse:  # noqa: ARG002
-        classroom = self._read(request.classroom)
+        classroom = self.checking.read(request.classroom)
         live = await self.admission.register.read(keys.classroom(classroom.name), ClassroomRecord)
         exists = live is not None and live.document.retired is None
+        await self.checking.refuse_clashes(classroom, live.document.uid if live is not None and exists else "")
         answer = control_pb2.PlanResponse(exists=exists)
         assignment = self.snapshot.assignment(live.document.uid) if live is not None and exists else None
         if live is not None and exists:
             answer.live_revision = live.revision
             answer.differences.extend(_differences(live, classroom))
+            if answer.differences:
+                answer.conflict = older_than(live, request.based_on_generation)
         if assignment is not None:
             answer.assignment.CopyFrom(views.assignment_message(assignment.document))
             answer.feasible = True
@@ -106,12 +116,12 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
 
     async def List(self, request: control_pb2.ListRequest, context: Any) -> control_pb2.ListResponse:  # noqa: ARG002
         answer = control_pb2.ListResponse(freshness=self.standing.freshness())
-        size = 0
-        for stored in self.snapshot.under(keys.CLASSROOMS, ClassroomRecord):
-            if stored.document.classroom.name <= request.page_token:
+        size, last = 0, ""
+        for place, stored in self._listed(retired=request.retired):
+            if place <= request.page_token:
                 continue
             if size > PAGE_BYTES:
-                answer.next_page_token = answer.items[-1].metadata.name
+                answer.next_page_token = last
                 break
             labels = stored.document.classroom.labels
             if any(labels.get(key) != value for key, value in request.labels.items()):
@@ -123,8 +133,16 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
             hub = views.hub_message(stored, self.snapshot)
             if not request.site or hub.status.site == request.site:
                 answer.items.append(hub)
-                size += hub.ByteSize()
+                size, last = size + hub.ByteSize(), place
         return answer
+
+    def _listed(self, *, retired: bool) -> list[tuple[str, Stored[ClassroomRecord]]]:
+        """Classes by their place in the list: name, or name/uid for one whose name was taken by a later one."""
+        found = [(s.document.classroom.name, s) for s in self.snapshot.under(keys.CLASSROOMS, ClassroomRecord)]
+        if retired:
+            older = self.snapshot.under(keys.RETIRED, ClassroomRecord)
+            found += [(f"{s.document.classroom.name}/{s.document.uid}", s) for s in older]
+        return sorted(found, key=lambda each: each[0])
 
     async def Describe(
         self,
@@ -144,7 +162,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         limit = min(max(request.limit, 0) or 50, MOST_EVENTS)
         subject = ""
         if request.name:
-            stored = self.snapshot.classroom(request.name)
+            stored = self.snapshot.find(request.name)
             site = self.snapshot.site(request.name)
             if stored is None and site is None:
                 raise NotFound(f"no classroom or site is named {request.name}")
@@ -212,8 +230,8 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         request: control_pb2.SetSecretRequest,
         context: Any,  # noqa: ARG002
     ) -> control_pb2.SetSecretResponse:
-        info = await self.secrets_and_sites.set_secret(request.name, request.value, tuple(request.sites), actor())
-        return control_pb2.SetSecretResponse(secret=info)
+        sites = tuple(request.sites)
+        return await self.secrets_and_sites.set_secret(request.name, request.value, sites, actor(), at_once=request.now)
 
     async def ListSecrets(
         self,
@@ -262,20 +280,8 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
     async def Status(self, request: control_pb2.StatusRequest, context: Any) -> control_pb2.StatusResponse:  # noqa: ARG002
         return await self.standing.status()
 
-    def _read(self, message: control_pb2.Classroom) -> Classroom:
-        """Validate again: the client may be old, or not ours."""
-        spec = from_message(message.spec, ClassroomSpec)
-        classroom = Classroom(name=message.name, labels=dict(message.labels), spec=spec)
-        known = {site.name: (site.cpu_millis, site.memory_bytes) for site in self.snapshot.sites()}
-        findings = check_against(classroom, known)
-        if findings:
-            raise InvalidRequest("; ".join(finding.wrong for finding in findings))
-        return classroom
-
     async def _named(self, name: str) -> types_pb2.Hub:
-        stored = self.snapshot.classroom(name)
-        if stored is None:
-            stored = await self.admission.register.read(keys.classroom(name), ClassroomRecord)
+        stored = self.snapshot.find(name) or await find_classroom(self.admission.register, name)
         if stored is None:
             raise NotFound(f"no classroom is named {name}")
         return views.hub_message(stored, self.snapshot)

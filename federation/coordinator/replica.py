@@ -15,6 +15,7 @@ import structlog
 
 from federation.coordinator.admission import Admission
 from federation.coordinator.agent_service import AgentService
+from federation.coordinator.checking import Checking
 from federation.coordinator.control_service import ControlService
 from federation.coordinator.copying import CopiesLoop
 from federation.coordinator.events import Journalist, trim_regularly
@@ -118,6 +119,7 @@ class Replica:
         admission = Admission(register, self.snapshot, self.journalist, random)
         self.control_service = ControlService(
             self.snapshot,
+            Checking(register, self.snapshot),
             admission,
             self.planner,
             self.sightings,
@@ -144,7 +146,7 @@ class Replica:
 
     def builder(self, site: str) -> WantedBuilder:
         """Builder of a site's wanted documents (for sessions)."""
-        return WantedBuilder(site, self.snapshot, self._ports.names.url_of)
+        return WantedBuilder(site, self.snapshot, self._ports.names.url_of, self._ports.clock)
 
     async def run(self) -> None:
         """Mirror the register, follow its changes, campaign, lead. Eternal."""

@@ -114,6 +114,7 @@ class ReportsLoop:
         report = self.observations.hub_at(site, hub)
         name = self.observations.names.get(hub)
         home, generation = self.snapshot.home(hub), self.snapshot.in_force(hub)
+        record = self.snapshot.classroom_of(hub)
         mode, memory = self.snapshot.wanted_mode(site, hub), self.observations.site(site)
         facts = HubFacts(
             ownership=ownership,
@@ -122,6 +123,7 @@ class ReportsLoop:
             copy_=home.document if home is not None else None,
             copy_problem=self.copies.problem_of(hub),
             has_homes=generation is None or generation.classroom.spec.storage.protection is not None,
+            generation=record.document.generation if record is not None else 0,
             unfenced=_unfenced(memory.report.conditions) if memory is not None else "",
             seen=self.observations.seen(site, hub, ownership.epoch),
             silent_s=self.sightings.age_s(site),
@@ -130,7 +132,7 @@ class ReportsLoop:
             outdated_servers=report.outdated_servers if report else 0,
             reported=read_conditions(report.conditions if report else ()),
         )
-        wanted = self.snapshot.in_force(hub)
+        wanted = self.snapshot.in_force(hub) if ownership.owner is not None else None
         conditions = changed_conditions(before.conditions if before else (), conditions_of(facts), self._now())
         return HubObservation(
             hub=hub,

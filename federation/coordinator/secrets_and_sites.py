@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from federation.api.v1 import control_pb2
 from federation.coordinator.admission import Admission
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.views import stamp
 from federation.coordinator.wanted import auth_secret
+from federation.core.calendar import current_window
+from federation.core.in_force import secret_in_force
+from federation.model.classroom import ClassroomSpec
 from federation.model.errors import InvalidRequest, NotFound, Refused
 from federation.model.identity import DNS_LABEL, Members
-from federation.model.placing import ClassroomRecord, SealedSecret
+from federation.model.placing import ClassroomRecord, SealedSecret, SealedVersion
 from federation.model.status import SiteRecord
 from federation.store import keys
 from federation.store.register import Changes
@@ -27,8 +32,11 @@ class SecretsAndSites:
     admission: Admission
     snapshot: Snapshot
 
-    async def set_secret(self, name: str, value: bytes, sites: tuple[str, ...], actor: str) -> control_pb2.SecretInfo:
-        """Seal `value` to the agents of `sites` (empty: all) and store the boxes."""
+    async def set_secret(
+        self, name: str, value: bytes, sites: tuple[str, ...], actor: str, *, at_once: bool = False
+    ) -> control_pb2.SetSecretResponse:
+        """Seal `value` to the agents of `sites` (empty: all) and store the boxes. Hubs restart with a new value, so a
+        class that meets keeps the former one until its meeting ends, unless `at_once`."""
         _require_label("secret", name)
         if not 0 < len(value) <= MOST_SECRET_BYTES:
             raise InvalidRequest(f"secret {name} has {len(value)} bytes; 1 to {MOST_SECRET_BYTES} are allowed")
@@ -37,12 +45,14 @@ class SecretsAndSites:
             raise InvalidRequest(f"secret {name}: no site is named {', '.join(sorted(unknown))}")
         secret = self.admission.sealed(name, value, sites, actor)
         before = await self.admission.register.read(keys.secret(name), SealedSecret)
+        if before is not None and not at_once:
+            secret = secret.revise(earlier=self._kept(before.document))
         changes = Changes().unchanged(keys.secret(name), before).put(keys.secret(name), secret)
         self.admission.journalist.add(
             changes, "secret.set", f"{name} for {', '.join(sorted(secret.sealed))}", site="secrets", actor=actor
         )
         await self.admission.register.commit(changes)
-        return self._info(secret)
+        return control_pb2.SetSecretResponse(secret=self._info(secret), notes=self._notes(secret))
 
     def list_secrets(self) -> list[control_pb2.SecretInfo]:
         """Names, who can open them and who uses them; never values."""
@@ -97,9 +107,39 @@ class SecretsAndSites:
             actor=secret.actor,
         )
 
+    def _kept(self, before: SealedSecret) -> tuple[SealedVersion, ...]:
+        """The values that classes in a meeting go on with, newest first."""
+        now, kept = self.admission.journalist.clock.now(), set[datetime]()
+        for record, spec in self._users(before.name):
+            if current_window(spec, now) is not None:
+                version, _until = secret_in_force(before, spec, record.created, now)
+                kept.add(version.changed)
+        return tuple(version for version in before.versions if version.changed in kept)
+
+    def _notes(self, secret: SealedSecret) -> list[str]:
+        """What a new value does to each class that uses the secret, and when."""
+        now, notes = self.admission.journalist.clock.now(), []
+        for record, spec in self._users(secret.name):
+            _version, window = secret_in_force(secret, spec, record.created, now)
+            then = "its hub restarts with this value within seconds; running servers live on"
+            if window is not None:
+                until = window.end.strftime("%H:%M UTC")
+                then = f"its hub restarts with this value after the class that ends at {until}, or with --now"
+            notes.append(f"{record.classroom.name}: {then}")
+        return sorted(notes)
+
     def _used_by(self, name: str) -> list[str]:
-        records = (s.document for s in self.snapshot.under(keys.CLASSROOMS, ClassroomRecord))
-        return sorted(r.classroom.name for r in records if r.retired is None and auth_secret(r) == name)
+        return sorted({record.classroom.name for record, _spec in self._users(name)})
+
+    def _users(self, name: str) -> Iterator[tuple[ClassroomRecord, ClassroomSpec]]:
+        """Live classes that use the secret now or will with their newest generation, with the spec in force."""
+        for stored in self.snapshot.under(keys.CLASSROOMS, ClassroomRecord):
+            record = stored.document
+            if record.retired is not None:
+                continue
+            in_force = self.snapshot.in_force(record.uid)
+            if name in (auth_secret(record), auth_secret(record, in_force)):
+                yield record, (in_force.classroom if in_force is not None else record.classroom).spec
 
 
 def _require_label(what: str, name: str) -> None:

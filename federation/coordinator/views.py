@@ -44,7 +44,8 @@ def _status(record: ClassroomRecord, snapshot: Snapshot) -> types_pb2.HubStatus:
         status.epoch.CopyFrom(epoch_message(ownership.document.epoch))
         status.site = ownership.document.owner or ""
         owned = snapshot.owned(status.site, hub)
-        status.mode = (owned.mode if owned is not None else Mode.STANDING).value
+        if status.site:
+            status.mode = (owned.mode if owned is not None else Mode.STANDING).value
         status.phase = HubPhase.STARTING.value
     if observed is not None:
         seen = observed.document

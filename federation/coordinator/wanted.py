@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from federation.api.v1 import agent_pb2, types_pb2
 from federation.api.v1.classroom_pb2 import ClassroomSpec
 from federation.coordinator.snapshot import Snapshot
-from federation.core.in_force import generation_in_force
+from federation.core.in_force import generation_in_force, secret_in_force
 from federation.model.classroom import Classroom
 from federation.model.identity import Epoch, RegisterId, name_of
 from federation.model.placing import ClassroomRecord, Generation
 from federation.runtime.bridge import to_message
+from federation.runtime.clock import Clock
 
 GENERATED = "generated-"
 HOMES = "homes"  # the password of the copies, among a directive's sealed secrets
@@ -32,9 +33,11 @@ def register_message(identity: RegisterId) -> types_pb2.RegisterId:
     return types_pb2.RegisterId(uuid=identity.uuid, era=identity.era)
 
 
-def auth_secret(record: ClassroomRecord) -> str:
-    """Name of the secret that the class's sign-in needs; one is generated where the file names none."""
-    return record.classroom.spec.auth.secret or f"{GENERATED}{record.uid}"
+def auth_secret(record: ClassroomRecord, generation: Generation | None = None) -> str:
+    """Name of the secret that the sign-in of the newest (or the given) generation needs; one is generated where the
+    file names none."""
+    classroom = generation.classroom if generation is not None else record.classroom
+    return classroom.spec.auth.secret or f"{GENERATED}{record.uid}"
 
 
 def spec_message(classroom: Classroom) -> ClassroomSpec:
@@ -49,6 +52,7 @@ class WantedBuilder:
     site: str
     snapshot: Snapshot
     url_of: Callable[[str], str]
+    clock: Clock
     _specs: dict[str, tuple[int, ClassroomSpec]] = field(default_factory=dict)
 
     def hubs(self) -> set[str]:
@@ -77,7 +81,7 @@ class WantedBuilder:
             state="running",
             spec=self._spec(hub, wanted),
             operation=operation.document.id if operation else "",
-            sealed=self._sealed(record),
+            sealed=self._sealed(record, wanted),
             restore=self._restore(hub, epoch),
             url=self.url_of(wanted.classroom.spec.dns.host),
         )
@@ -100,10 +104,16 @@ class WantedBuilder:
             self._specs[hub] = known
         return known[1]
 
-    def _sealed(self, record: ClassroomRecord) -> dict[str, bytes]:
-        secrets = {"auth": self.snapshot.secret(auth_secret(record)), HOMES: self.snapshot.home_key(record.uid)}
-        found = {name: secret.sealed.get(self.site) for name, secret in secrets.items() if secret is not None}
-        return {name: b64decode(box) for name, box in found.items() if box is not None}
+    def _sealed(self, record: ClassroomRecord, wanted: Generation) -> dict[str, bytes]:
+        """The boxes for this site. A class that meets keeps the value that it has: another one restarts its hub."""
+        boxes = {}
+        secret, key = self.snapshot.secret(auth_secret(record, wanted)), self.snapshot.home_key(record.uid)
+        if secret is not None:
+            version, _until = secret_in_force(secret, wanted.classroom.spec, record.created, self.clock.now())
+            boxes["auth"] = version.sealed.get(self.site) or secret.sealed.get(self.site)
+        if key is not None:
+            boxes[HOMES] = key.sealed.get(self.site)
+        return {name: b64decode(box) for name, box in boxes.items() if box is not None}
 
     def _restore(self, hub: str, epoch: Epoch) -> agent_pb2.CopyRef | None:
         """What the homes must be at this epoch, if it began with a takeover."""

@@ -37,7 +37,7 @@ class Watching:
         tail = keys.tail(key)
         name = tail if key.startswith(keys.CLASSROOMS) else name_of(tail)
         for wanted, event in self._waiting:
-            if not wanted or wanted == name:
+            if wanted in ("", name, tail):
                 event.set()
 
     async def hubs(self, name: str) -> AsyncIterator[control_pb2.WatchResponse]:
@@ -75,7 +75,7 @@ class Watching:
             async with asyncio.timeout(APPEAR_S):
                 while True:
                     event.clear()
-                    record = self.snapshot.classroom(name)
+                    record = self.snapshot.find(name)
                     stored = self.snapshot.operation(record.document.uid) if record is not None else None
                     if stored is not None and stored.document.id == operation_id:
                         return stored.document.hub

@@ -24,6 +24,7 @@ _PHASES = {
 @dataclass(frozen=True, slots=True)
 class HubFacts:
     """`silent_s`: since the owner's last renewal was seen, None if never. `name_problem` None: not looked at yet.
+    `generation`: the newest that was accepted, 0 if not known.
     `unfenced`: why the owner's fencer is not to be relied on; empty: it is, or the site has not reported."""
 
     ownership: Ownership
@@ -34,6 +35,7 @@ class HubFacts:
     name_leads_here: bool | None = None
     name_problem: str = ""
     outdated_servers: int = 0
+    generation: int = 0
     unfenced: str = ""
     copy_: HomeIndex | None = None
     copy_problem: str = ""  # why the students' files would not be there after a move; empty: they would
@@ -55,7 +57,10 @@ def phase_of(facts: HubFacts) -> HubPhase:
 
 
 def conditions_of(facts: HubFacts) -> tuple[Condition, ...]:
-    """All conditions, in a fixed order; what the site reports itself (Isolated, ...) comes last."""
+    """All conditions, in a fixed order; what the site reports itself (Isolated, ...) comes last. What nobody owns has no
+    name, protection or content that could be right or wrong."""
+    if facts.ownership.owner is None:
+        return (_serving(facts), _owned(facts), _clean(facts))
     return (
         _serving(facts),
         _owned(facts),
@@ -150,6 +155,9 @@ def _clean(facts: HubFacts) -> Condition:
 
 
 def _up_to_date(facts: HubFacts) -> Condition:
+    if facts.seen is not None and facts.seen.generation < facts.generation:
+        message = f"generation {facts.generation} was accepted, {facts.seen.generation} is served"
+        return Condition(type=ConditionType.UP_TO_DATE, status=Truth.FALSE, reason="OlderGeneration", message=message)
     if facts.outdated_servers:
         count = facts.outdated_servers
         message = f"{count} running student servers are older than the spec; they change when they are next started"

@@ -17,7 +17,7 @@ from federation.model.classroom_rules import problems_of
 from federation.model.classroom_running import Budget, Chart, Dns, Limits, Overrides, Placement, Slo, Tls
 from federation.model.classroom_seat import Content, DataSource, Image, Resources, Storage
 from federation.model.refusal import refuse_all
-from federation.model.scalars import ClassroomName, Flag, JsonObject, Number, Positive, Text
+from federation.model.scalars import ClassroomName, Flag, JsonObject, LabelKey, Number, Positive, Text
 from federation.model.schema import Model
 
 ACTIVE_SERVERS_PER_STUDENT = 1.2
@@ -88,7 +88,7 @@ class Metadata(Model):
     name: ClassroomName = Field(
         description="A DNS label: names the hub, its homes and its processes.", examples=["atm101"]
     )
-    labels: dict[Text, Text] = Field({}, description="Your own marks.", examples=[{"semester": "fall-2026"}])
+    labels: dict[LabelKey, Text] = Field({}, description="Your own marks.", examples=[{"semester": "fall-2026"}])
     generation: Positive | None = Field(
         None, description="The generation that this file was taken from: a newer one is not overwritten.", examples=[3]
     )

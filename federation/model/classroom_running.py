@@ -113,7 +113,10 @@ class Limits(Model):
     max_age: Count = Field(0, description="Seconds after which a server is stopped in any case; 0: never.")
     concurrent_spawns: Positive = Field(64, description="Servers that may be starting at the same time.")
     active_servers: Positive | None = Field(
-        None, description="Servers that may run at the same time; default: expected x 1.2.", examples=[30]
+        None,
+        description="Servers that may run at the same time; default: expected x 1.2, and then a change of "
+        "roster.expected restarts the hub.",
+        examples=[30],
     )
 
 

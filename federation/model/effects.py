@@ -1,7 +1,8 @@
 """What a change of a classroom does, and which fields do something today.
 
 Every field is *live* (in effect within seconds, nobody notices), *next-server* (in effect for servers started from now
-on) or *restart* (the hub process restarts; running servers live on). A field that no driver honours yet is accepted,
+on) or *restart* (the hub process restarts; running servers live on). What a hub is started with may be worked out from
+a live field: then the change counts as what it does. A field that no driver honours yet is accepted,
 stored, and listed by `not_yet_in_effect`, so that nobody believes in a setting that does nothing.
 """
 
@@ -108,7 +109,7 @@ def effect_of(path: str) -> FieldEffect:
 
 
 def differences(live: Classroom, wanted: Classroom) -> tuple[Difference, ...]:
-    """Every field that differs, in the order of the file."""
+    """Every field that differs, in the order of the file, with what its change does to this class."""
     before, after = dict(_leaves(live)), dict(_leaves(wanted))
     paths = [*after, *(path for path in before if path not in after)]
     found = []
@@ -120,8 +121,26 @@ def differences(live: Classroom, wanted: Classroom) -> tuple[Difference, ...]:
             shown_old, shown_new = _come_and_go(old or (), new or ())
         else:
             shown_old, shown_new = _shown(old), _shown(new)
-        found.append(Difference(path, shown_old, shown_new, effect_of(path).effect))
-    return tuple(found)
+        restarts = path == "spec.roster.expected" and _moves_the_limit(live.spec, wanted.spec)
+        effect = Effect.RESTART if restarts else effect_of(path).effect
+        found.append(Difference(path, shown_old, shown_new, effect))
+    return (*found, *_look_alike(live.spec, wanted.spec, found))
+
+
+def _moves_the_limit(live: ClassroomSpec, wanted: ClassroomSpec) -> bool:
+    """Whether another number of expected students lets another number of servers run, which the hub hears at its start."""
+    follows = live.limits.active_servers is None or wanted.limits.active_servers is None
+    return follows and live.active_server_limit != wanted.active_server_limit
+
+
+def _look_alike(live: ClassroomSpec, wanted: ClassroomSpec, found: list[Difference]) -> Iterator[Difference]:
+    """Sections that differ although no field shows it: in free-form values {a.b: 1} reads as {a: {b: 1}}, null as
+    nothing. Drivers compare the values, so the change must be told."""
+    for section in ClassroomSpec.model_fields:
+        path = f"spec.{section}"
+        told = any(change.path.startswith(path) for change in found)
+        if not told and getattr(live, section) != getattr(wanted, section):
+            yield Difference(path, "as it was", "written otherwise", effect_of(path).effect)
 
 
 def not_yet_in_effect(classroom: Classroom) -> tuple[str, ...]:

@@ -69,13 +69,27 @@ class Event(Document):
     actor: str
 
 
+class SealedVersion(Model):
+    """A value that was replaced while a class met that goes on with it."""
+
+    sealed: dict[str, str]
+    changed: AwareDatetime
+
+
 class SealedSecret(Document):
-    """Key `secret/<name>`: ciphertext only, one sealed box per allowed agent (base64)."""
+    """Key `secret/<name>`: ciphertext only, one sealed box per allowed agent (base64). `earlier`, newest first: values
+    that classes in a meeting keep until its end (`core.in_force`)."""
 
     name: str
     sealed: dict[str, str]
     changed: AwareDatetime
     actor: str
+    earlier: tuple[SealedVersion, ...] = ()
+
+    @property
+    def versions(self) -> tuple[SealedVersion, ...]:
+        """Newest first."""
+        return (SealedVersion(sealed=self.sealed, changed=self.changed), *self.earlier)
 
 
 class UserRecord(Document):

@@ -25,6 +25,7 @@ SECRET_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
 IMAGE_NAME = re.compile(r"[a-z0-9]+([._:/-]+[a-z0-9]+)*")
 IMAGE_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+LABEL_KEY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?")
 LONGEST_TEXT = 4096
 
 Whole = StrictInt
@@ -56,6 +57,13 @@ def _user_name(value: str) -> str:
     if USER_NAME.fullmatch(lower) is None:
         raise refuse(f"{value!r} cannot be a user name", "letters, digits and . _ @ + - inside, at most 64", "s01")
     return lower
+
+
+def _label_key(value: str) -> str:
+    if LABEL_KEY.fullmatch(value) is None:
+        allowed = "letters, digits and . _ / - inside, at most 63: `fedctl get -l KEY=VALUE` must find it"
+        raise refuse(f"{value!r} cannot be the key of a label", allowed, "semester")
+    return value
 
 
 def _secret_name(value: str) -> str:
@@ -201,6 +209,7 @@ def near_miss(word: str, known: list[str]) -> str:
 
 ClassroomName = Annotated[Text, AfterValidator(_classroom_name)]
 Site = Annotated[Text, AfterValidator(_site_name)]
+LabelKey = Annotated[Text, AfterValidator(_label_key)]
 UserName = Annotated[Text, AfterValidator(_user_name)]
 SecretName = Annotated[Text, AfterValidator(_secret_name)]
 Host = Annotated[Text, AfterValidator(_host)]

@@ -43,14 +43,15 @@ def status_of(error: FederationError) -> tuple[grpc.StatusCode, str, tuple[tuple
 
 def message_of(error: FederationError) -> Error:
     """The wire form, cut to what metadata can carry."""
-    details, room = {}, MOST_DETAILS
+    text = _cut(error.message, MOST_MESSAGE)
+    details, room = {}, MOST_MESSAGE + MOST_DETAILS - len(text.encode())
     for key, value in error.details.items():
         room -= len(key.encode()) + len(value.encode())
         if room >= 0:
             details[key] = value
     return Error(
         code=error.code.value,
-        message=_cut(error.message, MOST_MESSAGE),
+        message=text,
         retryable=error.retryable,
         definite=error.definite,
         help=_cut(error.help, MOST_STATUS_TEXT),

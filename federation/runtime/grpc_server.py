@@ -186,16 +186,18 @@ class _Call:
 class ControlServer:
     """A server with its health service. `start`, then `stop`; servicers are added to `grpc` before the start."""
 
-    def __init__(self, server: grpc.aio.Server, guard: Guard, health: Any, port: int) -> None:
+    def __init__(self, server: grpc.aio.Server, guard: Guard, health: Any, port: int, services: frozenset[str]) -> None:
         self.grpc = server
         self._guard = guard
         self.port = port  # the one that was free, if 0 was asked for
         self._health = health
+        self._services = services
 
     async def start(self) -> None:
-        """Listen, and say that all is well."""
+        """Listen, and say that all is well: of the server as a whole and of each of its services."""
         await self.grpc.start()
-        await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
+        for service in ("", *sorted(self._services)):
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self, end_sessions: Callable[[], None] | None = None, grace_s: float = 2.0) -> None:
         """Refuse new calls, end sessions and other streams, and give the other calls `grace_s` seconds.
@@ -230,10 +232,10 @@ def build_server(
     )
     healths: Any = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healths, server)
-    services = {method.split("/")[1] for method in access.rights}
+    services = frozenset(method.split("/")[1] for method in access.rights)
     reflection.enable_server_reflection(sorted(services), server)
     try:
         port = server.add_secure_port(listen, server_credentials(tls))
     except RuntimeError as error:
         raise Unavailable(f"cannot listen on {listen}: {error}", help="Is another coordinator on it?") from error
-    return ControlServer(server, guard, healths, port)
+    return ControlServer(server, guard, healths, port, services)

@@ -124,6 +124,69 @@ def test_bad_files_show_every_error_with_its_place_and_nothing_is_sent(here: Ser
     assert here.fedctl("get", "bad").code == ExitCode.NOT_FOUND
 
 
+def test_a_file_that_cannot_be_read_hides_nothing_that_is_wrong_with_the_others(here: Served) -> None:
+    path = here.classroom("unread", roster={"expected": 2, "admins": ["prof"], "users_file": "nope.csv"}, bogus=1)
+    nowhere = str(here.folder / "nowhere.yaml")
+    for verb in ("check", "place"):
+        answer = here.fedctl(verb, nowhere, path)
+        assert answer.code == ExitCode.BAD_INPUT
+        assert f"{nowhere}:1:1: the file cannot be read: No such file or directory; " in answer.err
+        assert "spec.roster.users_file: " in answer.err
+        assert "nope.csv cannot be read: No such file or directory; " in answer.err
+        assert "unknown key bogus" in answer.err
+
+
+def test_what_only_a_coordinator_knows_is_told_of_all_files_with_its_place_and_nothing_is_written(here: Served) -> None:
+    here.ok("place", here.classroom("holder"))
+    good = here.classroom("good1")
+    sites = here.classroom("bad1", placement={"allow": ["iu", "mars"], "standby": "mars"})
+    host = here.classroom("bad2", dns={"host": "holder.localhost"})
+    secret = here.classroom("bad3", auth={"type": "dummy", "secret": "never-set"})
+    huge = here.classroom("huge2", roster={"expected": 300, "admins": ["prof"]})
+    for words in (("place",), ("place", "--plan"), ("plan",)):
+        answer = here.fedctl(*words, good, sites, host, secret, huge)
+        assert answer.code == ExitCode.BAD_INPUT, answer
+        told = answer.err.splitlines()
+        assert answer.out == ""
+        assert [line.rpartition("/")[2].partition("; ")[0] for line in told[:-1]] == [
+            f"{where(sites, 'mars', 1)}: spec.placement.allow[1]: unknown site mars",
+            f"{where(sites, 'mars', 2)}: spec.placement.standby: unknown site mars",
+            f"{where(host, 'holder.l')}: spec.dns.host: host name holder.localhost belongs to classroom holder",
+            f"{where(secret, 'never-set')}: spec.auth.secret: secret never-set does not exist",
+            f"{where(huge, '300')}: spec.roster.expected: 300 seats of 1 cores and 1G need 300 cores and 300G",
+        ]
+        assert "; one of iu, tacc; e.g. iu" in told[0]
+        assert told[-1] == "5 errors; nothing was written"
+    assert here.fedctl("get", "good1").code == ExitCode.NOT_FOUND
+
+
+def where(path: str, word: str, nth: int = 1) -> str:
+    """FILE:LINE:COLUMN of the nth time that a word stands in a file."""
+    text = Path(path).read_text()
+    index = -1
+    for _ in range(nth):
+        index = text.index(word, index + 1)
+    line = text.count("\n", 0, index) + 1
+    return f"{Path(path).name}:{line}:{index - text.rfind(chr(10), 0, index)}"
+
+
+def test_of_several_files_one_that_is_older_than_its_live_class_keeps_all_from_being_written(here: Served) -> None:
+    path = here.classroom("rho")
+    here.ok("place", path)
+    got = here.folder / "rho-got.yaml"
+    got.write_text(here.ok("get", "rho", "-o", "yaml").out)
+    here.classroom("rho", roster={"expected": 5, "admins": ["prof"], "users": ["s01"]})
+    here.ok("place", path)
+    new = here.classroom("sigma")
+    for words in (("place",), ("place", "--plan")):
+        refused = here.fedctl(*words, new, str(got))
+        assert refused.code == ExitCode.CONFLICT
+        assert "your file was taken from generation 1" in refused.err
+        assert "--overwrite" in refused.err
+    assert here.fedctl("get", "sigma").code == ExitCode.NOT_FOUND
+    assert here.fedctl("place", "--plan", "--overwrite", str(got)).code == 0
+
+
 def test_check_against_sites_says_how_many_seats_there_are(here: Served) -> None:
     site = here.folder / "iu-site.yaml"
     site.write_text((Path(__file__).parents[2] / "configs/sites/iu.yaml").read_text())
@@ -191,7 +254,7 @@ def test_waiting_ends_with_a_code_of_its_own_and_the_operation_goes_on(here: Ser
     assert "the operation goes on" in answer.err
     assert f"cores for {CORES} seats" in answer.err, "what it waits for"
     assert "no site fits" in here.ok("describe", "waits").out
-    here.ok("retire", "waits")
+    assert "it has no homes: it never ran at a site" in here.ok("retire", "waits").out
 
 
 def test_ctrl_c_while_waiting_leaves_the_operation_and_says_so(here: Served) -> None:
@@ -212,11 +275,54 @@ def test_retire_says_where_homes_are_and_restore_brings_the_class_back(here: Ser
     here.ok("place", here.classroom("eta"))
     uid = here.document("get", "eta")["metadata"]["uid"]
     retired = here.ok("retire", "eta")
-    assert "homes are kept for 90 days in " in retired.out
+    assert "homes are kept at least 90 days in " in retired.out
+    assert "nothing deletes them yet" in retired.out
+    gone = here.document("get", "eta")["status"]
+    assert gone["url"] == ""
+    assert "mode" not in gone
+    assert [c["type"] for c in gone["conditions"]] == ["Serving", "Owned", "PeerClean"], "nothing that is not so"
     assert "eta" not in here.ok("get", "-o", "name").out.split()
     assert "eta" in here.ok("get", "--retired", "-o", "name").out.split()
     here.ok("restore", "eta")
     assert here.document("get", "eta")["metadata"]["uid"] == uid
+
+
+def test_a_class_whose_name_was_placed_again_is_found_restored_and_deleted_by_its_uid(here: Served) -> None:
+    path = here.classroom("tau")
+    uids = []
+    for _ in range(3):
+        here.ok("place", path)
+        uids.append(here.document("get", "tau")["metadata"]["uid"])
+        if len(uids) < 3:
+            here.ok("retire", "tau")
+    first, second, third = uids
+    listed = here.ok("get", "--retired", "-o", "name").out.split()
+    assert {"tau", first, second} <= set(listed)
+    assert first in here.ok("get", "--retired").out
+    assert here.document("describe", first)["metadata"]["uid"] == first
+    assert first in here.ok("get", first, "-o", "wide").out
+
+    refused = here.fedctl("restore", "tau")
+    assert refused.code == ExitCode.REFUSED
+    for part in (f"tau is live as {third}", f"{first} (homes: ", f"{second} (homes: ", " at iu)"):
+        assert part in refused.err
+    taken = here.fedctl("restore", first)
+    assert taken.code == ExitCode.REFUSED
+    assert f"its name tau belongs to {third}" in taken.err
+
+    assert here.fedctl("retire", first, "--delete-homes", "--yes-delete", "tau").code == ExitCode.BAD_INPUT
+    here.ok("retire", first, "--delete-homes", "--yes-delete", first)
+    homes = here.federation.sites["iu"].homes
+    assert first not in homes
+    assert {second, third} <= set(homes)
+    assert here.fedctl("restore", first).code == ExitCode.REFUSED
+    other = here.classroom("upsilon", dns={"host": "tau.localhost"})
+    assert "belongs to classroom tau" in here.fedctl("place", other).err, "the live class keeps its host name"
+
+    here.ok("retire", "tau")
+    here.ok("restore", second)
+    assert here.document("get", "tau")["metadata"]["uid"] == second
+    assert third in here.ok("get", "--retired", "-o", "name").out.split()
 
 
 def test_deleting_homes_needs_the_name_typed(here: Served) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from federation.api.v1 import control_pb2, control_pb2_grpc
@@ -230,6 +231,14 @@ async def test_an_address_in_use_is_said(certificates: Certificates) -> None:
                 certificates.coordinator(),
                 AccessCheck({}, lambda: None, lambda user: ()),
             )
+
+
+async def test_health_is_told_of_the_server_and_of_each_of_its_services(certificates: Certificates) -> None:
+    async with dummy_server(certificates) as server, Channels(certificates.user("vic")) as channels:
+        ask: Any = health_pb2_grpc.HealthStub(channels.to(f"127.0.0.1:{server.port}"))
+        for service in ("", "federation.api.v1.ControlService", "federation.api.v1.AgentService"):
+            answer = await call(ask.Check, health_pb2.HealthCheckRequest(service=service), timeout_s=5)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING, service
 
 
 async def test_reflection_tells_the_services(certificates: Certificates) -> None:

@@ -35,6 +35,10 @@ texts = words | st.sampled_from(
     ["no", "1e3", "4.10", "~", "null", "- a", "a: b", "# c", "*x", "2026-09-01", "14:30", " "]
 )
 
+label_keys = st.from_regex(r"[a-z0-9]([a-z0-9._/-]{0,10}[a-z0-9])?", fullmatch=True) | st.sampled_from(
+    ["no", "1e3", "4.10"]
+)
+
 free_values = st.dictionaries(
     st.sampled_from(["a", "b c", "é", "1", "null", "proxy"]),
     st.recursive(
@@ -54,11 +58,13 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     spec["auth"] = {**spec["auth"], "options": draw(free_values)}
     spec["overrides"] = {"values": draw(free_values)}
     spec["post_start"] = draw(st.lists(texts, max_size=2))
-    labels = draw(st.dictionaries(texts, texts, max_size=2))
+    labels = draw(st.dictionaries(label_keys, texts, max_size=2))
+    name = draw(st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True))
+    spec["dns"] = {"host": f"{name}.hubs.example.edu", "aliases": [f"{name}-iu.example.edu"]}
     return {
         "apiVersion": "hubfed/v1",
         "kind": "Classroom",
-        "metadata": {"name": draw(st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)), "labels": labels},
+        "metadata": {"name": name, "labels": labels},
         "spec": spec,
     }
 

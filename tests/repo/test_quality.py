@@ -72,3 +72,23 @@ def test_the_lanes_fit_into_the_time_that_there_is() -> None:
     for lane in lanes:
         for path in lane["paths"]:
             assert (ROOT / path).is_dir(), f"lane {lane['name']} names {path}, which is not there"
+
+
+def test_files_that_must_not_be_committed_are_named(tmp_path: Path) -> None:
+    key = f"-----BEGIN {'PRIVATE'} KEY-----\n{'A' * 64}\n"
+    bad = {"key.pem": key, "a.yaml": "a: [", "b.toml": "b = ", "large.txt": "x" * 600_000}
+    for name, content in {**bad, "good.yaml": "a: 1\n"}.items():
+        (tmp_path / name).write_text(content)
+    every = sorted(str(path) for path in tmp_path.iterdir())
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/check-files", *every], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    named = {Path(line.partition(": ")[0]).name for line in done.stderr.splitlines() if line.startswith(str(tmp_path))}
+    assert named == set(bad)
+
+
+def test_nothing_that_must_not_be_committed_is() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    if tracked:  # else this is no clone, but an unpacked archive
+        run("python", "scripts/check-files", *tracked)

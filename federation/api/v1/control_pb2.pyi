@@ -204,16 +204,20 @@ class PlanRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CLASSROOM_FIELD_NUMBER: _builtins.int
+    BASED_ON_GENERATION_FIELD_NUMBER: _builtins.int
+    based_on_generation: _builtins.int
+    """the generation that the file was taken from; 0: it does not say"""
     @_builtins.property
     def classroom(self) -> Global___Classroom: ...
     def __init__(
         self,
         *,
         classroom: Global___Classroom | None = ...,
+        based_on_generation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["classroom", b"classroom"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classroom", b"classroom"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["based_on_generation", b"based_on_generation", "classroom", b"classroom"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -229,9 +233,12 @@ class PlanResponse(_message.Message):
     FEASIBLE_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
     LIVE_REVISION_FIELD_NUMBER: _builtins.int
+    CONFLICT_FIELD_NUMBER: _builtins.int
     exists: _builtins.bool
     feasible: _builtins.bool
     live_revision: _builtins.int
+    conflict: _builtins.str
+    """why Place refuses the file unless with overwrite; empty: it does not"""
     @_builtins.property
     def assignment(self) -> _types_pb2.Assignment: ...
     @_builtins.property
@@ -247,10 +254,11 @@ class PlanResponse(_message.Message):
         feasible: _builtins.bool = ...,
         notes: _abc.Iterable[_builtins.str] | None = ...,
         live_revision: _builtins.int = ...,
+        conflict: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "differences", b"differences", "exists", b"exists", "feasible", b"feasible", "live_revision", b"live_revision", "notes", b"notes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "conflict", b"conflict", "differences", b"differences", "exists", b"exists", "feasible", b"feasible", "live_revision", b"live_revision", "notes", b"notes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -746,8 +754,11 @@ class SetSecretRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     SITES_FIELD_NUMBER: _builtins.int
+    NOW_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     value: _builtins.bytes
+    now: _builtins.bool
+    """classes that meet do not wait for the end of their meeting"""
     @_builtins.property
     def sites(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -756,10 +767,11 @@ class SetSecretRequest(_message.Message):
         name: _builtins.str = ...,
         value: _builtins.bytes = ...,
         sites: _abc.Iterable[_builtins.str] | None = ...,
+        now: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "sites", b"sites", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "now", b"now", "sites", b"sites", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -770,16 +782,22 @@ class SetSecretResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SECRET_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def secret(self) -> Global___SecretInfo: ...
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what happens to each class that uses it, and when"""
+
     def __init__(
         self,
         *,
         secret: Global___SecretInfo | None = ...,
+        notes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["secret", b"secret"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["notes", b"notes", "secret", b"secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

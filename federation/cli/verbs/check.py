@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 from federation.cli import output
-from federation.cli.files import content_of, read_checked
+from federation.cli.files import read_checked, read_files
 from federation.model.errors import ExitCode
 from federation.model.files.check import check_against
 from federation.model.files.load import kind_in, read_federation, read_site
@@ -27,9 +27,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check."""
-    kinds = {path: kind_in(path, content_of(path)) for path in arguments.files}
-    daemons = [path for path, kind in kinds.items() if kind in ("Site", "Federation")]
-    looked = [_daemons_file(path, kinds[path]) for path in daemons]
+    files, _unreadable = read_files(arguments.files)  # those are told together with the classrooms
+    kinds = {path: (kind_in(path, content), content) for path, content in files}
+    daemons = [path for path, (kind, _content) in kinds.items() if kind in ("Site", "Federation")]
+    looked = [_daemons_file(path, *kinds[path]) for path in daemons]
     good = all(looked)
     classrooms = [path for path in arguments.files if path not in daemons]
     if classrooms:
@@ -37,9 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.OK if good else ExitCode.BAD_INPUT
 
 
-def _daemons_file(path: str, kind: str) -> bool:
+def _daemons_file(path: str, kind: str, content: bytes) -> bool:
     """A file that a coordinator or an agent is started with."""
-    content = content_of(path)
     name, notes = "", tuple[str, ...]()
     if kind == "Site":
         sites = read_site(path, content)

@@ -16,7 +16,7 @@ from federation.model.errors import ExitCode
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("name", metavar="NAME", help="name or uid")
     add_document_output(parser)
 
 

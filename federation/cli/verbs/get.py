@@ -4,6 +4,7 @@ fedctl get                        all that are not retired
 fedctl get atm101 -o json         one, as a document
 fedctl get -o wide --site iu      more columns, only those at iu
 fedctl get -l semester=fall-2026  only those with this label
+fedctl get --retired              also retired ones; NAME may be the UID of one whose name was placed again
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         hubs, freshness = all_hubs(client, request)
         if arguments.site and not hubs:  # nothing is there; NotFound if there is no such site at all
             client.call("ListSites", control_pb2.ListSitesRequest(name=arguments.site))
-        show_hubs(hubs, arguments.output, freshness, single=False)
+        show_hubs(hubs, arguments.output, freshness, single=False, uids=arguments.retired)
     return 0
 
 

@@ -4,9 +4,10 @@
   fedctl place *.yaml --no-wait         several; return as soon as all are accepted
   fedctl place atm101.yaml --plan       show what would happen and change nothing
 
-All files are checked first; if one has an error, nothing is sent. `fedctl get NAME -o yaml` gives a file that says which
-generation it was taken from; if the live class is newer it is refused (exit 4), unless with --overwrite. A change that
-restarts the hub waits for the end of a running class, unless with --now. Ctrl-C stops the waiting, not the placing.
+All files are checked first, here and by a coordinator; if one has an error, nothing is written. `fedctl get NAME -o yaml`
+gives a file that says which generation it was taken from; if the live class is newer it is refused (exit 4), unless with
+--overwrite. A change that restarts the hub waits for the end of a running class, unless with --now. Ctrl-C stops the
+waiting, not the placing.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from federation.cli.client import Client
 from federation.cli.connecting import connected
 from federation.cli.files import classroom_message, read_checked
 from federation.cli.numbers import seconds
+from federation.cli.planning import plan_all, refuse_conflicts
 from federation.cli.verbs.plan import show_plan
 from federation.cli.waiting import wait_for
 from federation.core.passwords import draw_password
@@ -45,12 +47,17 @@ def run(arguments: argparse.Namespace) -> int:
     if classrooms is None:
         return ExitCode.BAD_INPUT
     with connected(arguments) as client:
+        plans = plan_all(client, classrooms)
+        if plans is None:
+            return ExitCode.BAD_INPUT
         if arguments.plan:
-            for classroom in classrooms:
-                request = control_pb2.PlanRequest(classroom=classroom_message(classroom.value))
-                show_plan(classroom.value.name, client.call("Plan", request))
+            for classroom, plan in zip(classrooms, plans, strict=True):
+                show_plan(classroom.value.name, plan)
+        if refuse_conflicts(plans, overwrite=arguments.overwrite):
+            return ExitCode.CONFLICT
+        if arguments.plan:
             return ExitCode.OK
-        placed = [_place(client, classroom, arguments) for classroom in classrooms]
+        placed = [_place(client, *both, arguments) for both in zip(classrooms, plans, strict=True)]
         if arguments.no_wait:
             return ExitCode.OK
         codes = [
@@ -63,9 +70,10 @@ def run(arguments: argparse.Namespace) -> int:
         return max(codes, default=ExitCode.OK)
 
 
-def _place(client: Client, classroom: Located[Classroom], arguments: argparse.Namespace) -> control_pb2.PlaceResponse:
+def _place(
+    client: Client, classroom: Located[Classroom], plan: control_pb2.PlanResponse, arguments: argparse.Namespace
+) -> control_pb2.PlaceResponse:
     message = classroom_message(classroom.value)
-    plan = client.call("Plan", control_pb2.PlanRequest(classroom=message))
     if plan.exists and plan.differences:
         show_plan(message.name, plan)
     request = control_pb2.PlaceRequest(

@@ -12,7 +12,8 @@ from typing import Any
 from federation.api.v1 import control_pb2
 from federation.cli import output
 from federation.cli.connecting import add_document_output, connected
-from federation.cli.files import classroom_message, read_checked
+from federation.cli.files import read_checked
+from federation.cli.planning import plan_all, refuse_conflicts
 from federation.model.errors import ExitCode
 
 
@@ -27,16 +28,17 @@ def run(arguments: argparse.Namespace) -> int:
     classrooms = read_checked(arguments.files)
     if classrooms is None:
         return ExitCode.BAD_INPUT
-    plans: list[tuple[str, control_pb2.PlanResponse]] = []
     with connected(arguments) as client:
-        for classroom in classrooms:
-            request = control_pb2.PlanRequest(classroom=classroom_message(classroom.value))
-            plans.append((classroom.value.name, client.call("Plan", request)))
-            if arguments.output == "table":
-                show_plan(*plans[-1])
-    if arguments.output != "table":
-        output.document({"items": [_document(name, plan) for name, plan in plans]}, arguments.output)
-    return ExitCode.OK
+        plans = plan_all(client, classrooms)
+    if plans is None:
+        return ExitCode.BAD_INPUT
+    named = [(classroom.value.name, plan) for classroom, plan in zip(classrooms, plans, strict=True)]
+    if arguments.output == "table":
+        for name, plan in named:
+            show_plan(name, plan)
+    else:
+        output.document({"items": [_document(name, plan) for name, plan in named]}, arguments.output)
+    return ExitCode.CONFLICT if refuse_conflicts(plans, overwrite=False) else ExitCode.OK
 
 
 def _document(name: str, plan: control_pb2.PlanResponse) -> dict[str, Any]:

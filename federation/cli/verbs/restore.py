@@ -1,6 +1,7 @@
 """Undo a retire: the same classroom, with its homes, at a new epoch.
 
 fedctl restore atm101
+fedctl restore atm101-7k2m9x      one whose name was placed again since, by its uid; the name must be free
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from federation.model.errors import ExitCode
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("name", metavar="NAME", help="name or uid")
     parser.add_argument("--no-wait", action="store_true", help="return when accepted")
     parser.add_argument("--timeout", type=seconds, default=600.0, metavar="S", help="seconds to wait (600)")
 

@@ -2,6 +2,8 @@
 
 fedctl retire atm101
 fedctl retire atm101 --delete-homes --yes-delete atm101      also delete the students' files, for ever
+
+NAME may be a uid (`fedctl get --retired`): so the homes of a class whose name was placed again since can be deleted.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from federation.api.v1 import control_pb2
+from federation.api.v1 import control_pb2, types_pb2
 from federation.cli import output
 from federation.cli.connecting import connected
 from federation.cli.numbers import seconds
@@ -19,7 +21,7 @@ from federation.model.errors import ExitCode
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("name", metavar="NAME", help="name or uid")
     parser.add_argument("--delete-homes", action="store_true", help="delete the students' files; needs the name typed")
     parser.add_argument("--yes-delete", default="", metavar="NAME", help="the name, for scripts")
     parser.add_argument("--no-wait", action="store_true", help="return when accepted")
@@ -42,7 +44,12 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.delete_homes:
             output.data(f"{arguments.name}: retired with its homes")
         else:
-            days = hub.spec.term.keep_homes_days
-            where = hub.status.homes or answer.homes or "at no site yet"
-            output.data(f"{arguments.name}: retired; homes are kept for {days} days in {where}")
+            output.data(f"{arguments.name}: retired; {_homes(hub, hub.status.homes or answer.homes)}")
     return code
+
+
+def _homes(hub: types_pb2.Hub, where: str) -> str:
+    if not where and not hub.status.epoch.era:
+        return "it has no homes: it never ran at a site"
+    days, place = hub.spec.term.keep_homes_days, where or "a place that its site has not told yet"
+    return f"homes are kept at least {days} days in {place}; nothing deletes them yet"

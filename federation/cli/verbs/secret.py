@@ -4,6 +4,9 @@ fedctl secret set oauth-atm101 --from-file secret.txt
 printf %s "$TOKEN" | fedctl secret set oauth-atm101
 fedctl secret list
 fedctl secret rm oauth-atm101
+
+A hub restarts when the value of a secret that it uses changes (running servers live on). A class that meets keeps the
+former value until its meeting ends, unless with --now; the answer says what happens to each class and when.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", default="", metavar="NAME")
     parser.add_argument("--from-file", type=Path, metavar="FILE", help="the value is this file's content")
     parser.add_argument("--site", action="append", default=[], help="only for this site (repeatable); default: all")
+    parser.add_argument("--now", action="store_true", help="do not wait for the end of a running class")
     parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="form of the list")
 
 
@@ -40,9 +44,13 @@ def run(arguments: argparse.Namespace) -> int:
             client.call("RemoveSecret", control_pb2.RemoveSecretRequest(name=arguments.name), repeatable=False)
             output.data(f"{arguments.name}: removed")
             return ExitCode.OK
-        request = control_pb2.SetSecretRequest(name=arguments.name, value=_value(arguments), sites=arguments.site)
+        request = control_pb2.SetSecretRequest(
+            name=arguments.name, value=_value(arguments), sites=arguments.site, now=arguments.now
+        )
         answer = client.call("SetSecret", request)
         output.data(f"{arguments.name}: sealed to {', '.join(answer.secret.sites)}")
+        for note in answer.notes:
+            output.say(note)
     return ExitCode.OK
 
 

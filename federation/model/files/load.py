@@ -10,16 +10,17 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from federation.model.classroom import Classroom, ClassroomFile, ClassroomSpec
-from federation.model.classroom_rules import problems_of
+from federation.model.classroom import Classroom, ClassroomFile
 from federation.model.federation_file import FederationFile
 from federation.model.files.explain import explain
 from federation.model.files.finding import Checked, Finding, Located, finding_at
+from federation.model.files.partly import problems_despite_errors
 from federation.model.files.roster_file import read_roster
+from federation.model.files.twice import Shared
 from federation.model.files.yaml_tree import KEY, Tree, read_trees
-from federation.model.refusal import REFUSED, Place, Problem
+from federation.model.refusal import Place, Problem
 from federation.model.site_file import SiteFile
 
 Files = Sequence[tuple[str, bytes]]
@@ -31,21 +32,20 @@ USERS_FILE: Place = ("spec", "roster", "users_file")
 
 
 def read_classrooms(files: Files, read_file: ReadFile | None = None) -> Checked[Classroom]:
-    """Every classroom of every file. Two documents with the same name are refused, also in different files.
+    """Every classroom of every file. Two documents with one name or one host name are refused, also in different files.
 
     `read_file` gives the content of a `roster.users_file`; without it, a file that names one is refused.
     """
     documents: list[Located[Classroom]] = []
     findings: list[Finding] = []
-    first: dict[str, tuple[str, int]] = {}
+    shared = Shared()
     for file, content in files:
         trees, unreadable = read_trees(file, content)
         findings += unreadable
         for tree in trees:
             found, wrong = _classroom(file, tree, read_file)
             findings += wrong
-            name = _name_in(tree)
-            twice = _same_name(file, tree, name, first)
+            twice = _located(file, tree, shared.problems(file, tree))
             findings += twice
             if found is not None and not wrong and not twice:
                 documents.append(found)
@@ -92,8 +92,9 @@ def _document(file: str, tree: Tree, model: type[M], kind: str) -> tuple[M | Non
     try:
         return model.model_validate(tree.data), tree.findings
     except ValidationError as error:
-        problems = [*explain(error, model, tree.texts), *_rules_that_still_apply(error, tree.data, model)]
-        return None, (*tree.findings, *_located(file, tree, problems))
+        problems = explain(error, model, tree.texts)
+        rules = _rules_that_still_apply(tree.data, model, problems)
+        return None, (*tree.findings, *_located(file, tree, [*problems, *rules]))
 
 
 def _wrong_kind(data: Any, kind: str) -> list[Problem]:
@@ -110,22 +111,14 @@ def _wrong_kind(data: Any, kind: str) -> list[Problem]:
     return [Problem(f"kind {found} where {kind} is wanted{other}", f"kind: {kind}", f"kind: {kind}", ("kind",))]
 
 
-def _rules_that_still_apply(error: ValidationError, data: dict[str, Any], model: type[BaseModel]) -> list[Problem]:
-    """Rules across sections, for the sections that are right: pydantic checks them only when all are."""
-    if model is not ClassroomFile:
-        return []
-    bad = {line["loc"][1] for line in error.errors() if line["loc"][:1] == ("spec",) and len(line["loc"]) > 1}
-    rules_ran = any(line["loc"] == ("spec",) and line["type"] == REFUSED for line in error.errors())
+def _rules_that_still_apply(data: dict[str, Any], model: type[BaseModel], told: Sequence[Problem]) -> list[Problem]:
+    """Rules for the parts that are right: pydantic checks them only when all are."""
     spec = data.get("spec")
-    if rules_ran or not bad or not isinstance(spec, dict):
+    if model is not ClassroomFile or not isinstance(spec, dict):
         return []
-    sections: dict[str, Any] = {}
-    for name, field in ClassroomSpec.model_fields.items():
-        if name in bad:
-            continue
-        adapter: TypeAdapter[Any] = TypeAdapter(field.annotation or Any)
-        sections[name] = adapter.validate_python(spec[name]) if name in spec else field.get_default()
-    return [problem.below("spec") for problem in problems_of(sections)]
+    known = {(problem.at, problem.wrong) for problem in told}
+    rules = (problem.below("spec") for problem in problems_despite_errors(spec))
+    return [problem for problem in rules if (problem.at, problem.wrong) not in known]
 
 
 def _classroom(
@@ -169,27 +162,6 @@ def _with_users(file: str, tree: Tree, read_file: ReadFile | None) -> tuple[Tree
         spec = {**tree.data["spec"], "roster": merged}
         tree = Tree({**tree.data, "spec": spec}, tree.positions, tree.findings, tree.texts)
     return tree, findings
-
-
-def _same_name(file: str, tree: Tree, name: str | None, first: dict[str, tuple[str, int]]) -> tuple[Finding, ...]:
-    if name is None:
-        return ()
-    place: Place = ("metadata", "name")
-    line = tree.positions[place].line
-    if name not in first:
-        first[name] = (file, line)
-        return ()
-    where = f"{first[name][0]}:{first[name][1]}"
-    problem = Problem(f"{name} is also the name of the document at {where}", "each name once", f"{name}-2", place)
-    return _located(file, tree, [problem])
-
-
-def _name_in(tree: Tree) -> str | None:
-    try:
-        name = tree.data["metadata"]["name"]
-    except (KeyError, TypeError):
-        return None
-    return name if isinstance(name, str) else None
 
 
 def _located(file: str, tree: Tree, problems: Sequence[Problem]) -> tuple[Finding, ...]:

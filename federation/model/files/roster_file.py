@@ -17,7 +17,7 @@ def read_roster(file: str, content: bytes) -> tuple[tuple[str, ...], tuple[Findi
     """Lower-cased names in the order of the file, and what is wrong with it. Empty lines, `#` lines and a header are
     left out; a name that comes twice is an error, capitals or not."""
     if len(content) > MOST_BYTES:
-        too_long = Problem(f"the file has {len(content)} bytes", f"at most {MOST_BYTES}", "s01")
+        too_long = Problem(f"the file has more than {MOST_BYTES} bytes", "fewer", "s01")
         return (), (finding_at(file, {}, too_long),)
     try:
         text = content.decode("utf-8-sig")

@@ -66,8 +66,8 @@ class _Unreadable(Exception):
 
 def _decode(content: bytes) -> str:
     if len(content) > MOST_BYTES:
-        wrong = f"the file has {len(content)} bytes"
-        raise _Unreadable(Problem(wrong, f"at most {MOST_BYTES}", "one file per class"), Position())
+        wrong = f"the file has more than {MOST_BYTES} bytes"
+        raise _Unreadable(Problem(wrong, "fewer", "one file per class"), Position())
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

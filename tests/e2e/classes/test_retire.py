@@ -24,7 +24,7 @@ def test_retire_keeps_the_homes_and_restore_brings_the_same_class_back(here: Fed
 
     asyncio.run(save())
     retired = here.fedctl("retire", "third")
-    assert "homes are kept for 90 days" in retired.out
+    assert "homes are kept at least 90 days in " in retired.out
     assert here.pids("hub", hub=uid) == []
     assert here.pids("server", hub=uid) == [], "students' servers are stopped too"
     here.fedctl("restore", "third")

@@ -15,6 +15,7 @@ AFTER = datetime(2026, 9, 1, 22, 0, tzinfo=UTC)
 TUESDAYS: list[dict[str, Any]] = [{"weekly": {"days": ["tue"], "at": "14:30", "minutes": 120}}]
 RESTARTING = {"limits": {"start_timeout": 500}}
 LIVE = {"roster": {"expected": 10, "admins": ["ann"], "users": ["s01", "s02", "s03"]}}
+MORE_STUDENTS = {"roster": {"expected": 20, "admins": ["ann"], "users": ["s01", "s02"]}}
 
 
 def record(change: dict[str, Any], first: bool = False) -> ClassroomRecord:
@@ -52,6 +53,7 @@ def operation(step: Step = Step.ADMITTED, kind: OperationKind = OperationKind.PL
         (RESTARTING, IN_CLASS, True, False),  # --now
         (RESTARTING, AFTER, False, False),
         (LIVE, IN_CLASS, False, False),
+        (MORE_STUDENTS, IN_CLASS, False, True),  # the limit of running servers follows their number
         ({"meetings": [], **RESTARTING}, IN_CLASS, False, True),  # students came for the hours that they knew
     ],
 )

@@ -74,7 +74,7 @@ def test_a_planted_secret_is_never_repeated(path: Path) -> None:
         (GOOD + b"  post_start: [\x1b]\n", 11, 16, "the control character 0x1b"),
         (GOOD + b"  post_start: [\xff]\n", 11, 16, "byte 0xff is not UTF-8"),
         (GOOD.decode().encode("utf-16"), 1, 1, "is not UTF-8"),
-        (b"a: " + b"x" * (1 << 20), 1, 1, "the file has 1048579 bytes"),
+        (b"a: " + b"x" * (1 << 20), 1, 1, "the file has more than 1048576 bytes"),
         (b"[" * 5000, 1, 33, "nested more than 32 deep"),
         (b"? " * 5000, 1, 65, "nested more than 32 deep"),
         (b"a: &a [*a]\n", 1, 4, "aliases that grow without bound"),
@@ -101,6 +101,25 @@ def test_the_same_name_in_two_files_is_refused_with_both_places() -> None:
     ]
 
 
+def test_a_host_name_of_two_documents_is_refused_with_both_places_also_as_an_alias() -> None:
+    other = GOOD.replace(b"name: atm101}", b"name: b}")
+    alias = GOOD.replace(b"name: atm101}", b"name: c}").replace(
+        b"{host: atm101.", b"{aliases: [atm101.hubs.example.edu], host: c."
+    )
+
+    checked = read_classrooms([("a.yaml", GOOD), ("b.yaml", other + b"---\n" + alias)])
+
+    assert [classroom.name for classroom in checked.values] == ["atm101"]
+    said = (
+        "atm101.hubs.example.edu is also a host name of the document at a.yaml:10; each host name once; "
+        "e.g. atm101-2.hubs.example.edu"
+    )
+    assert [str(finding) for finding in checked.findings] == [
+        f"b.yaml:10:15: spec.dns.host: {said}",
+        f"b.yaml:21:19: spec.dns.aliases[0]: {said}",
+    ]
+
+
 def test_a_good_document_beside_a_bad_one_is_still_read() -> None:
     bad = GOOD.replace(b"atm101", b"b").replace(b"expected: 25", b"expected: none")
 
@@ -114,6 +133,44 @@ def test_a_rule_between_two_right_sections_is_checked_beside_a_wrong_third() -> 
     content = GOOD.replace(b"expected: 25", b"expected: 1, users: [a, b]").replace(b"tag: 2026-08-20", b"tag: latest")
 
     assert [finding.path for finding in findings(content)] == ["spec.roster.expected", "spec.image.tag"]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "paths"),
+    [
+        (b"end: 2026-12-18", b"end: 2026-08-01, grace_days: x", ["spec.term.end", "spec.term.grace_days"]),
+        (
+            b"auth: {type: dummy}",
+            b"auth: {type: dummy}\n  placement: {flavor: 3, allow: [iu], prefer: a, standby: b}",
+            ["spec.placement.flavor", "spec.placement.prefer", "spec.placement.standby"],
+        ),
+        (
+            b"auth: {type: dummy}",
+            b"auth: {type: github, options: 3}",
+            ["spec.auth.secret", "spec.auth.options"],
+        ),
+        (
+            b"roster: {expected: 25",
+            b"meetings: [{attend: 9, weekly: {days: [xyz], at: '9'}}]\n  roster: {expected: 1, users: [a, b], sync: 3",
+            [
+                "spec.meetings[0].weekly.days[0]",
+                "spec.meetings[0].weekly.at",
+                "spec.meetings[0].weekly.minutes",
+                "spec.meetings[0].attend",
+                "spec.roster.expected",
+                "spec.roster.sync",
+            ],
+        ),
+        # what cannot be judged is not guessed at: the default of a wrong limit is nobody's mistake
+        (
+            b"auth: {type: dummy}",
+            b"auth: {type: dummy}\n  resources: {memory: {guarantee: 3G, limit: x}}",
+            ["spec.resources.memory.limit"],
+        ),
+    ],
+)
+def test_a_wrong_field_does_not_hide_what_is_wrong_beside_it(right: bytes, wrong: bytes, paths: list[str]) -> None:
+    assert sorted(finding.path for finding in findings(GOOD.replace(right, wrong))) == sorted(paths)
 
 
 def test_a_users_file_gives_findings_at_its_own_lines() -> None:
