@@ -1,4 +1,4 @@
-"""The demo: a federation on this machine, one class, one student, one notebook; then everything is stopped again.
+"""The demo: a federation on this machine, one class, one student, one notebook, one outage; then everything is stopped.
 
 Uses fedctl as an admin would and a browser's requests as a student would. KEEP=1 leaves it running and says how to go
 on. Ctrl-C or a failure stops everything and shows the end of the logs.
@@ -15,7 +15,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
+
+from demo_outage import Watched
 
 from federation.runtime.student import Student
 
@@ -94,6 +97,10 @@ def walk(folder: Path, env: dict[str, str]) -> None:
     if password is None or port is None:
         raise SystemExit("demo: fedctl place showed no password or no address")
     asyncio.run(study(port[1], password[1], steps))
+    if has_restic():
+        outage(folder / "federation", port[1], password[1], steps, env)
+    else:
+        print("demo: no restic, so homes are not copied and the outage is left out; `scripts/get-restic` gets one")
     fedctl("get", env=env)
     print(f"\nWhat happened:\n{steps.table()}\n")
     if KEEP:
@@ -104,6 +111,40 @@ def walk(folder: Path, env: dict[str, str]) -> None:
             f"As a student: http://{CLASS}.localhost:{port[1]}  user {STUDENT}  password {password[1]}\n\n"
             f"To stop it and delete everything:\n\n  fedctl down --dir {folder / 'federation'} --delete --yes\n"
         )
+
+
+def has_restic() -> bool:
+    return subprocess.run([ROOT / "scripts/get-restic"], capture_output=True, check=False).returncode == 0
+
+
+def outage(folder: Path, port: str, password: str, steps: Steps, env: dict[str, str]) -> None:
+    """Everything at the class's site dies; then it is healed."""
+    here, stopped = Watched(FEDCTL, env, CLASS), datetime.now(UTC)
+    here.wait(lambda: here.has_copy_since(stopped), "the homes are copied, and the class is armed", 120)
+    steps.done("homes copied to where the other site finds them; the class is armed")
+    killed = datetime.now(UTC)
+    fedctl("lab", "kill", "iu", "--dir", str(folder), env=env)
+    here.wait(lambda: here.serves_at("tacc"), "it serves at tacc", 180)
+    steps.done("iu died; the class serves at tacc, under the same name")
+    asyncio.run(read_back(port, password, steps))
+    print(f"\nAfter the death of iu:\n{here.timeline(killed)}\n", flush=True)
+    fedctl("lab", "heal", "iu", "--dir", str(folder), env=env)
+    here.wait(lambda: here.condition("PeerClean").get("status") == "True", "iu confirms that it closed", 120)
+    if not here.serves_at("tacc"):
+        raise SystemExit("demo: iu came back and the class does not serve at tacc any more")
+    steps.done("iu is back, has confirmed that it closed, and does not serve")
+
+
+async def read_back(port: str, password: str, steps: Steps) -> None:
+    """The same student, the same account, the same file, at the other site."""
+    async with Student(f"http://127.0.0.1:{port}", f"{CLASS}.localhost", STUDENT) as student:
+        if await student.sign_in(password) != 200:
+            raise SystemExit(f"demo: {STUDENT} could not sign in after the outage")
+        await student.start_server()
+        if await student.read(NOTEBOOK) != SOURCE:
+            raise SystemExit(f"demo: {NOTEBOOK} came back changed after the outage")
+        await student.stop_server()
+    steps.done(f"{STUDENT} signed in there and found {NOTEBOOK}, unchanged")
 
 
 def show_logs(folder: Path) -> None:

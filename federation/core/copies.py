@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-AFTER_USE_S = 10.0
+AFTER_USE_S = 3.0
 QUIET_EVERY = 4.0  # a class that nobody uses is copied so many times less often
 STALE = 2.0  # times `every`: a copy that is older does not protect
 SLACK_S = 120.0  # for the run itself, and for waiting behind others

@@ -181,6 +181,7 @@ def federation(profile: str = "lab") -> Iterator[Federation]:
     folder.chmod(0o711)
     here = Federation(folder)
     safe_etcd()  # in the cache, where `fedctl up` prefers it to one that must not be killed
+    subprocess.run([ROOT / "scripts/get-restic"], check=True, capture_output=True, timeout=300)
     try:
         here.up("--profile", profile)
         yield here

@@ -43,6 +43,7 @@ def write_files(layout: Layout, choices: Choices, disk: Disk) -> None:
         spec = {
             "kind": "local",
             "capacity": {"cpu": CPU, "memory": MEMORY},
+            "copies": {"store": str(layout.copies)},
             "agent": {
                 "coordinators": [choices.address(name) for name in choices.coordinators],
                 "profile": choices.profile,

@@ -88,6 +88,11 @@ class Layout:
         return self.root / "frontdoor" / "names.json"
 
     @property
+    def copies(self) -> Path:
+        """Copies of homes, a folder below for each site that writes: a store that neither site would be lost with."""
+        return self.root / "copies"
+
+    @property
     def supervisor_lock(self) -> Path:
         """Held by the running supervisor; contains its pid."""
         return self.root / "supervisor.lock"
@@ -147,7 +152,7 @@ def prepare(layout: Layout, sites: tuple[str, ...], clock: Clock, disk: Disk, *,
         if os.getuid() == 0:
             folder.chmod(0o711)  # students run under system uids of their own and must get through to their homes
     _save(layout, choices, disk)
-    for folder in (layout.log("x").parent, layout.state("coordinators")):
+    for folder in (layout.log("x").parent, layout.state("coordinators"), layout.copies):
         folder.mkdir(mode=0o700, exist_ok=True)
     _certificates(layout, choices, clock, disk)
     write_files(layout, choices, disk)
