@@ -7,6 +7,10 @@ from __future__ import annotations
 
 MOST_MESSAGE_BYTES = 4 * 1024 * 1024
 
+CONNECT_MS = 2_000
+"""What gRPC calls the least back-off is how long one attempt to connect may take, handshakes included: four round trips
+with mutual TLS. With 100 ms a coordinator 80 ms away, or a busy one nearby, could never be reached."""
+
 Options = tuple[tuple[str, int | str], ...]
 
 CHANNEL_OPTIONS: Options = (
@@ -16,7 +20,7 @@ CHANNEL_OPTIONS: Options = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", CONNECT_MS),
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.max_receive_message_length", MOST_MESSAGE_BYTES),
     ("grpc.enable_retries", 0),

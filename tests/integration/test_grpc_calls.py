@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +239,42 @@ async def test_health_is_told_of_the_server_and_of_each_of_its_services(certific
         for service in ("", "federation.api.v1.ControlService", "federation.api.v1.AgentService"):
             answer = await call(ask.Check, health_pb2.HealthCheckRequest(service=service), timeout_s=5)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING, service
+
+
+@asynccontextmanager
+async def far_away(port: int, round_trip_s: float) -> AsyncIterator[int]:
+    """A port that leads to `port`, as far away as that."""
+    loop = asyncio.get_running_loop()
+    ends: list[asyncio.StreamWriter] = []
+
+    async def carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while content := await source.read(1 << 16):
+            loop.call_later(round_trip_s / 2, target.write, content)
+
+    async def through(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        back, beyond = await asyncio.open_connection("127.0.0.1", port)
+        ends.extend((target, beyond))
+        await asyncio.gather(carry(source, beyond), carry(back, target), return_exceptions=True)
+
+    async with await asyncio.start_server(through, "127.0.0.1", 0) as server:
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            for end in ends:
+                end.close()
+            for end in ends:
+                with suppress(OSError):
+                    await end.wait_closed()
+
+
+async def test_a_coordinator_on_another_continent_is_reached_at_the_first_attempt(certificates: Certificates) -> None:
+    async with (
+        dummy_server(certificates) as server,
+        far_away(server.port, 0.2) as port,
+        Channels(certificates.user("ada")) as channels,
+    ):
+        far = control_pb2_grpc.ControlServiceStub(channels.to(f"127.0.0.1:{port}"))
+        await call(far.Get, control_pb2.GetRequest(name="a"), timeout_s=10)
 
 
 async def test_reflection_tells_the_services(certificates: Certificates) -> None:

@@ -1,47 +1,67 @@
-"""A site dies or hangs, for real: its class comes back at the other one under its name, and is never served twice."""
+"""A site dies, or its agent hangs, for real: its class comes back at the other one, and is never served twice."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+import asyncio
 
 import pytest
 
 from tests.support.federation import Federation, until
 from tests.support.onlooker import Onlooker
+from tests.support.takeover import edges, wait_until_armed, wait_until_served_at
 
-pytestmark = pytest.mark.timeout(300)
-NAME = "workshop"
-
-
-def edges(here: Federation) -> dict[str, str]:
-    items = json.loads(here.fedctl("sites", "-o", "json").out)["items"]
-    return {item["name"]: item["edge_address"] for item in items}
+pytestmark = pytest.mark.timeout(500)
 
 
-def site_of(here: Federation) -> str:
-    return str(here.hub(NAME)["status"]["site"])
+def copied_after(here: Federation, name: str, before: str) -> bool:
+    conditions = here.hub(name)["status"]["conditions"]
+    return next(str(c["message"]) for c in conditions if c["type"] == "DataFresh") not in ("", before)
 
 
-def armed_at(here: Federation, site: str) -> None:
-    until(lambda: site_of(here) == site and here.condition(NAME, "Protected") == "True", "it is armed", 90, here.logs)
+def test_a_students_file_is_at_the_other_site_after_the_outage(here: Federation) -> None:
+    with here.placed("lab") as word:
+
+        async def save() -> None:
+            async with here.student("lab") as one:
+                assert await one.sign_in(word) == 200
+                await one.start_server()
+                await one.save("notes.txt", "measured at noon")
+                await one.stop_server()
+
+        wait_until_armed(here, "lab", "iu")
+        conditions = here.hub("lab")["status"]["conditions"]
+        empty = next(str(c["message"]) for c in conditions if c["type"] == "DataFresh")
+        asyncio.run(save())
+        until(lambda: copied_after(here, "lab", empty), "what was saved is copied", 120, here.logs)
+        wait_until_armed(here, "lab", "iu")
+        with Onlooker(edges(here), "lab.localhost") as onlooker:
+            here.lab("kill", "iu")
+            wait_until_served_at(here, "lab", "tacc")
+            here.lab("heal", "iu")
+            until(lambda: here.condition("lab", "PeerClean") == "True", "iu confirms that it closed", 90, here.logs)
+            assert here.running(hub=here.hub("lab")["metadata"]["uid"], site="iu") == []
+        assert onlooker.served("tacc")
+        assert onlooker.overlap("iu", "tacc") == []
+
+        async def read() -> str:
+            async with here.student("lab") as one:
+                assert await one.sign_in(word) == 200, "with the same account"
+                await one.start_server()
+                return await one.read("notes.txt")
+
+        assert asyncio.run(read()) == "measured at noon"
 
 
-@pytest.fixture(scope="module")
-def workshop(federation_here: Federation) -> Iterator[Federation]:
-    """A class without homes: nothing has to be copied for it to be moved."""
-    with federation_here.placed(NAME, storage={"type": "none"}):
-        yield federation_here
-
-
-def test_a_killed_site_is_taken_over_and_does_not_serve_when_it_is_back(workshop: Federation, here: Federation) -> None:
-    armed_at(here, "iu")
-    with Onlooker(edges(here), f"{NAME}.localhost") as onlooker:
-        here.lab("kill", "iu")
-        until(lambda: site_of(here) == "tacc", "tacc takes over", 60, here.logs)
-        until(lambda: here.serves(NAME) and here.login_page(NAME), "it serves under its name", 90, here.logs)
-        here.lab("heal", "iu")
-        until(lambda: here.condition(NAME, "PeerClean") == "True", "iu confirms that it closed", 90, here.logs)
-        assert here.running(hub=here.hub(NAME)["metadata"]["uid"], site="iu") == []
-    assert onlooker.served("tacc")
-    assert onlooker.overlap("iu", "tacc") == []
+def test_the_class_of_an_agent_that_hangs_is_ended_by_the_fencer_and_taken_over(here: Federation) -> None:
+    with here.placed("workshop", storage={"type": "none"}):
+        wait_until_armed(here, "workshop", "iu")
+        uid = here.hub("workshop")["metadata"]["uid"]
+        with Onlooker(edges(here), "workshop.localhost") as onlooker:
+            here.lab("freeze", "iu", "--only", "agent")
+            until(lambda: here.running(hub=uid, site="iu") == [], "the fencer ends it", 30, here.logs)
+            wait_until_served_at(here, "workshop", "tacc")
+            here.lab("heal", "iu")
+            until(lambda: here.condition("workshop", "PeerClean") == "True", "iu confirms it", 90, here.logs)
+        assert onlooker.overlap("iu", "tacc") == []
+        fenced = [entry for entry in here.history() if entry.event == "fenced" and entry.hub == uid]
+        assert [entry.site for entry in fenced] == ["iu"]
