@@ -15,6 +15,7 @@ from random import Random
 import structlog
 
 from agents.canary import Canary
+from agents.copying import Copying
 from agents.drivers.base import SiteDrivers
 from agents.fencer_ack import FencerAcks
 from agents.journal import Journal
@@ -107,6 +108,7 @@ class Agent:
             ports.clock,
             fence_grace_s=who.profile.fence_s * FENCE_GRACE,
         )
+        self.copying = Copying(ports.drivers.copies, self.lease, sealing)
         self.canary = Canary(
             who.site,
             ports.drivers.canary,
@@ -145,8 +147,8 @@ class Agent:
             self.lease.quarantine()
         self.journal.write(incarnation=answer.incarnation)
         log.info("agent.started", incarnation=answer.incarnation, register=answer.register.uuid)
-        self._tasks.start("talk", self.link.talk_forever(self))
         self._tasks.start("canary", self.canary.run())
+        self._tasks.start("talk", self.link.talk_forever(self))
         await self.link.renew_forever(lambda: self.journal.record.members_version)
 
     # --- the conversation with the leader (agents.link.Talk) ---
@@ -177,7 +179,14 @@ class Agent:
             if task is not None:
                 task.cancel()
             return
-        self._answering[ask.id] = self._tasks.start(f"ask-{ask.id}", self._answer_logs(ask), eternal=False)
+        work = self._answer_logs(ask) if ask.WhichOneof("ask") == "logs" else self._answer_copies(ask)
+        self._answering[ask.id] = self._tasks.start(f"ask-{ask.id}", work, eternal=False)
+
+    async def _answer_copies(self, ask: agent_pb2.Ask) -> None:
+        try:
+            self.reporter.answer(await self.copying.answer(ask))
+        finally:
+            self._answering.pop(ask.id, None)
 
     async def _answer_logs(self, ask: agent_pb2.Ask) -> None:
         asked = ask.logs
@@ -204,6 +213,7 @@ class Agent:
             for hub in over - told:
                 log.warning("lease.lapsed", hub=hub)
                 self._hubs.wake(hub, urgent=True)
+                self._site.wake(EDGE)
             told = over
             next_s = self.lease.next_lapse_s()
             await self._ports.clock.sleep(min(max(next_s or 1.0, FENCE_LOOK_S), 1.0))

@@ -1,8 +1,9 @@
 """Proves gate and fencer on something that is no class, before anything relies on them (DESIGN.md 4.2, PROTOCOL.md H13).
 
-One proof: a canary gets an entry in the lease file with a short deadline and a route in the edge's table, as a hub would.
-A request must pass before the deadline and be refused after it; the agent then does nothing, so that only the fencer can
-end the canary, and it must within W. A failed proof, or none for too long, means that nothing may be armed.
+One proof: a canary gets a route in the edge's table, as a hub would, and an entry in the lease file with a short
+deadline. A request must be refused without the entry, pass with it, and be refused after the deadline. The agent then
+does nothing, so that only the fencer can end the canary, and it must within W. A failed proof, or none for too long,
+means that nothing may be armed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ HOST = "canary.hubfed.invalid"  # nobody can have this name (RFC 2606)
 EPOCH = Epoch(era=1, n=1)
 EVERY_S = 3600.0
 RETRY_S = 60.0
-FIRST_RETRY_S = 5.0  # an agent that has just started may have no edge yet
+FIRST_RETRY_S = 5.0  # of an agent that has never had a proof: nothing can be armed before it has
+EDGE_S = 10.0  # an agent that has just started may have no edge yet
 STALE_S = EVERY_S + 5 * RETRY_S  # a proof under way, or one retried, is not missing
 OPEN_S, GONE_S = 2.0, 1.0  # the canary is open for so long, and to be gone so much later
 LOOK_S = 0.05
@@ -120,6 +122,7 @@ class Canary:
     async def _prove(self) -> None:
         target = await self._driver.start(self.hub)
         await self._set_route(Route(self.hub, EPOCH, (HOST,), target))
+        await self._is_closed()
         close_at = self._clock.boottime_ns() + int(OPEN_S * NS)
         stop_by = close_at + int(GONE_S * NS)
         entry = {"epoch": [EPOCH.era, EPOCH.n], "close_at": close_at, "stop_by": stop_by}
@@ -132,6 +135,16 @@ class Canary:
         if not await self._driver.alive(self.hub) and self._clock.boottime_ns() < stop_by:
             raise NotProvenError("the canary ended before its deadline, so the fencer was not proven")
         await self._is_ended(stop_by)
+
+    async def _is_closed(self) -> None:
+        """Without an entry nobody passes. An edge that is still starting is waited for."""
+        until_mono = self._clock.mono() + EDGE_S
+        while (answer := await self._driver.ask(HOST)) is Passage.SILENT:
+            if self._clock.mono() > until_mono:
+                raise NotProvenError(f"the gate was not there: the edge did not answer within {EDGE_S:g} s")
+            await self._clock.sleep(LOOK_S)
+        if answer is Passage.PASSED:
+            raise NotProvenError("the gate let a request through that nothing permitted")
 
     async def _passes(self, close_at: int) -> None:
         answer = Passage.SILENT

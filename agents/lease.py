@@ -54,6 +54,7 @@ class SiteLease:
         self._sent_ns: dict[int, int] = {}  # seq -> when the renewal left
         self._armed_from = 0  # seq of the answer since which something has been armed without a break
         self._quarantine_until_ns = 0
+        self._found_seq = 0  # of the file that was there: one with a lower number would not be believed
         self._disk = disk
         self._journal = journal
         self._clock = clock
@@ -67,7 +68,7 @@ class SiteLease:
         self.problems: tuple[str, ...] = ()
         self.granted_mono: float | None = None
         if disk.read(path) is not None:
-            self._write_file(self.held, 0)  # what was not adopted closes at once
+            self._write_file(self.held, self._found_seq)  # what was not adopted closes at once
 
     @property
     def ended(self) -> Mapping[str, Epoch]:
@@ -233,6 +234,7 @@ class SiteLease:
             body = json.loads(content)
             if body["boot_id"] != self._clock.boot_id():
                 return {}
+            self._found_seq = int(body["seq"])
             found = {
                 hub: Held(Epoch(era=entry["epoch"][0], n=entry["epoch"][1]), entry["close_at"], entry["stop_by"])
                 for hub, entry in body["hubs"].items()

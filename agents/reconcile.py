@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from agents.copying import copy_ref
 from agents.drivers.base import HubOrder, HubView, Phase, Route, SiteDrivers
 from agents.lease import SiteLease
 from agents.link import read_epoch
@@ -108,7 +109,8 @@ class Reconciler:
         busy, now = False, self.clock.mono()
         for hub, view in list(self._views.items()):
             waits = view.phase is Phase.SERVING and hub in self.lease.held and not self._open.get(hub)
-            if now < self._gates_mono.get(hub, 0.0) and not waits:
+            closes = self.lease.lapsed(hub) and self._open.get(hub)
+            if now < self._gates_mono.get(hub, 0.0) and not (waits or closes):
                 continue  # a wake for one hub is no reason to look at all the others
             self._gates_mono[hub] = now + STEADY_S * 2
             is_open = await self.drivers.edge.is_open(hub)
@@ -181,8 +183,9 @@ class Reconciler:
         match decision.act:
             case Act.START:
                 order = self._order(hub)
-                lasting = order.classroom.spec.storage.protection is not None
-                self._homes[hub] = await self.drivers.homes.ensure(hub, order.epoch, lasting=lasting)
+                await self._prepare_homes(view, order)
+                if not self._may_start(hub, order):
+                    return "its permission ended while it was prepared"
                 await self.drivers.hubs.start(order)
                 if view.processes == 0:
                     self._record("history.start", hub, str(order.epoch))
@@ -201,6 +204,28 @@ class Reconciler:
                     self.lease.conclude(hub, read_epoch(directive.epoch))
                 return "" if view.processes else decision.reason
         return ""
+
+    async def _prepare_homes(self, view: HubView, order: HubOrder) -> None:
+        """No server starts before the homes are what they must be at this epoch (I6): restored, or known to be here."""
+        hub, directive = order.hub, self.wanted.hubs[order.hub]
+        if directive.HasField("restore") and view.processes == 0:
+            password = order.secrets.get("homes", "")
+            if not password:
+                raise DriverError(f"{hub}: no password of its copies was sealed to this site", delay_s=None)
+            preparing = replace(view, phase=Phase.PREPARING)
+            self._views[hub] = preparing
+            await self._report(hub, preparing, f"restoring homes that {directive.restore.site} saved")
+            restored = await self.drivers.copies.restore(copy_ref(directive.restore), order.epoch, password)
+            if restored.done:
+                self._record("history.restore", hub, str(order.epoch))
+                log.info("homes.restored", hub=hub, snapshot=directive.restore.snapshot, kept=restored.kept)
+        lasting = order.classroom.spec.storage.protection is not None
+        self._homes[hub] = await self.drivers.homes.ensure(hub, order.epoch, lasting=lasting)
+
+    def _may_start(self, hub: str, order: HubOrder) -> bool:
+        """Preparing may have taken minutes: look again, right before it starts."""
+        held = self.lease.held.get(hub)
+        return held is not None and held.epoch == order.epoch and not self.lease.lapsed(hub)
 
     def _order(self, hub: str) -> HubOrder:
         """The directive in the driver's words; secrets are opened here and stay in memory."""

@@ -8,8 +8,9 @@ every implementation passes.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -146,6 +147,110 @@ class HomesDriver(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class SavedHome:
+    """One home in a copy. `changed`: since the last copy that this site made of the hub."""
+
+    bytes: int
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """One copy that is in the store, seen there. `snapshot` is its full id: the home index names it, never "latest"."""
+
+    snapshot: str
+    homes: Mapping[str, SavedHome]  # by the student's safe name (`students.slug`)
+    files: int
+    bytes: int
+    bytes_added: int  # to the store, before compression
+    seconds: float
+    unread: tuple[str, ...] = ()  # what could not be read and is not, or not wholly, in this copy
+    database: bool = False  # whether the hub's own database of now is in it
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy as the store lists it. None or 0: it was not made by an agent."""
+
+    snapshot: str
+    taken: datetime
+    epoch: Epoch | None
+    run: str = ""
+    files: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRef:
+    """One copy, as the home index names it: the site that made it, the hub, the snapshot's id in full."""
+
+    site: str
+    hub: str
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The tree after a restore. `kept` are the trees that were there before, oldest first, all of this hub."""
+
+    tree: str
+    done: bool  # False: it was as ordered already, and nothing was touched
+    kept: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CopiesCapabilities:
+    """What the site can. `refusal` says why it can neither save nor read copies; empty: it can, as far as can be seen
+    without a password."""
+
+    restic: str  # version; empty: none
+    store: str  # where copies lie; empty: none is set
+    refusal: str = ""
+
+
+class CopiesDriver(Protocol):
+    """Copies of homes between sites (DESIGN.md 4.5): one repository per (writing site, hub), one writer for ever (I3).
+
+    Every call ends within `limit_s`, or raises DeadlineExceeded after everything it started was killed; repeating is
+    always safe. A password is the repository's, a plain value, never logged. To forget and prune copies is another
+    identity's right, at no site: it is not here.
+    """
+
+    async def capabilities(self) -> CopiesCapabilities:
+        """Look at restic and the store."""
+        ...
+
+    async def save(self, hub: str, epoch: Epoch, password: str, *, run: str, limit_s: float = 1800.0) -> Saved:
+        """Copy the hub's whole tree and its database, while it runs or not, into this site's own repository, which is
+        made if it is new. Files that change or vanish meanwhile are no failure; what was not read is in `unread`.
+        DriverError if the tree is not of `epoch`, or why it could not be saved; nothing half saved is ever listed."""
+        ...
+
+    async def list(self, site: str, hub: str, password: str, *, limit_s: float = 60.0) -> tuple[Copy, ...]:
+        """The copies of the hub that `site` made, oldest first; none if it made none. Never locks."""
+        ...
+
+    async def look(self, copy: CopyRef, password: str, *, limit_s: float = 60.0) -> str:
+        """Why this copy could not be restored here now; empty if it can: the repository opens, the copy is in it and is
+        of this hub, its top can be read, there is room. One sentence. Reads only, and never locks."""
+        ...
+
+    async def restore(self, copy: CopyRef, epoch: Epoch, password: str, *, limit_s: float = 3600.0) -> Restored:
+        """Make the hub's tree and database here be this copy, marked with `epoch`. Written beside, verified, then put
+        in place by a rename; what was there is kept aside. The same order again changes nothing. DriverError while
+        anything of the hub runs here, or with the sentence of `look`; StaleEpoch if the tree is of a newer epoch."""
+        ...
+
+    async def restore_aside(
+        self, copy: CopyRef, user: str, folder: str, password: str, *, limit_s: float = 1800.0
+    ) -> bool:
+        """Put the student's home of this copy into the new folder `folder` of their home here, theirs, while the hub
+        runs or not. Never overwrites: False if there is a `folder` already. NotFound if the copy has no such home."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """Host names -> a hub. Whether users may pass is not said here: the edge reads that from the lease file."""
 
@@ -212,3 +317,4 @@ class SiteDrivers:
     homes: HomesDriver
     edge: EdgeDriver
     canary: CanaryDriver
+    copies: CopiesDriver

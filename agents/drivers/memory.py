@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from agents.drivers.base import (
     Capacity,
     ClusterView,
+    CopyRef,
     HubCapabilities,
     HubOrder,
     HubView,
@@ -21,6 +22,7 @@ from agents.drivers.base import (
     SiteDrivers,
 )
 from agents.drivers.gate import Gate
+from agents.drivers.memory_copies import MemoryCopies, MemoryStore
 from federation.core.fencing import Fence
 from federation.model.errors import DriverError, StaleEpoch
 from federation.model.identity import Epoch
@@ -70,6 +72,9 @@ class MemorySite:
     refusals: dict[str, str] = field(default_factory=dict)
     stuck: set[str] = field(default_factory=set)
     events: list[tuple[float, str, str]] = field(default_factory=list)
+    store: MemoryStore = field(default_factory=MemoryStore)  # the same object at every site that shares it
+    restored: dict[str, CopyRef] = field(default_factory=dict)  # the copy that the tree of a hub was made of
+    kept: dict[str, list[dict[str, bytes]]] = field(default_factory=dict)  # trees that a restore put aside
     canary_broken: str = ""  # "start", "gate" or "fencer": what of a proof fails here
 
     def drivers(self) -> SiteDrivers:
@@ -80,6 +85,7 @@ class MemorySite:
             homes=MemoryHomes(self),
             edge=MemoryEdge(self),
             canary=MemoryCanary(self),
+            copies=MemoryCopies(self),
         )
 
     # --- faults and students, for tests ---
@@ -273,6 +279,8 @@ class MemoryHomes:
             raise StaleEpoch(f"homes of {hub} are of epoch {known}; the order is of {epoch}")
         if known is not None and known < epoch and not lasting:
             self._site.files.pop(hub, None)
+        if known != epoch:
+            self._site.restored.pop(hub, None)
         self._site.homes[hub] = epoch
         self._site.files.setdefault(hub, {})
         return f"memory://{self._site.site}/{hub}"
@@ -281,8 +289,8 @@ class MemoryHomes:
         return f"memory://{self._site.site}/{hub}" if hub in self._site.homes else None
 
     async def delete(self, hub: str) -> None:
-        self._site.homes.pop(hub, None)
-        self._site.files.pop(hub, None)
+        for known in (self._site.homes, self._site.files, self._site.restored, self._site.kept):
+            known.pop(hub, None)
 
 
 class MemoryEdge:

@@ -24,6 +24,7 @@ A = TypeVar("A")
 
 CALL_S = 10.0
 CONNECT_S = 0.8  # for one coordinator while others are left
+READY_S = 2.0  # the same, until it has also proven who it is: a frozen one accepts connections and says nothing
 
 
 class Client:
@@ -48,7 +49,11 @@ class Client:
     def stream(self, method: str, request: Any, *, timeout_s: float | None = None) -> Iterator[Any]:
         """The answers of a streaming call, from the first coordinator that begins to answer."""
         last: FederationError = Unavailable("the context names no coordinator")
-        for address in tuple(self._addresses):
+        for address, others in self._in_turn():
+            if not self._answers(address, others_left=others):
+                last = Unavailable(f"{method}: coordinator {address} does not answer")
+                self._demote(address)
+                continue
             running = getattr(self._stub(address), method)(request, timeout=timeout_s)
             begun = False
             try:
@@ -72,8 +77,8 @@ class Client:
 
     def _first_that_answers(self, method: str, ask: Callable[[Any], A], repeatable: bool) -> A:
         last: FederationError = Unavailable("the context names no coordinator")
-        for address in tuple(self._addresses):
-            if len(self._addresses) > 1 and not self._connects(address):
+        for address, others in self._in_turn():
+            if not self._answers(address, others_left=others):
                 last = Unavailable(f"{method}: coordinator {address} does not answer")
                 self._demote(address)
                 continue
@@ -86,13 +91,21 @@ class Client:
                 self._demote(address)
         raise last
 
-    @staticmethod
-    def _connects(address: str) -> bool:
-        """A dead host must not cost the whole deadline of the call: look with a plain connection first."""
+    def _in_turn(self) -> list[tuple[str, bool]]:
+        """The addresses as they are to be asked, and whether others are left then."""
+        return [(address, n < len(self._addresses)) for n, address in enumerate(self._addresses, 1)]
+
+    def _answers(self, address: str, *, others_left: bool) -> bool:
+        """A dead or frozen host must not cost the whole deadline of the call: look with a plain connection first, then
+        whether it gets as far as showing its certificate. The last one of several gets all the time there is."""
+        if len(self._addresses) == 1:
+            return True
         host, _, port = address.rpartition(":")
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
-        except OSError:
+            if others_left:
+                grpc.channel_ready_future(self._channel(address)).result(timeout=READY_S)
+        except (OSError, grpc.FutureTimeoutError):
             return False
         return True
 

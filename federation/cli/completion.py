@@ -1,16 +1,24 @@
-"""Completion of verbs, options and object names, asked for by the shell through argcomplete."""
+"""Completion of verbs, options and names, asked for by the shell through argcomplete.
+
+What is offered is chosen by the verb and the argument: names of what the argument is about, files where it names a
+file, and nothing elsewhere.
+"""
 
 from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import argcomplete
+from argcomplete.completers import DirectoriesCompleter, FilesCompleter
 
-NAMED = ("name", "names", "words")
+from federation.cli.client import Client
+
 ASK_S = 1.0
+
+Completer = Callable[..., Iterable[str]]
 
 
 def complete(verbs: Mapping[str, tuple[str, str]]) -> None:
@@ -23,24 +31,119 @@ def complete(verbs: Mapping[str, tuple[str, str]]) -> None:
         child.add_argument("--debug", action="store_true")
         importlib.import_module(f"federation.cli.verbs.{name}").configure(child)
         for action in child._actions:
-            if action.dest in NAMED:
-                action.completer = _names  # type: ignore[attr-defined]
-    argcomplete.autocomplete(parser)
+            if not action.choices:  # argcomplete offers those by itself
+                action.completer = completer_of(verb, action)  # type: ignore[attr-defined]
+    argcomplete.autocomplete(parser, default_completer=_nothing)
 
 
-def _names(parsed_args: Any, **_more: Any) -> list[str]:
-    """Names of classrooms (of sites for `sites`); nothing if no coordinator answers quickly."""
+def completer_of(verb: str, action: argparse.Action) -> Completer:
+    """By verb and argument; else by what the argument is called."""
+    if (verb, action.dest) in OF_VERB:
+        return OF_VERB[verb, action.dest]
+    if action.metavar == "FILE":
+        return FilesCompleter()  # type: ignore[no-any-return]
+    return OF_NAME.get(action.dest, _nothing)
+
+
+def _nothing(**_asked: Any) -> list[str]:
+    return []
+
+
+def _classrooms(parsed_args: Any, **_more: Any) -> list[str]:
+    """The retired ones, too, where they can still be meant."""
     from federation.api.v1 import control_pb2  # noqa: PLC0415
-    from federation.cli.connecting import connected  # noqa: PLC0415
     from federation.cli.listing import all_hubs  # noqa: PLC0415
+
+    def ask(client: Client) -> list[str]:
+        request = control_pb2.ListRequest(retired=parsed_args.verb not in ("retire", "logs"))
+        return [hub.metadata.name for hub in all_hubs(client, request, timeout_s=ASK_S)[0]]
+
+    return _asked(parsed_args, ask)
+
+
+def _sites(parsed_args: Any, **_more: Any) -> list[str]:
+    from federation.api.v1 import control_pb2  # noqa: PLC0415
+
+    def ask(client: Client) -> list[str]:
+        sites = client.call("ListSites", control_pb2.ListSitesRequest(), timeout_s=ASK_S)
+        return [site.name for site in sites.items]
+
+    return _asked(parsed_args, ask)
+
+
+def _secrets(parsed_args: Any, **_more: Any) -> list[str]:
+    from federation.api.v1 import control_pb2  # noqa: PLC0415
+
+    def ask(client: Client) -> list[str]:
+        secrets = client.call("ListSecrets", control_pb2.ListSecretsRequest(), timeout_s=ASK_S)
+        return [secret.name for secret in secrets.items]
+
+    return _asked(parsed_args, ask) if parsed_args.action != "list" else []
+
+
+def _contexts(parsed_args: Any, **_more: Any) -> list[str]:
+    from federation.cli.contexts import load_contexts  # noqa: PLC0415
+    from federation.model.errors import FederationError  # noqa: PLC0415
+
+    try:
+        return list(load_contexts()[1]) if getattr(parsed_args, "action", "use") != "list" else []
+    except FederationError:
+        return []
+
+
+def _any_context(**_asked: Any) -> list[str]:
+    return _contexts(None)
+
+
+def _domains(parsed_args: Any, **_more: Any) -> list[str]:
+    """Sites of the federation on this machine and its witness, from its directory: coordinators may be down."""
+    from federation.cli.local.layout import Layout, default_dir, load  # noqa: PLC0415
+    from federation.model.errors import FederationError  # noqa: PLC0415
+    from federation.runtime.disk import LocalDisk  # noqa: PLC0415
+
+    try:
+        choices = load(Layout((parsed_args.dir or default_dir()).absolute()), LocalDisk())
+    except FederationError:
+        return []
+    return sorted({*choices.sites, *(domain.name for domain in choices.domains)}) if choices is not None else []
+
+
+def _classrooms_and_sites(**asked: Any) -> list[str]:
+    return [*_classrooms(**asked), *_sites(**asked)]
+
+
+def _site_or_file(parsed_args: Any, **more: Any) -> Iterable[str]:
+    """A site to show; or `join` and a file."""
+    words = parsed_args.words or []
+    if words[:1] == ["join"]:
+        return FilesCompleter()(parsed_args=parsed_args, **more)  # type: ignore[no-any-return]
+    return ["join", *_sites(parsed_args)] if not words else []
+
+
+def _asked(parsed_args: Any, ask: Callable[[Client], list[str]]) -> list[str]:
+    """Nothing if no coordinator answers quickly."""
+    from federation.cli.connecting import connected  # noqa: PLC0415
     from federation.model.errors import FederationError  # noqa: PLC0415
 
     try:
         with connected(parsed_args) as client:
-            if parsed_args.verb == "sites":
-                sites = client.call("ListSites", control_pb2.ListSitesRequest(), timeout_s=ASK_S)
-                return [site.name for site in sites.items]
-            hubs, _freshness = all_hubs(client, control_pb2.ListRequest(retired=True), timeout_s=ASK_S)
-            return [hub.metadata.name for hub in hubs]
+            return ask(client)
     except FederationError:
         return []
+
+
+OF_VERB: dict[tuple[str, str], Completer] = {
+    ("secret", "name"): _secrets,
+    ("context", "name"): _contexts,
+    ("sites", "words"): _site_or_file,
+    ("lab", "site"): _domains,
+    ("events", "name"): _classrooms_and_sites,
+}
+OF_NAME: dict[str, Completer] = {
+    "name": _classrooms,
+    "names": _classrooms,
+    "yes_delete": _classrooms,
+    "site": _sites,
+    "context": _any_context,
+    "dir": DirectoriesCompleter(),
+}

@@ -20,6 +20,11 @@ def connected(arguments: argparse.Namespace) -> Iterator[Client]:
         client.close()
 
 
+def add_document_output(parser: argparse.ArgumentParser) -> None:
+    """-o, for what has no names and no wide form."""
+    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="form of the answer")
+
+
 def add_output(parser: argparse.ArgumentParser) -> None:
     """-o, as every reading verb has it."""
     parser.add_argument(

@@ -45,12 +45,10 @@ def show_hubs(
     if form in ("json", "yaml"):
         documents = [hub_document(hub) for hub in hubs]
         if single and len(documents) == 1:
-            output.document(documents[0], form)
+            output.document(marked(documents[0], freshness), form)
         else:
-            body: dict[str, Any] = {"apiVersion": "hubfed/v1", "kind": "List", "items": documents}
-            if freshness.stale:
-                body["metadata"] = {"stale": True, "ageSeconds": round(freshness.age_s, 1)}
-            output.document(body, form)
+            body = {"apiVersion": "hubfed/v1", "kind": "List", "items": documents}
+            output.document(marked(body, freshness), form)
     elif form == "name":
         for name in _names(hubs):
             output.data(name)
@@ -88,10 +86,27 @@ def row(hub: types_pb2.Hub) -> tuple[str, ...]:
     )
 
 
+def marked(body: dict[str, Any], freshness: control_pb2.Freshness) -> dict[str, Any]:
+    """The document; if it is the last known state, its metadata say so and how old it is."""
+    if not freshness.stale:
+        return body
+    mark = {"stale": True, "ageSeconds": round(freshness.age_s, 1)}
+    return {**body, "metadata": {**body.get("metadata", {}), **mark}}
+
+
 def tell_staleness(freshness: control_pb2.Freshness) -> None:
     """Without a quorum the last known state is shown, and said to be that."""
     if freshness.stale:
         output.say(f"STALE: last known state, {freshness.age_s:.0f} s old: the register does not answer")
+
+
+def silence_of(status: control_pb2.StatusResponse) -> str:
+    """Why the register is not heard by the coordinator that was asked; empty if it is."""
+    if not status.register_version.startswith("unreachable") and not status.freshness.stale:
+        return ""
+    heard = f"last heard {status.freshness.age_s:.0f} s ago"
+    _unreachable, _colon, reason = status.register_version.partition("unreachable: ")
+    return f"{heard}: {reason}" if reason else heard
 
 
 def epoch_text(epoch: types_pb2.Epoch) -> str:

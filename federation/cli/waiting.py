@@ -10,13 +10,14 @@ import time
 from federation.api.v1 import control_pb2, types_pb2
 from federation.cli import output
 from federation.cli.client import Client
-from federation.model.errors import ExitCode, FederationError, NotFound, Unavailable
+from federation.model.errors import DeadlineExceeded, ExitCode, NotLeader, Unavailable
 
 RETRY_S = 0.5
 
 
 def wait_for(client: Client, name: str, operation: types_pb2.Operation, timeout_s: float) -> ExitCode:
-    """Follow the operation to its end. OK, TIMED_OUT, or 130 after Ctrl-C is left to the caller's caller."""
+    """Follow the operation to its end: OK, CONFLICT if another took its place, TIMED_OUT if it goes on after our time.
+    What ends the following for good (not allowed, a defect) is raised: whether it goes on is then not known."""
     shown = 0
     until = time.monotonic() + timeout_s  # noqa: TID251 - a person's patience, not the product's logic
     try:
@@ -33,10 +34,8 @@ def wait_for(client: Client, name: str, operation: types_pb2.Operation, timeout_
                         return ExitCode.OK
                 output.say(f"{name}: another operation took the place of this one; `fedctl describe {name}` shows it")
                 return ExitCode.CONFLICT  # noqa: TRY300 - the loop's one other way out
-            except NotFound:
-                raise
-            except FederationError as error:
-                if not isinstance(error, Unavailable):
+            except (Unavailable, NotLeader, DeadlineExceeded) as error:  # anything else is an answer, and ends it
+                if isinstance(error, DeadlineExceeded) and until - time.monotonic() < RETRY_S:  # noqa: TID251
                     return _timed_out(name, timeout_s)
                 output.line(f"{name}: {error.message}; asking another coordinator")
                 time.sleep(RETRY_S)

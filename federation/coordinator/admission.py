@@ -27,6 +27,7 @@ from federation.store.register import Changes, Register, Stored
 
 UID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 UID_LENGTH = 6
+HEX = "0123456789abcdef"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,17 +211,19 @@ class Admission:
             actor=actor,
             request_id=asked.request_id,
         )
-        key = keys.classroom(classroom.name)
-        changes = Changes().unchanged(key, old).put(key, record)
+        where = keys.classroom(classroom.name)
+        changes = Changes().unchanged(where, old).put(where, record)
         if old is not None:
             changes.put(keys.retired(old.document.uid), old.document)
         order = self._operation(OperationKind.PLACE, record, actor)
         changes.absent(keys.operation(hub)).put(keys.operation(hub), order)
         await self._claim_hosts(changes, classroom, hub)
         generated = await self._add_secret(changes, record, asked)
+        key = self.sealed(hub, self._draw(HEX, 64).encode(), classroom.spec.placement.allow, actor)
+        changes.put(keys.home_key(hub), key)  # of the copies of its homes; nobody but its sites ever sees it
         self.journalist.add(changes, "place.admitted", f"generation 1 by {actor}", hub=hub, actor=actor)
         committed = await self.register.commit(changes)
-        return Admitted(Stored(key, record, committed.revision), order, changed=True, generated=generated)
+        return Admitted(Stored(where, record, committed.revision), order, changed=True, generated=generated)
 
     async def _place_again(
         self,

@@ -24,6 +24,7 @@ from federation.coordinator.admission import (
 from federation.coordinator.checking import Checking
 from federation.coordinator.facts import Planner
 from federation.coordinator.observations import Sightings
+from federation.coordinator.pausing import set_pause
 from federation.coordinator.secrets_and_sites import SecretsAndSites
 from federation.coordinator.sessions import Sessions
 from federation.coordinator.snapshot import Snapshot
@@ -158,7 +159,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         request: control_pb2.EventsRequest,
         context: Any,  # noqa: ARG002
     ) -> control_pb2.EventsResponse:
-        limit = min(request.limit or 50, MOST_EVENTS)
+        limit = min(max(request.limit, 0) or 50, MOST_EVENTS)
         subject = ""
         if request.name:
             stored = self.snapshot.find(request.name)
@@ -166,7 +167,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
             if stored is None and site is None:
                 raise NotFound(f"no classroom or site is named {request.name}")
             subject = stored.document.uid if stored is not None else f"site-{request.name}"
-        return control_pb2.EventsResponse(items=self._events(subject, limit))
+        return control_pb2.EventsResponse(items=self._events(subject, limit), freshness=self.standing.freshness())
 
     async def Watch(
         self,
@@ -255,7 +256,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         sites = views.site_messages(self.snapshot, self.planner, self.sightings)
         found = [site for site in sites if not request.name or site.name == request.name]
         if request.name and not found:
-            raise NotFound(f"no site is named {request.name}", help="`fedctl sites` lists them.")
+            raise NotFound(f"no site named {request.name} has joined", help="`fedctl sites` lists them.")
         return control_pb2.ListSitesResponse(items=found, freshness=self.standing.freshness())
 
     async def JoinSite(
@@ -267,6 +268,14 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         return control_pb2.JoinSiteResponse(
             site=control_pb2.Site(name=request.name, uid=request.uid, kind=request.kind)
         )
+
+    async def SetPause(
+        self,
+        request: control_pb2.SetPauseRequest,
+        context: Any,  # noqa: ARG002
+    ) -> control_pb2.SetPauseResponse:
+        changed = await set_pause(self.admission, paused=request.paused, reason=request.reason, actor=actor())
+        return control_pb2.SetPauseResponse(changed=changed)
 
     async def Status(self, request: control_pb2.StatusRequest, context: Any) -> control_pb2.StatusResponse:  # noqa: ARG002
         return await self.standing.status()

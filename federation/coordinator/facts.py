@@ -128,7 +128,13 @@ class Planner:
         wish = replace(wish, sealed_to=frozenset(secret.sealed) if secret is not None else None)
         others = [site for site in self.sites() if site.name != owner and wish.standby in (None, owner, site.name)]
         verdicts = sorted((judge(site, need, wish) for site in others), key=lambda v: (not v.fits, -v.score, v.site))
-        return tuple(Target(v.site, "" if v.fits else v.reason) for v in verdicts)
+        key = self.snapshot.home_key(hub)
+        closed = generation.classroom.spec.storage.protection is not None
+        closed_to = {v.site for v in verdicts if closed and (key is None or v.site not in key.sealed)}
+        unopened = "it cannot open the copies of the homes: it joined after the class was placed"
+        return tuple(
+            Target(v.site, v.reason if not v.fits else unopened if v.site in closed_to else "") for v in verdicts
+        )
 
     def reserve(self, hub: str, site: str, classroom: Classroom) -> None:
         """Count a decision that is about to be written: other hubs are placed while the register takes it."""

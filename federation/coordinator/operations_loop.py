@@ -12,6 +12,7 @@ from typing import assert_never
 
 import structlog
 
+from federation.coordinator.copying import CopiesLoop
 from federation.coordinator.events import Journalist
 from federation.coordinator.facts import Planner
 from federation.coordinator.naming import Naming, former_hosts, hosts_of
@@ -27,6 +28,7 @@ from federation.core.operations import (
     End,
     Facts,
     Finish,
+    LookAtCopies,
     Move,
     Name,
     Probe,
@@ -57,6 +59,7 @@ class OperationsLoop:
     observations: Observations
     planner: Planner
     takeovers: Takeovers
+    copies: CopiesLoop
     naming: Naming
     prober: Prober
     journalist: Journalist
@@ -74,7 +77,7 @@ class OperationsLoop:
             return None
         facts = self._facts(stored.document)
         move = next_move(facts)
-        if isinstance(move, Probe | Name | Unname):
+        if isinstance(move, Probe | Name | Unname | LookAtCopies):
             move = next_move(await self._look(facts, move))
         return await self._carry_out(stored, move)
 
@@ -96,7 +99,7 @@ class OperationsLoop:
             case Wait(reason, look_s):
                 await self._wait(stored, reason)
                 return look_s
-            case Probe() | Name() | Unname():
+            case Probe() | Name() | Unname() | LookAtCopies():
                 return 0.5  # it was looked at a moment ago and could not be told
             case _ as never:
                 assert_never(never)
@@ -136,9 +139,11 @@ class OperationsLoop:
             no_room=no_room,
         )
 
-    async def _look(self, facts: Facts, move: Probe | Name | Unname) -> Facts:
+    async def _look(self, facts: Facts, move: Probe | Name | Unname | LookAtCopies) -> Facts:
         """Do what the move asks and add what was seen to the facts."""
         hub = facts.operation.hub
+        if isinstance(move, LookAtCopies):
+            return replace(facts, copies=await self.copies.look(hub, move.site))
         if isinstance(move, Name):
             seen = await self.naming.converge(hub)
             return replace(facts, name_leads_here=seen.leads_here, problem=seen.problem)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from federation.coordinator.copying import CopiesLoop
 from federation.coordinator.events import Journalist
 from federation.coordinator.facts import Planner
 from federation.coordinator.observations import Observations
@@ -40,6 +41,7 @@ class ProtectionLoop:
     observations: Observations
     planner: Planner
     takeovers: Takeovers
+    copies: CopiesLoop
     journalist: Journalist
     leader_guard: Callable[[], Guard]
     witness: bool
@@ -68,7 +70,7 @@ class ProtectionLoop:
             paused=world.paused,
             targets=self._targets(ownership, site, world),
             wants_standby=classroom.spec.placement.standby != NONE,
-            copies="" if classroom.spec.storage.protection is None else "no copy of its students' homes is made yet",
+            copies=self.copies.problem_of(hub),
         )
         mode, reasons = wanted_mode(facts)
         wanted = WantedMode(hub=hub, epoch=ownership.epoch, mode=mode, reasons=reasons)

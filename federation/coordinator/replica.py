@@ -17,6 +17,7 @@ from federation.coordinator.admission import Admission
 from federation.coordinator.agent_service import AgentService
 from federation.coordinator.checking import Checking
 from federation.coordinator.control_service import ControlService
+from federation.coordinator.copying import CopiesLoop
 from federation.coordinator.events import Journalist, trim_regularly
 from federation.coordinator.facts import Planner
 from federation.coordinator.naming import Naming
@@ -55,6 +56,7 @@ WOKEN = {
     keys.HUBS: ("operations", "protection", "hub-reports"),
     keys.OWNED: ("hub-reports",),
     keys.MODES: ("hub-reports",),
+    keys.HOMES: ("protection", "hub-reports"),
     keys.SITES: ("site-reports",),
 }
 """Folder of the register -> loops that look at the hub or site whose key changed."""
@@ -210,12 +212,23 @@ class Replica:
             ports.random,
             self.actor,
         )
+        copies = CopiesLoop(
+            ports.register,
+            self.snapshot,
+            self.observations,
+            self.sessions,
+            self.journalist,
+            guard,
+            ports.random,
+            self.actor,
+        )
         protection = ProtectionLoop(
             ports.register,
             self.snapshot,
             self.observations,
             self.planner,
             takeovers,
+            copies,
             self.journalist,
             guard,
             self.identity.witness,
@@ -227,6 +240,7 @@ class Replica:
             self.observations,
             self.planner,
             takeovers,
+            copies,
             self.naming,
             ports.prober,
             self.journalist,
@@ -238,6 +252,7 @@ class Replica:
             self.snapshot,
             self.observations,
             self.sightings,
+            copies,
             self.journalist,
             guard,
             ports.names.url_of,
@@ -250,6 +265,7 @@ class Replica:
 
         return {
             "leases": loop("leases", takeovers.look, lambda: (keys.LEASES,), takeovers.look_s),
+            "copies": loop("copies", copies.reconcile, reports.hub_keys, 30.0),
             "protection": loop("protection", protection.reconcile, reports.hub_keys, 5.0),
             "operations": loop("operations", operations.reconcile, operations.keys, 5.0),
             "hub-reports": loop("hub-reports", reports.reconcile_hub, reports.hub_keys, 30.0),
@@ -305,7 +321,7 @@ class Replica:
         elif folder == keys.SECRETS:
             # one that was drawn for a class is its own; a named one may be anybody's
             self.sessions.changed("", tail.removeprefix(GENERATED) if tail.startswith(GENERATED) else "")
-        elif folder in (keys.OPERATIONS, keys.HUBS):
+        elif folder in (keys.OPERATIONS, keys.HUBS, keys.HOME_KEYS):
             self.sessions.changed("", tail)  # a generation comes into force with a step of its operation
 
     def _reported(self, site: str, hub: str) -> None:
@@ -313,6 +329,7 @@ class Replica:
             self._wake("operations", hub)
             self._wake("hub-reports", hub)
             self._wake("protection", hub)
+            self._wake("copies", hub)
         else:
             self._wake("site-reports", site)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from federation.api.v1 import types_pb2
+from federation.coordinator.copying import CopiesLoop
 from federation.coordinator.events import Journalist
 from federation.coordinator.observations import Observations, Sightings
 from federation.coordinator.snapshot import Snapshot
@@ -42,6 +43,7 @@ class ReportsLoop:
     snapshot: Snapshot
     observations: Observations
     sightings: Sightings
+    copies: CopiesLoop
     journalist: Journalist
     leader_guard: Callable[[], Guard]
     url_of: Callable[[str], str]
@@ -111,6 +113,7 @@ class ReportsLoop:
         hub, site = ownership.hub, ownership.owner or (ownership.earlier[-1].site if ownership.earlier else "")
         report = self.observations.hub_at(site, hub)
         name = self.observations.names.get(hub)
+        home, generation = self.snapshot.home(hub), self.snapshot.in_force(hub)
         record = self.snapshot.classroom_of(hub)
         mode, memory = self.snapshot.wanted_mode(site, hub), self.observations.site(site)
         facts = HubFacts(
@@ -118,6 +121,9 @@ class ReportsLoop:
             owned=self.snapshot.owned(site, hub),
             wanted=mode.document if mode is not None else None,
             generation=record.document.generation if record is not None else 0,
+            copy_=home.document if home is not None else None,
+            copy_problem=self.copies.problem_of(hub),
+            has_homes=generation is None or generation.classroom.spec.storage.protection is not None,
             unfenced=_unfenced(memory.report.conditions) if memory is not None else "",
             seen=self.observations.seen(site, hub, ownership.epoch),
             silent_s=self.sightings.age_s(site),

@@ -57,6 +57,7 @@ RIGHTS: Rights = {
     _control("SetSecret"): Right(OPERATORS),
     _control("ListSecrets"): Right(OPERATORS),
     _control("RemoveSecret"): Right(OPERATORS),
+    _control("SetPause"): Right(OPERATORS),
     # changing the federation
     _control("JoinSite"): Right(ADMINS),
     # for probes and tools: they tell nothing about classes

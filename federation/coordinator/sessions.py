@@ -14,7 +14,7 @@ import structlog
 
 from federation.api.v1 import agent_pb2
 from federation.coordinator.wanted import WantedBuilder, register_message
-from federation.model.errors import NotFound, Unavailable
+from federation.model.errors import DeadlineExceeded, NotFound, Unavailable
 from federation.model.identity import RegisterId
 from federation.runtime.clock import Clock
 from federation.runtime.parts import in_parts
@@ -41,6 +41,7 @@ class AgentSession:
         self._dirty: set[str] = set()
         self._sent: dict[str, agent_pb2.WantedHub] = {}
         self._asks: list[agent_pb2.Ask] = []
+        self.asked: set[str] = set()
         self._wake = asyncio.Event()
         self._ended = False
 
@@ -51,6 +52,7 @@ class AgentSession:
 
     def ask(self, ask: agent_pb2.Ask) -> None:
         """Put a question to the agent."""
+        self.asked.add(ask.id)
         self._asks.append(ask)
         self._wake.set()
 
@@ -128,6 +130,9 @@ class Sessions:
 
     def closed(self, session: AgentSession) -> None:
         """Forget a session, unless a newer one took its place."""
+        for ask_id in session.asked & self._answers.keys():
+            lost = agent_pb2.Answer(id=ask_id, error="its session ended before it answered", done=True)
+            self._answers[ask_id].put_nowait(lost)
         if self._open.get(session.site) is session:
             del self._open[session.site]
             log.info("session.closed", site=session.site, incarnation=session.incarnation)
@@ -147,6 +152,24 @@ class Sessions:
         queue = self._answers.get(answer.id)
         if queue is not None and queue.qsize() < MOST_CHUNKS:
             queue.put_nowait(answer)
+
+    async def ask(self, site: str, ask: agent_pb2.Ask, *, limit_s: float) -> agent_pb2.Answer:
+        """Put one question to the site's agent and wait for its one answer. Unavailable if no agent is connected,
+        DeadlineExceeded if it does not answer in time; what the agent says against it is in the answer's `error`."""
+        session = self._open.get(site)
+        if session is None:
+            raise Unavailable(f"{site}: no agent is connected to the leader")
+        ask.id = f"{self._random.getrandbits(64):016x}"
+        queue = self._answers[ask.id] = asyncio.Queue()
+        session.ask(ask)
+        try:
+            async with asyncio.timeout(limit_s):
+                return await queue.get()
+        except TimeoutError:
+            raise DeadlineExceeded(f"{site}: the agent did not answer within {limit_s:g} s") from None
+        finally:
+            del self._answers[ask.id]
+            session.asked.discard(ask.id)
 
     async def logs(self, site: str, ask: agent_pb2.LogsAsk, *, silence_s: float) -> AsyncGenerator[bytes]:
         """Ask the site's agent for a log. Raises Unavailable if no agent is connected or it falls silent
@@ -173,3 +196,4 @@ class Sessions:
         finally:
             del self._answers[ask_id]
             session.ask(agent_pb2.Ask(id=ask_id, cancel=agent_pb2.CancelAsk()))
+            session.asked.discard(ask_id)

@@ -14,6 +14,7 @@ import structlog
 from federation.core.in_force import generation_in_force
 from federation.model.effects import not_yet_in_effect
 from federation.model.errors import RegisterFault
+from federation.model.homes import HomeIndex
 from federation.model.identity import Members, name_of
 from federation.model.operation import Operation
 from federation.model.ownership import AgentRecord, Owned, Ownership, SiteLease, WantedMode
@@ -164,6 +165,15 @@ class Snapshot:
         """What a person may do; nothing if nobody gave them a role."""
         stored = self.get(keys.user(user), UserRecord)
         return stored.document.roles if stored else ()
+
+    def home(self, hub: str) -> Stored[HomeIndex] | None:
+        """The copy of its homes that a takeover restores; None: there is none."""
+        return self.get(keys.home(hub), HomeIndex)
+
+    def home_key(self, hub: str) -> SealedSecret | None:
+        """The password of the hub's copies, sealed."""
+        stored = self.get(keys.home_key(hub), SealedSecret)
+        return stored.document if stored else None
 
     def secret(self, name: str) -> SealedSecret | None:
         """Ciphertext of a secret."""

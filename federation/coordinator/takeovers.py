@@ -97,12 +97,20 @@ class Takeovers:
         mode = self.snapshot.wanted_mode(go.source, hub)
         if ownership is None or owned is None or lease is None or record is None or mode is None:
             return
+        home = self.snapshot.home(hub)
+        lasting = record.document.classroom.spec.storage.protection is not None
+        if lasting and home is None:
+            return  # nothing to restore: a student must never start in an empty home where one existed (I6)
         before, now = ownership.document, self.journalist.clock.now()
         epoch = before.epoch.next()
         left = EarlierOwner(site=go.source, epoch=before.epoch, members_ack=lease.members_ack)
         earlier = (*(e for e in before.earlier if e.site not in (go.source, go.target)), left)
-        after = before.revise(owner=go.target, epoch=epoch, earlier=earlier, homes_at=None, taken_over=now)
-        changes.only_if(Guard(keys.lease(go.source), revision=go.counted))
+        restore = home.document.copy_ if lasting and home is not None else None
+        after = before.revise(
+            owner=go.target, epoch=epoch, earlier=earlier, homes_at=None, restore=restore, taken_over=now
+        )
+        changes.unchanged(keys.home(hub), home)
+        changes.only_if(Guard(keys.lease(go.source), revision=go.counted)).absent(keys.PAUSE)
         changes.unchanged(ownership.key, ownership).unchanged(owned.key, owned).unchanged(mode.key, mode)
         changes.put(ownership.key, after).put(keys.owned(go.target, hub), Owned(hub=hub, epoch=epoch))
         changes.delete(owned.key).delete(mode.key).delete(keys.closing(go.target, hub))

@@ -20,6 +20,7 @@ from federation.runtime.bridge import to_message
 from federation.runtime.clock import Clock
 
 GENERATED = "generated-"
+HOMES = "homes"  # the password of the copies, among a directive's sealed secrets
 
 
 def epoch_message(epoch: Epoch) -> types_pb2.Epoch:
@@ -81,6 +82,7 @@ class WantedBuilder:
             spec=self._spec(hub, wanted),
             operation=operation.document.id if operation else "",
             sealed=self._sealed(record, wanted),
+            restore=self._restore(hub, epoch),
             url=self.url_of(wanted.classroom.spec.dns.host),
         )
 
@@ -103,10 +105,20 @@ class WantedBuilder:
         return known[1]
 
     def _sealed(self, record: ClassroomRecord, wanted: Generation) -> dict[str, bytes]:
-        """The box for this site. A class that meets keeps the value that it has: another one restarts its hub."""
-        secret = self.snapshot.secret(auth_secret(record, wanted))
-        if secret is None:
-            return {}
-        version, _until = secret_in_force(secret, wanted.classroom.spec, record.created, self.clock.now())
-        box = version.sealed.get(self.site) or secret.sealed.get(self.site)
-        return {} if box is None else {"auth": b64decode(box)}
+        """The boxes for this site. A class that meets keeps the value that it has: another one restarts its hub."""
+        boxes: dict[str, str | None] = {}
+        secret, homes = self.snapshot.secret(auth_secret(record, wanted)), self.snapshot.home_key(record.uid)
+        if secret is not None:
+            version, _until = secret_in_force(secret, wanted.classroom.spec, record.created, self.clock.now())
+            boxes["auth"] = version.sealed.get(self.site) or secret.sealed.get(self.site)
+        if homes is not None:
+            boxes[HOMES] = homes.sealed.get(self.site)
+        return {name: b64decode(box) for name, box in boxes.items() if box is not None}
+
+    def _restore(self, hub: str, epoch: Epoch) -> agent_pb2.CopyRef | None:
+        """What the homes must be at this epoch, if it began with a takeover."""
+        stored = self.snapshot.ownership(hub)
+        if stored is None or stored.document.restore is None or stored.document.epoch != epoch:
+            return None
+        copy = stored.document.restore
+        return agent_pb2.CopyRef(site=copy.site, hub=hub, snapshot=copy.snapshot)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from federation.core.operations import Seen
+from federation.model.homes import HomeIndex
 from federation.model.ownership import Mode, Owned, Ownership, WantedMode
 from federation.model.status import Condition, ConditionType, HubPhase, Truth
 
@@ -36,6 +37,9 @@ class HubFacts:
     outdated_servers: int = 0
     generation: int = 0
     unfenced: str = ""
+    copy_: HomeIndex | None = None
+    copy_problem: str = ""  # why the students' files would not be there after a move; empty: they would
+    has_homes: bool = True
     reported: tuple[Condition, ...] = ()
 
 
@@ -61,6 +65,7 @@ def conditions_of(facts: HubFacts) -> tuple[Condition, ...]:
         _serving(facts),
         _owned(facts),
         _named(facts),
+        _data_fresh(facts),
         _protected(facts),
         _clean(facts),
         _up_to_date(facts),
@@ -105,6 +110,21 @@ def _named(facts: HubFacts) -> Condition:
     if facts.name_leads_here:
         return Condition(type=kind, status=Truth.TRUE, reason="SeenFromOutside")
     return Condition(type=kind, status=Truth.FALSE, reason="LeadsElsewhere", message=facts.name_problem)
+
+
+def _data_fresh(facts: HubFacts) -> Condition:
+    kind, copy = ConditionType.DATA_FRESH, facts.copy_
+    if not facts.has_homes:
+        return Condition(type=kind, status=Truth.TRUE, reason="NoHomes", message="storage.type is none")
+    if facts.copy_problem or copy is None:
+        return Condition(
+            type=kind, status=Truth.FALSE, reason="NotCopied" if copy is None else "Old", message=facts.copy_problem
+        )
+    size = f"{copy.homes} homes, {copy.bytes / 2**20:.1f} MiB"
+    message = f"copied by {copy.copy_.site} as of {copy.taken:%Y-%m-%d %H:%M:%S} UTC: {size}"
+    if copy.unread:
+        message += f"; {len(copy.unread)} files could not be read, such as {copy.unread[0]}"
+    return Condition(type=kind, status=Truth.TRUE, reason="Copied", message=message)
 
 
 def _protected(facts: HubFacts) -> Condition:

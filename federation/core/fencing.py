@@ -102,7 +102,7 @@ class Fence:
 
     def _accept(self, file: LeaseFile) -> None:
         for hub, permit in (self._listed or {}).items():
-            if permit.stop_by is not None and hub not in file.permits:
+            if permit.stop_by is not None and hub not in file.permits and hub != self._canary:
                 self._parted[hub] = permit
         for hub in file.permits:
             self._parted.pop(hub, None)

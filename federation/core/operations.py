@@ -50,6 +50,7 @@ class Facts:
     problem: str = ""  # why the last probe or name write failed
     in_meeting: Window | None = None  # the change restarts the hub, and the class meets now
     no_room: str = ""  # why the owner's site cannot hold what the change asks for
+    copies: str | None = None  # why the standby could not restore the homes; empty: it could; None: not asked yet
     takeover: Callable[[], Verdict] = lambda: Nothing("not a failover")
 
 
@@ -65,6 +66,13 @@ class TakeOver:
     """Make the standby the owner at the next epoch, guarded by the lease that was counted."""
 
     go: Go
+
+
+@dataclass(frozen=True, slots=True)
+class LookAtCopies:
+    """Ask the standby whether it could restore the recorded copy of the students' homes."""
+
+    site: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,7 @@ class Wait:
     look_s: float = SOON_S
 
 
-Move = Assign | TakeOver | Withdraw | End | Confirm | Finish | Probe | Name | Unname | Wait
+Move = Assign | LookAtCopies | TakeOver | Withdraw | End | Confirm | Finish | Probe | Name | Unname | Wait
 
 
 def next_move(facts: Facts) -> Move:
@@ -147,8 +155,10 @@ def _failover(facts: Facts) -> Move:
         return _serve(facts, facts.ownership.owner if facts.ownership else None)
     verdict = facts.takeover()
     match verdict:
-        case Go():
-            return TakeOver(verdict)
+        case Go(target=target):
+            if facts.copies is None:
+                return LookAtCopies(target)
+            return Wait(f"{target}: {facts.copies}", LATER_S) if facts.copies else TakeOver(verdict)
         case Hold(reason):
             return Wait(reason)
         case Nothing(reason):

@@ -17,7 +17,7 @@ from federation.model.classroom_rules import problems_of
 from federation.model.classroom_running import Budget, Chart, Dns, Limits, Overrides, Placement, Slo, Tls
 from federation.model.classroom_seat import Content, DataSource, Image, Resources, Storage
 from federation.model.refusal import refuse_all
-from federation.model.scalars import ClassroomName, JsonObject, LabelKey, Positive, Text
+from federation.model.scalars import ClassroomName, Flag, JsonObject, LabelKey, Number, Positive, Text
 from federation.model.schema import Model
 
 ACTIVE_SERVERS_PER_STUDENT = 1.2
@@ -96,6 +96,8 @@ class Metadata(Model):
     revision: Positive | None = Field(None, description="Written by fedctl; not read.")
     created: Text | None = Field(None, description="Written by fedctl; not read.")
     actor: Text | None = Field(None, description="Written by fedctl; not read.")
+    stale: Flag | None = Field(None, description="Written by fedctl where the register did not answer; not read.")
+    ageSeconds: Number | None = Field(None, description="Written by fedctl beside `stale`; not read.")  # noqa: N815
 
 
 class ClassroomFile(Model):

@@ -74,6 +74,7 @@ FIELD_EFFECTS: dict[str, FieldEffect] = {
     "spec.resources.memory": _NEXT,
     "spec.resources.cpu": _NEXT,
     "spec.storage": _NEXT_LATER,
+    "spec.storage.type": _LIVE,  # none: files last as long as the hub stays at its site
     "spec.data": _NEXT_LATER,
     "spec.placement": _LIVE_LATER,
     "spec.placement.allow": _LIVE,

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime
 
+from federation.model.homes import CopyPoint
 from federation.model.identity import Epoch
 from federation.model.schema import Document, Model
 
@@ -35,6 +36,7 @@ class Ownership(Document):
     earlier: tuple[EarlierOwner, ...] = ()
     tombstone: bool = False
     homes_at: str | None = None  # the last owner: its homes are there and nowhere else (I6)
+    restore: CopyPoint | None = None  # what the homes must be before the hub is started at this epoch
     taken_over: AwareDatetime | None = None  # the last automatic move, by the clock of the leader that made it
 
 

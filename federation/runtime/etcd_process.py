@@ -18,7 +18,7 @@ from federation.runtime.processes import Launch, Processes
 from federation.runtime.tls import TlsFiles
 
 UNSAFE = ("3.5.0", "3.5.1", "3.5.2")
-VERSION = re.compile(r"etcd Version: (\S+)")
+VERSION = re.compile(r"etcd Version: (\d+\.\d+\S*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +33,24 @@ class EtcdBinary:
         """Whether kill -9 keeps its data whole."""
         return self.version not in UNSAFE
 
+    @property
+    def minor(self) -> tuple[int, int]:
+        """Major and minor version; ValueError if it has none. Data are the same within it."""
+        major, minor = self.version.split(".")[:2]
+        return int(major), int(minor)
+
 
 async def find_etcd(processes: Processes, log: Path, *, crash_safe: bool = False) -> EtcdBinary:
     """The first crash-safe one of PATH, the cache of `scripts/get-etcd` and the `embedded` extra; else the first that
     runs at all, unless `crash_safe` is asked for; else Unavailable."""
     tried: list[str] = []
     second_best: EtcdBinary | None = None
-    for path in _candidates():
-        done = await processes.run(Launch((str(path), "--version"), log, env=dict(os.environ)), timeout_s=20.0)
-        match = VERSION.search(done.output)
-        if match is None:
+    for path in candidates():
+        version = await version_of(processes, path, log)
+        if version is None:
             tried.append(f"{path} does not say its version")
             continue
-        found = EtcdBinary(path, match.group(1))
+        found = EtcdBinary(path, version)
         if found.crash_safe:
             return found
         second_best = second_best or found
@@ -56,6 +61,13 @@ async def find_etcd(processes: Processes, log: Path, *, crash_safe: bool = False
         f"no etcd was found ({'; '.join(tried) or 'none on PATH'})",
         help="Install etcd (Debian: etcd-server), or run scripts/get-etcd, which needs no root.",
     )
+
+
+async def version_of(processes: Processes, path: Path, log: Path) -> str | None:
+    """What the program says; None if it is no etcd."""
+    done = await processes.run(Launch((str(path), "--version"), log, env=dict(os.environ)), timeout_s=20.0)
+    match = VERSION.search(done.output)
+    return match.group(1) if match else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +108,8 @@ def etcd_arguments(binary: EtcdBinary, member: EtcdMemberSettings) -> tuple[str,
     return tuple(words)
 
 
-def _candidates() -> Iterator[Path]:
+def candidates() -> Iterator[Path]:
+    """Where an etcd may be, in order of preference: PATH, the cache of `scripts/get-etcd`, the `embedded` extra."""
     found = shutil.which("etcd")
     beside = Path(sys.executable).parent / "etcd"
     if found and Path(found) != beside:

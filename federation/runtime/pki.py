@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -123,12 +124,26 @@ class Authority:
         return Issued(builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM), _pem(key))
 
     def write(self, issued: Issued, directory: Path, name: str, disk: Disk) -> TlsFiles:
-        """Write `NAME.pem`, `NAME.key` and `NAME.ca.pem` (what the holder trusts), so that the three can travel."""
+        """Write `NAME.pem`, `NAME.ca.pem` (what the holder trusts) and `NAME.key`, so that the three can travel. The key
+        comes last: where one is, the others are."""
         files = TlsFiles(ca=directory / f"{name}.ca.pem", cert=directory / f"{name}.pem", key=directory / f"{name}.key")
-        disk.replace(files.key, issued.key)
         disk.replace(files.cert, issued.cert)
         disk.replace(files.ca, self.cert)
+        disk.replace(files.key, issued.key)
         return files
+
+    def has_issued(self, files: TlsFiles, disk: Disk) -> bool:
+        """Whether the three are there, belong together and come from this CA; after a start that was killed they may
+        not."""
+        cert, key, ca = disk.read(files.cert), disk.read(files.key), disk.read(files.ca)
+        if cert is None or key is None or ca != self.cert:
+            return False
+        try:
+            certificate = x509.load_pem_x509_certificate(cert)
+            certificate.verify_directly_issued_by(self._cert)
+            return load_pem_private_key(key, password=None).public_key() == certificate.public_key()
+        except (ValueError, TypeError, InvalidSignature):
+            return False
 
 
 def _builder(

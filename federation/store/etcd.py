@@ -27,6 +27,7 @@ NOSPACE, CORRUPT = 1, 2
 ALARMS = {NOSPACE: "NOSPACE", CORRUPT: "CORRUPT"}
 GET, DEACTIVATE = 0, 2  # what to do with alarms
 DEFRAGMENT_S = 60.0
+STATUS_S, STATUS_TRY_S = 1.5, 0.7  # a person waits, with less patience than a call that has to succeed
 
 
 class EtcdStore:
@@ -138,7 +139,7 @@ class EtcdStore:
             names = sorted({ALARMS.get(alarm.alarm, "UNKNOWN") for alarm in alarms.alarms})
             return StoreStatus(status.version, member.endpoint, status.dbSize, tuple(names), status.header.revision)
 
-        return await self._members.call("status", ask, timeout_s=self._timeout_s, write=False)
+        return await self._members.call("status", ask, timeout_s=STATUS_S, try_s=STATUS_TRY_S, write=False)
 
     async def defragment(self) -> None:
         """Give the space of compacted revisions back, one member after the other; each is deaf while it does."""

@@ -47,8 +47,7 @@ NOT_APPLIED = (
     "etcdserver: not capable",
     "etcdserver: too many requests",
 )
-CONNECT_S = 2.0  # one endpoint, when others are left
-TRY_S = 2.0  # one read at one endpoint, when others are left
+TRY_S = 2.0  # to connect to one endpoint, or one read there, when others are left
 PAUSE_S = 0.1
 TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
@@ -98,9 +97,15 @@ class EtcdMembers:
         return tuple(self._members)
 
     async def call(
-        self, what: str, ask: Callable[[EtcdMember, float], Awaitable[R]], *, timeout_s: float, write: bool
+        self,
+        what: str,
+        ask: Callable[[EtcdMember, float], Awaitable[R]],
+        *,
+        timeout_s: float,
+        write: bool,
+        try_s: float = TRY_S,
     ) -> R:
-        """Ask one member after the other until one answers or the time is up."""
+        """Ask one member after the other until one answers or the time is up; `try_s` is for one of several."""
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_s
         alone = len(self._members) == 1
@@ -111,12 +116,12 @@ class EtcdMembers:
                 if left <= 0 or self.closed:
                     raise _gave_up(what, timeout_s, attempts, closed=self.closed)
                 try:
-                    if not await member.connected(left if alone else min(left, CONNECT_S)):
+                    if not await member.connected(left if alone else min(left, try_s)):
                         attempts[member.endpoint] = "cannot be reached"
                         self.demote(member)
                         continue
                     left = max(until - loop.time(), 0.001)
-                    answer = await ask(member, left if write or alone else min(left, TRY_S))
+                    answer = await ask(member, left if write or alone else min(left, try_s))
                 except asyncio.CancelledError:
                     self.demote(member)  # whoever gave up waiting should meet another one next time
                     self.raise_if_closed(what)

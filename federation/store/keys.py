@@ -19,6 +19,8 @@ ASSIGNMENTS = "assignment/"
 OBSERVED = "observed/"
 ROSTERS = "roster/"
 SITES = "site/"
+HOMES = "home/"
+HOME_KEYS = "homekey/"
 AGENTS = "agent/"
 LEASES = "lease/"
 CONTACTS = "contact/"
@@ -90,6 +92,16 @@ def observed(hub: str) -> str:
 def roster(hub: str) -> str:
     """The users that the hub knows."""
     return f"{ROSTERS}{hub}"
+
+
+def home(hub: str) -> str:
+    """The copy of the hub's homes that a takeover restores."""
+    return f"{HOMES}{hub}"
+
+
+def home_key(hub: str) -> str:
+    """Ciphertext of the password of the hub's copies, one box per site."""
+    return f"{HOME_KEYS}{hub}"
 
 
 def site(name: str) -> str:

@@ -77,7 +77,7 @@ async def test_it_is_proven_every_hour_and_a_failure_is_tried_again_soon() -> No
     assert seen[0].reason == f"{HUB}: cannot start"
     pauses = [after.at_mono - before.at_mono for before, after in pairwise(seen)]
     for pause, least_s in zip(pauses, (FIRST_RETRY_S, EVERY_S, EVERY_S, RETRY_S), strict=True):
-        assert least_s <= pause < least_s + 10
+        assert least_s <= pause < least_s + 15
 
 
 @pytest.mark.looptime

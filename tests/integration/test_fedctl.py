@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from federation.cli.main import VERBS
-from federation.model.errors import ExitCode
-from tests.support.control_server import CORES, Served, served
+from federation.model.errors import ExitCode, Unavailable
+from federation.store.interface import StoreStatus
+from tests.support.control_server import CORES, FEDCTL, Served, served
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -210,6 +211,10 @@ def test_check_against_sites_says_how_many_seats_there_are(here: Served) -> None
         (("plac",), "ada", ExitCode.BAD_INPUT, "did you mean place?"),
         (("get", "--bogus"), "ada", ExitCode.BAD_INPUT, "usage: fedctl get"),
         (("get", "-l", "nonsense"), "ada", ExitCode.BAD_INPUT, "KEY=VALUE"),
+        (("get", "--site", "mars"), "ada", ExitCode.NOT_FOUND, "no site named mars has joined"),
+        (("retire", "alpha", "--timeout", "-1"), "ada", ExitCode.BAD_INPUT, "number of seconds"),
+        (("logs", "alpha", "--tail", "-5"), "ada", ExitCode.BAD_INPUT, "whole number from 1 on"),
+        (("events", "--limit", "-1"), "ada", ExitCode.BAD_INPUT, "whole number from 1 on"),
     ],
 )
 def test_failures_have_their_code_and_say_what_to_do(
@@ -220,6 +225,14 @@ def test_failures_have_their_code_and_say_what_to_do(
     assert says in answer.err
     assert "Traceback" not in answer.err
     assert answer.out == ""
+
+
+def test_a_refused_start_leaves_nothing_behind(here: Served) -> None:
+    folder = here.folder / "never"
+    answer = here.fedctl("up", "--dir", str(folder), "--sites", "A b")
+    assert answer.code == ExitCode.BAD_INPUT
+    assert "'A b' cannot be a site's name" in answer.err
+    assert not folder.exists()
 
 
 def test_a_traceback_is_for_those_who_ask(here: Served) -> None:
@@ -359,6 +372,51 @@ def test_events_watch_and_sites(here: Served) -> None:
     assert "Traceback" not in err
 
 
+def test_without_the_register_whatever_is_read_says_how_old_it_is(
+    here: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.ok("place", here.classroom("xi"))
+
+    async def silent() -> StoreStatus:
+        raise Unavailable("status: no register member answered")
+
+    monkeypatch.setattr(here.federation.store, "status", silent)
+    monkeypatch.setattr("federation.coordinator.standing.STALE_S", -1.0)
+    for words in (
+        ("get",),
+        ("get", "xi"),
+        ("describe", "xi"),
+        ("sites",),
+        ("sites", "iu"),
+        ("events",),
+        ("events", "xi"),
+    ):
+        answer = here.ok(*words, "-o", "json")
+        metadata = json.loads(answer.out)["metadata"]
+        assert metadata["stale"] is True, words
+        assert metadata["ageSeconds"] >= 0
+        assert "STALE" in here.ok(*words).err, words
+    got = here.folder / "stale.yaml"
+    got.write_text(here.ok("get", "xi", "-o", "yaml").out)
+    here.ok("check", str(got))
+
+    doctor = here.fedctl("doctor")
+    assert doctor.code == ExitCode.FAILED
+    assert f"{here.address} answers, but the register does not answer it" in doctor.out
+    assert "no register member answered" in doctor.out
+    assert "site iu" in doctor.out
+    assert "unknown: what is known is" in doctor.out
+    assert "Ready=True" not in doctor.out
+    assert "register     does not answer; last heard" in here.ok("version").out
+
+
+def test_what_is_read_while_the_register_answers_has_no_mark(here: Served) -> None:
+    here.ok("place", here.classroom("omicron"))
+    assert "stale" not in here.document("get", "omicron")["metadata"]
+    assert "metadata" not in here.document("sites")
+    assert "metadata" not in here.document("events")
+
+
 def test_secrets_are_taken_from_standard_input_and_never_shown(here: Served) -> None:
     answer = here.ok("secret", "set", "oauth-x", stdin="s3cr3t-planted\n")
     assert answer.out == "oauth-x: sealed to iu, tacc\n"
@@ -383,6 +441,34 @@ def test_doctor_and_version(here: Served) -> None:
     assert "does not answer" in here.ok("version", context="all-dead").err
 
 
+def test_what_scripts_read_has_the_same_keys_whatever_is_said(here: Served) -> None:
+    path = here.classroom("pi")
+    (plan,) = here.document("plan", path)["items"]
+    assert (plan["name"], plan["exists"], plan["feasible"], plan["changes"]) == ("pi", False, True, [])
+    assert plan["assignment"]["site"] == "iu"
+    assert {v["site"]: v["fits"] for v in plan["assignment"]["verdicts"]} == {"iu": True, "tacc": True}
+    here.ok("place", path)
+    here.classroom("pi", roster={"expected": 3, "admins": ["prof"], "users": ["s01", "s02", "s03"]})
+    (again,) = here.document("plan", path)["items"]
+    assert again.keys() == plan.keys()
+    assert {"path", "live", "wanted", "effect"} == again["changes"][0].keys()
+
+    doctor = json.loads(here.fedctl("doctor", "-o", "json").out)
+    assert doctor["ok"] == all(item["state"] != "red" for item in doctor["items"])
+    assert {"state": "ok", "what": "coordinator c1", "why": f"{here.address} leads"} in doctor["items"]
+    dead = here.fedctl("doctor", "-o", "json", context="all-dead")
+    assert dead.code == ExitCode.FAILED
+    assert json.loads(dead.out)["ok"] is False
+
+    known = here.document("version")
+    assert known["coordinator"]["id"] == known["coordinator"]["leader"] == "c1"
+    assert known["register"]["etcd"] == "memory"
+    unheard = json.loads(here.ok("version", "-o", "json", context="all-dead").out)
+    assert unheard.keys() == known.keys()
+    assert (unheard["coordinator"], unheard["register"]) == (None, None)
+    assert "does not answer" in unheard["reason"]
+
+
 def test_a_thousand_classes_come_in_pages(here: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("nu-a", "nu-b", "nu-c"):
         here.ok("place", here.classroom(name))
@@ -400,29 +486,41 @@ def test_help_teaches_each_verb(here: Served, verb: str) -> None:
     assert f"fedctl {verb}" in answer.out.split("\n\n", 1)[1], "an example"
 
 
-def test_names_of_classes_and_sites_are_completed(here: Served) -> None:
+def completions(here: Served, line: str) -> set[str]:
+    """What the shell is told at TAB after these words."""
+    env = {**here.env, "FEDCTL_CONTEXT": "ada", "_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line))}
+    words = f'exec 8>"$OUT"; exec 9>/dev/null; exec {FEDCTL}'
+    out = here.folder / "completions"
+    subprocess.run(["bash", "-c", words], env={**env, "OUT": str(out)}, cwd=here.folder, timeout=20, check=False)
+    return {word.strip() for word in out.read_text().split("\x0b")} - {""}
+
+
+@pytest.mark.timeout(240)
+def test_what_is_completed_is_what_the_argument_is_about(here: Served) -> None:
     here.ok("place", here.classroom("completed"))
-    assert "argcomplete" in here.ok("completion", "bash").out
+    here.ok("secret", "set", "oauth-completed", stdin="x")
+    beside = here.folder / "beside"  # files in the working directory
+    beside.mkdir()
+    (beside / "a-file.yaml").touch()
+    for line, offered in (
+        ("fedctl desc", {"describe"}),
+        ("fedctl describe compl", {"completed"}),
+        ("fedctl events ta", {"tacc"}),
+        ("fedctl sites ", {"iu", "tacc", "join"}),
+        ("fedctl secret rm oa", {"oauth-completed"}),
+        ("fedctl context use ", {"ada", "all-dead", "dead-first", "eve", "vic"}),
+        ("fedctl get --site ", {"iu", "tacc"}),
+        ("fedctl get --context v", {"vic"}),
+        ("fedctl logs completed --tail ", set()),
+        (f"fedctl place {beside}/a", {f"{beside}/a-file.yaml"}),
+        (f"fedctl sites join {beside}/a", {f"{beside}/a-file.yaml"}),
+        (f"fedctl down --dir {here.folder}/bes", {f"{beside}/"}),
+    ):
+        found = {word for word in completions(here, line) if not word.startswith("-")}
+        assert found == offered, line
 
-    def complete(line: str) -> set[str]:
-        env = {
-            **here.env,
-            "FEDCTL_CONTEXT": "ada",
-            "_ARGCOMPLETE": "1",
-            "COMP_LINE": line,
-            "COMP_POINT": str(len(line)),
-        }
-        words = f'exec 8>"$OUT"; exec 9>/dev/null; exec {Path(here_fedctl())}'
-        out = here.folder / "completions"
-        subprocess.run(["bash", "-c", words], env={**env, "OUT": str(out)}, timeout=20, check=False)
-        return {word.strip() for word in out.read_text().split("\x0b")}
 
-    assert "completed" in complete("fedctl describe comp")
-    assert "tacc" in complete("fedctl sites ta")
-    assert "describe" in complete("fedctl desc")
-
-
-def here_fedctl() -> str:
-    from tests.support.control_server import FEDCTL  # noqa: PLC0415
-
-    return str(FEDCTL)
+def test_the_shell_offers_nothing_by_itself(here: Served) -> None:
+    script = here.ok("completion", "bash").out
+    assert "argcomplete" in script
+    assert "-o default" not in script

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from federation.runtime.cgroups import Cgroups
+from federation.runtime.processes import Launch
 from federation.runtime.volatile import volatile_dir
 from tests.support.fencer_bench import LONGEST_S, SITE, TICKS, FencerBench, cpu_ticks, fencer_bench, small_tmpfs
 
@@ -85,11 +89,11 @@ def test_a_writer_that_is_frozen_is_fenced(bench: FencerBench) -> None:
 
 def test_renewals_keep_a_hub(bench: FencerBench) -> None:
     hub = bench.hub("h-aaaaaa")
-    bench.start_seq = bench.write(h_aaaaaa=1.0)  # type: ignore[attr-defined]
+    bench.write(h_aaaaaa=5.0)
     bench.start()
-    for _ in range(8):
+    for _ in range(8):  # longer than one lease; the lease is wide, for the machine may be busy
+        bench.write(h_aaaaaa=1.5)
         bench.rest(0.25)
-        bench.write(h_aaaaaa=1.0)
     assert bench.living("h-aaaaaa") == hub
 
 
@@ -233,3 +237,25 @@ def test_it_loads_nothing_heavy() -> None:
     foreign = {name.split(".")[0] for name in loaded} - set(sys.stdlib_module_names) - {"agents", "federation"}
     assert "agents.guard" in ours
     assert not {name for name in foreign if not name.startswith("_")} - {"sitecustomize", "usercustomize"}
+
+
+@pytest.mark.needs_root
+def test_what_wiped_its_environment_is_found_by_the_groups_of_the_hubs_file(bench: FencerBench) -> None:
+    cgroups = Cgroups.probe(f"hubfed-test-{uuid.uuid4().hex[:8]}")
+    group = cgroups.group("h-aaaaaa")
+    folder = bench.root / "hubs" / "h-aaaaaa"
+    folder.mkdir(parents=True)
+    (folder / "hub.json").write_text(json.dumps({"groups": [str(path) for path in group.every]}))
+    try:
+        argv = (sys.executable, "-I", "-S", "-c", SLEEP)
+        who = bench.processes.spawn(Launch(argv, bench.root / "wiped.log", env={}, join=group.make()))
+        bench.until(lambda: who.pid in group.members(), "it is in the group")
+        assert bench.living("h-aaaaaa") == []
+        bench.write(h_aaaaaa=0.0)
+        bench.start()
+        bench.until(lambda: not bench.processes.alive(who), "gone", W_S)
+    finally:
+        group.kill()
+        bench.until(lambda: not group.members(), "the group is empty")
+        group.remove()
+        cgroups.remove()

@@ -28,6 +28,7 @@ from federation.store.register import Register
 from tests.support.certificates import Certificates
 from tests.support.etcd import EtcdCluster, answers, etcd, free_ports
 
+DOCTOR_S = 3.0  # what `fedctl doctor` waits for one coordinator
 UUID, OTHER = "0b9a1f1e-0000-4000-8000-000000000001", "0b9a1f1e-0000-4000-8000-000000000002"
 
 
@@ -108,6 +109,19 @@ async def test_a_dead_first_endpoint_costs_little(alone: EtcdCluster) -> None:
         assert (await store.status()).endpoint == alone.endpoints[0]
     finally:
         await store.close()
+
+
+async def test_how_the_register_is_is_known_before_a_person_loses_patience() -> None:
+    with etcd(3) as cluster:
+        async with cluster.connected() as store:
+            cluster.members[0].signal(signal.SIGSTOP)
+            await answers(store)  # the others may have had to elect
+            async with asyncio.timeout(DOCTOR_S):
+                assert (await store.status()).endpoint in cluster.endpoints[1:]
+            cluster.members[1].signal(signal.SIGSTOP)
+            async with asyncio.timeout(DOCTOR_S):
+                with pytest.raises(Unavailable, match="no register member answered"):
+                    await store.status()
 
 
 async def test_of_three_members_any_one_may_die() -> None:

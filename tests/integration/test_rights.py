@@ -21,7 +21,7 @@ from tests.support.dummy_services import all_methods, dummy_server, request_of
 
 AGENT_RPCS = {"Hello", "Renew", "Session"}
 READING = {"Plan", "Get", "List", "Describe", "Watch", "WatchOperation", "Events", "ListSites", "Status"}
-RUNNING = {"Place", "Retire", "Restore", "SetSecret", "ListSecrets", "RemoveSecret", "Logs"}
+RUNNING = {"Place", "Retire", "Restore", "SetSecret", "ListSecrets", "RemoveSecret", "Logs", "SetPause"}
 CHANGING = {"JoinSite"}
 NOT_SERVED = {"health.List"}  # gRPC's asynchronous health service does not have it, so it has no row
 FOR_ALL = {"health.Check", "health.Watch", "reflection.ServerReflectionInfo"}

@@ -22,6 +22,7 @@ from federation.core.operations import (
     End,
     Facts,
     Finish,
+    LookAtCopies,
     Move,
     Name,
     Probe,
@@ -166,7 +167,7 @@ def carry_out(world: World, move: Move) -> World:
             return replace(world, document=world.operation.revise(waiting_for=reason).model_dump_json())
         case Probe() | Name() | Unname():
             raise AssertionError("a look is followed by what was seen")
-        case TakeOver() | Withdraw():
+        case LookAtCopies() | TakeOver() | Withdraw():
             raise AssertionError("a failover is in the federation's simulation")
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from federation.coordinator.pausing import set_pause
 from federation.coordinator.replica import Replica
 from federation.model.operation import OperationKind, Step
 from federation.model.profile import PROFILES, ProfileName
-from federation.model.status import Condition, ConditionType, Truth
+from federation.model.status import Condition, ConditionType
 from tests.simulation.test_place import begin, place, served, step, until
 from tests.support.virtual import VirtualFederation, virtual_federation
 
@@ -149,18 +150,6 @@ async def test_without_a_witness_nothing_is_armed_and_an_outage_moves_nothing() 
         assert "no witness" in protected(replica, hub).message
 
 
-async def test_a_class_with_homes_is_not_armed_while_nobody_copies_them() -> None:
-    async with virtual_federation() as federation:
-        replica = await begin(federation)
-        federation.start_fencer("iu")
-        federation.start_fencer("tacc")
-        hub = (await place(replica)).record.document.uid
-        await served(replica, hub)
-        await asyncio.sleep(30)
-        assert protected(replica, hub).status is Truth.FALSE
-        assert "no copy of its students' homes" in protected(replica, hub).message
-
-
 async def test_a_site_whose_fencer_dies_is_disarmed_and_goes_on() -> None:
     async with protected_class() as (federation, replica, hub):
         await federation.kill("fencer-iu")
@@ -263,3 +252,27 @@ async def test_a_hub_is_moved_by_itself_once_an_hour_at_most() -> None:
         operation = replica.snapshot.operation(hub)
         assert operation is not None
         assert "the next such move is allowed after an hour" in operation.document.waiting_for
+
+
+async def test_when_a_pause_has_answered_nothing_moves_any_more_and_classes_run_on() -> None:
+    async with protected_class() as (federation, replica, hub):
+        admission = replica.control_service.admission
+        assert await set_pause(admission, paused=True, reason="storage work", actor="user/ann")
+        assert not await set_pause(admission, paused=True, reason="storage work", actor="user/ann")
+        await until(lambda: not armed(replica, "iu", hub))
+        federation.transport.cut.add("iu")
+        await asyncio.sleep(60)
+        assert await serves(federation, "iu", hub)
+        assert "storage work" in protected(replica, hub).message
+        federation.transport.cut.clear()
+        await set_pause(admission, paused=False, reason="", actor="user/ann")
+        await until(lambda: armed(replica, "iu", hub))
+
+
+async def test_a_pause_in_the_last_moment_stops_a_takeover_that_is_under_way() -> None:
+    async with protected_class() as (federation, replica, hub):
+        await federation.kill_site("iu")
+        await until(lambda: step(replica, hub) is Step.ADMITTED)
+        await set_pause(replica.control_service.admission, paused=True, reason="wait", actor="user/ann")
+        await asyncio.sleep(60)
+        assert owner(replica, hub) == "iu"

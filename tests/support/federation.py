@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class Federation:
     """One `fedctl up --dir`."""
 
     folder: Path
+    kills: list[Entry] = field(default_factory=list)  # sites that a test killed whole
 
     @property
     def dir(self) -> Path:
@@ -94,6 +95,12 @@ class Federation:
         body = json.loads(self.fedctl("get", name, "-o", "json").out)
         assert isinstance(body, dict)
         return body
+
+    def lab(self, action: str, site: str, *more: str) -> None:
+        """Kill, freeze or heal a site; a whole one that is killed is on record."""
+        self.fedctl("lab", action, site, "--dir", str(self.dir), *more)
+        if action == "kill" and not more:
+            self.kills.append(Entry(SystemClock().boottime_ns(), site, "killed", "", (0, 0)))
 
     def kill(self, pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
@@ -152,8 +159,9 @@ class Federation:
         return path
 
     def history(self) -> list[Entry]:
-        """What all agents recorded, in order."""
-        return read_history(sorted((self.dir / "logs").glob("agent-*.log")))
+        """What all agents and fencers recorded, and which sites were killed, in order."""
+        logs = [log for part in ("agent", "fencer") for log in (self.dir / "logs").glob(f"{part}-*.log")]
+        return sorted([*read_history(logs), *self.kills], key=lambda entry: entry.at_ns)
 
     def judge(self) -> None:
         """Every end-to-end test is judged by the checker of histories: one copy, epochs rise, no open without grant."""

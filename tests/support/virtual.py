@@ -18,6 +18,7 @@ from agents.agent import Agent, Place
 from agents.agent import Ports as AgentPorts
 from agents.drivers.base import Capacity, EdgeDriver
 from agents.drivers.memory import MemorySite
+from agents.drivers.memory_copies import MemoryStore as CopyStore
 from agents.drivers.stopper import Running
 from agents.guard import Guard
 from agents.link import Self
@@ -173,6 +174,7 @@ class VirtualFederation:
     agents: dict[str, Agent] = field(default_factory=dict)
     keys: dict[str, SealingKey] = field(default_factory=dict)
     witness: bool = True
+    copies: CopyStore = field(default_factory=CopyStore)  # that the sites share
 
     async def start_replica(self, name: str) -> Replica:
         disk = self.disks.setdefault(name, MemoryDisk())
@@ -197,6 +199,7 @@ class VirtualFederation:
     def add_site(self, name: str, cores: int = 30, gib: int = 60) -> MemorySite:
         site = MemorySite(name, self.clock, Capacity(cores * 1000, gib * 2**30))
         disk = self.disks[name] = MemoryDisk()
+        site.store = self.copies
         site.lease = lambda: disk.read(Path(f"/run/{name}/lease.json"))
         self.sites[name] = site
         self.keys[name] = SealingKey.generate()

@@ -97,7 +97,8 @@ class StudentSpawner(Spawner):  # type: ignore[misc]
         base.pop(HUB_FILE, None)
         who = {"HOME": str(home), "USER": self.user.name, "LOGNAME": self.user.name, "SHELL": "/bin/bash"}
         mine: dict[str, str] = self.get_env()
-        return {**base, **mine, **who, "JUPYTER_IMAGE_SPEC": file.server_settings.image, **self._marks(file)}
+        told = {"JUPYTER_IMAGE_SPEC": file.server_settings.image, "HUBFED_ADDRESS": f"127.0.0.1:{self.port}"}
+        return {**base, **mine, **who, **told, **self._marks(file)}
 
     def _group(self, file: HubFile) -> Group:
         return file.place.cgroups().group(f"{file.hub}/server-{slug(self.user.name)}")

@@ -488,6 +488,7 @@ class WantedHub(_message.Message):
     SEALED_FIELD_NUMBER: _builtins.int
     DELETE_HOMES_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
+    RESTORE_FIELD_NUMBER: _builtins.int
     hub: _builtins.str
     """uid name"""
     name: _builtins.str
@@ -507,6 +508,10 @@ class WantedHub(_message.Message):
     def sealed(self) -> _containers.ScalarMap[_builtins.str, _builtins.bytes]:
         """secret name -> sealed box for this site"""
 
+    @_builtins.property
+    def restore(self) -> Global___CopyRef:
+        """what its homes must be before it is started at this epoch; unset: what is there"""
+
     def __init__(
         self,
         *,
@@ -520,14 +525,42 @@ class WantedHub(_message.Message):
         sealed: _abc.Mapping[_builtins.str, _builtins.bytes] | None = ...,
         delete_homes: _builtins.bool = ...,
         url: _builtins.str = ...,
+        restore: Global___CopyRef | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "spec", b"spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "restore", b"restore", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_homes", b"delete_homes", "epoch", b"epoch", "generation", b"generation", "hub", b"hub", "name", b"name", "operation", b"operation", "sealed", b"sealed", "spec", b"spec", "state", b"state", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_homes", b"delete_homes", "epoch", b"epoch", "generation", b"generation", "hub", b"hub", "name", b"name", "operation", b"operation", "restore", b"restore", "sealed", b"sealed", "spec", b"spec", "state", b"state", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WantedHub: _TypeAlias = WantedHub  # noqa: Y015
+
+@_typing.final
+class CopyRef(_message.Message):
+    """One copy of a hub's homes: who made it, and the snapshot's id in full."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SITE_FIELD_NUMBER: _builtins.int
+    HUB_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    site: _builtins.str
+    hub: _builtins.str
+    snapshot: _builtins.str
+    def __init__(
+        self,
+        *,
+        site: _builtins.str = ...,
+        hub: _builtins.str = ...,
+        snapshot: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hub", b"hub", "site", b"site", "snapshot", b"snapshot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CopyRef: _TypeAlias = CopyRef  # noqa: Y015
 
 @_typing.final
 class Observed(_message.Message):
@@ -704,27 +737,93 @@ class Ask(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     LOGS_FIELD_NUMBER: _builtins.int
     CANCEL_FIELD_NUMBER: _builtins.int
+    COPY_FIELD_NUMBER: _builtins.int
+    LOOK_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     @_builtins.property
     def logs(self) -> Global___LogsAsk: ...
     @_builtins.property
     def cancel(self) -> Global___CancelAsk: ...
+    @_builtins.property
+    def copy(self) -> Global___CopyAsk: ...
+    @_builtins.property
+    def look(self) -> Global___LookAsk: ...
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         logs: Global___LogsAsk | None = ...,
         cancel: Global___CancelAsk | None = ...,
+        copy: Global___CopyAsk | None = ...,
+        look: Global___LookAsk | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cancel", b"cancel", "logs", b"logs"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cancel", b"cancel", "copy", b"copy", "logs", b"logs", "look", b"look"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cancel", b"cancel", "id", b"id", "logs", b"logs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cancel", b"cancel", "copy", b"copy", "id", b"id", "logs", b"logs", "look", b"look"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_ask: _TypeAlias = _typing.Literal["logs", "cancel"]  # noqa: Y015
+    _WhichOneofReturnType_ask: _TypeAlias = _typing.Literal["logs", "cancel", "copy", "look"]  # noqa: Y015
     _WhichOneofArgType_ask: _TypeAlias = _typing.Literal["ask", b"ask"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_ask) -> _WhichOneofReturnType_ask | None: ...
 
 Global___Ask: _TypeAlias = Ask  # noqa: Y015
+
+@_typing.final
+class CopyAsk(_message.Message):
+    """Copy the hub's homes now, if the site still holds it at this epoch. Answered by `copied` or an error."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HUB_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    hub: _builtins.str
+    run: _builtins.str
+    """names this run in the store"""
+    password: _builtins.bytes
+    """the repository's, sealed to this site"""
+    @_builtins.property
+    def epoch(self) -> _types_pb2.Epoch: ...
+    def __init__(
+        self,
+        *,
+        hub: _builtins.str = ...,
+        epoch: _types_pb2.Epoch | None = ...,
+        run: _builtins.str = ...,
+        password: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "hub", b"hub", "password", b"password", "run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CopyAsk: _TypeAlias = CopyAsk  # noqa: Y015
+
+@_typing.final
+class LookAsk(_message.Message):
+    """Say whether this copy could be restored here now. Answered by done, or by why not as an error."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COPY_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    password: _builtins.bytes
+    @_builtins.property
+    def copy(self) -> Global___CopyRef: ...
+    def __init__(
+        self,
+        *,
+        copy: Global___CopyRef | None = ...,
+        password: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy", "password", b"password"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LookAsk: _TypeAlias = LookAsk  # noqa: Y015
 
 @_typing.final
 class LogsAsk(_message.Message):
@@ -779,10 +878,13 @@ class Answer(_message.Message):
     CHUNK_FIELD_NUMBER: _builtins.int
     DONE_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    COPIED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     chunk: _builtins.bytes
     done: _builtins.bool
     error: _builtins.str
+    @_builtins.property
+    def copied(self) -> Global___Copied: ...
     def __init__(
         self,
         *,
@@ -790,11 +892,56 @@ class Answer(_message.Message):
         chunk: _builtins.bytes = ...,
         done: _builtins.bool = ...,
         error: _builtins.str = ...,
+        copied: Global___Copied | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["copied", b"copied"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "done", b"done", "error", b"error", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "copied", b"copied", "done", b"done", "error", b"error", "id", b"id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Answer: _TypeAlias = Answer  # noqa: Y015
+
+@_typing.final
+class Copied(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    HOMES_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    BYTES_ADDED_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    UNREAD_FIELD_NUMBER: _builtins.int
+    DATABASE_FIELD_NUMBER: _builtins.int
+    snapshot: _builtins.str
+    homes: _builtins.int
+    files: _builtins.int
+    bytes: _builtins.int
+    bytes_added: _builtins.int
+    seconds: _builtins.float
+    database: _builtins.bool
+    """the hub's own database is in it"""
+    @_builtins.property
+    def unread(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what could not be read, the first of them"""
+
+    def __init__(
+        self,
+        *,
+        snapshot: _builtins.str = ...,
+        homes: _builtins.int = ...,
+        files: _builtins.int = ...,
+        bytes: _builtins.int = ...,
+        bytes_added: _builtins.int = ...,
+        seconds: _builtins.float = ...,
+        unread: _abc.Iterable[_builtins.str] | None = ...,
+        database: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "bytes_added", b"bytes_added", "database", b"database", "files", b"files", "homes", b"homes", "seconds", b"seconds", "snapshot", b"snapshot", "unread", b"unread"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Copied: _TypeAlias = Copied  # noqa: Y015

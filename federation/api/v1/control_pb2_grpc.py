@@ -115,6 +115,11 @@ class ControlServiceStub:
                 request_serializer=federation_dot_api_dot_v1_dot_control__pb2.JoinSiteRequest.SerializeToString,
                 response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.JoinSiteResponse.FromString,
                 _registered_method=True)
+        self.SetPause = channel.unary_unary(
+                '/federation.api.v1.ControlService/SetPause',
+                request_serializer=federation_dot_api_dot_v1_dot_control__pb2.SetPauseRequest.SerializeToString,
+                response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.SetPauseResponse.FromString,
+                _registered_method=True)
         self.Status = channel.unary_unary(
                 '/federation.api.v1.ControlService/Status',
                 request_serializer=federation_dot_api_dot_v1_dot_control__pb2.StatusRequest.SerializeToString,
@@ -221,6 +226,13 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetPause(self, request, context):
+        """Switch automatic moves off or on again. When it has answered, no hub is moved by itself any more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Status(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -309,6 +321,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.JoinSite,
                     request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.JoinSiteRequest.FromString,
                     response_serializer=federation_dot_api_dot_v1_dot_control__pb2.JoinSiteResponse.SerializeToString,
+            ),
+            'SetPause': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPause,
+                    request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.SetPauseRequest.FromString,
+                    response_serializer=federation_dot_api_dot_v1_dot_control__pb2.SetPauseResponse.SerializeToString,
             ),
             'Status': grpc.unary_unary_rpc_method_handler(
                     servicer.Status,
@@ -748,6 +765,33 @@ class ControlService:
             '/federation.api.v1.ControlService/JoinSite',
             federation_dot_api_dot_v1_dot_control__pb2.JoinSiteRequest.SerializeToString,
             federation_dot_api_dot_v1_dot_control__pb2.JoinSiteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPause(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.api.v1.ControlService/SetPause',
+            federation_dot_api_dot_v1_dot_control__pb2.SetPauseRequest.SerializeToString,
+            federation_dot_api_dot_v1_dot_control__pb2.SetPauseResponse.FromString,
             options,
             channel_credentials,
             insecure,

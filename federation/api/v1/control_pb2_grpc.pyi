@@ -48,6 +48,8 @@ class ControlServiceStub:
     RemoveSecret: _grpc.UnaryUnaryMultiCallable[_control_pb2.RemoveSecretRequest, _control_pb2.RemoveSecretResponse]
     ListSites: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListSitesRequest, _control_pb2.ListSitesResponse]
     JoinSite: _grpc.UnaryUnaryMultiCallable[_control_pb2.JoinSiteRequest, _control_pb2.JoinSiteResponse]
+    SetPause: _grpc.UnaryUnaryMultiCallable[_control_pb2.SetPauseRequest, _control_pb2.SetPauseResponse]
+    """Switch automatic moves off or on again. When it has answered, no hub is moved by itself any more."""
     Status: _grpc.UnaryUnaryMultiCallable[_control_pb2.StatusRequest, _control_pb2.StatusResponse]
 
 @_typing.type_check_only
@@ -69,6 +71,8 @@ class ControlServiceAsyncStub(ControlServiceStub):
     RemoveSecret: _aio.UnaryUnaryMultiCallable[_control_pb2.RemoveSecretRequest, _control_pb2.RemoveSecretResponse]  # type: ignore[assignment]
     ListSites: _aio.UnaryUnaryMultiCallable[_control_pb2.ListSitesRequest, _control_pb2.ListSitesResponse]  # type: ignore[assignment]
     JoinSite: _aio.UnaryUnaryMultiCallable[_control_pb2.JoinSiteRequest, _control_pb2.JoinSiteResponse]  # type: ignore[assignment]
+    SetPause: _aio.UnaryUnaryMultiCallable[_control_pb2.SetPauseRequest, _control_pb2.SetPauseResponse]  # type: ignore[assignment]
+    """Switch automatic moves off or on again. When it has answered, no hub is moved by itself any more."""
     Status: _aio.UnaryUnaryMultiCallable[_control_pb2.StatusRequest, _control_pb2.StatusResponse]  # type: ignore[assignment]
 
 class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -183,6 +187,14 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.JoinSiteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.JoinSiteResponse, _abc.Awaitable[_control_pb2.JoinSiteResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def SetPause(
+        self,
+        request: _control_pb2.SetPauseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.SetPauseResponse, _abc.Awaitable[_control_pb2.SetPauseResponse]]:
+        """Switch automatic moves off or on again. When it has answered, no hub is moved by itself any more."""
 
     @_abc_1.abstractmethod
     def Status(

@@ -18,6 +18,7 @@ from federation.cli.local.domains import Domain, domains_of, ports_of
 from federation.cli.local.files import USER, write_files
 from federation.model.errors import InvalidRequest, Refused
 from federation.model.federation_file import WITNESS
+from federation.model.identity import DNS_LABEL
 from federation.runtime.clock import Clock
 from federation.runtime.disk import Disk
 from federation.runtime.identity_uri import agent_uri, coordinator_uri, user_uri
@@ -91,6 +92,11 @@ class Layout:
         """Held by the running supervisor; contains its pid."""
         return self.root / "supervisor.lock"
 
+    @property
+    def start_lock(self) -> Path:
+        """Held by whoever starts or stops it."""
+        return self.root / "start.lock"
+
     def site_file(self, site: str) -> Path:
         """The site's file."""
         return self.root / "sites" / f"{site}.yaml"
@@ -111,6 +117,21 @@ class Layout:
     def marks(self) -> dict[str, str]:
         """Environment of every process of this federation, and of no other."""
         return {"HUBFED_DIR": str(self.root.resolve())}
+
+
+def site_names(text: str) -> tuple[str, ...]:
+    """The names between the commas; none if there is nothing. InvalidRequest before anything is made for a bad one."""
+    names = tuple(name.strip() for name in text.split(",")) if text.strip() else ()
+    for name in names:
+        if DNS_LABEL.fullmatch(name) is None:
+            raise InvalidRequest(
+                f"{name!r} cannot be a site's name", help="A DNS label: a-z, 0-9 and - inside; e.g. --sites iu,tacc"
+            )
+        if name == WITNESS:
+            raise InvalidRequest(f"no site can be called {WITNESS}: it never holds a hub", help="Choose another name.")
+        if names.count(name) > 1:
+            raise InvalidRequest(f"site {name} is named twice", help="Give each site a name of its own.")
+    return names
 
 
 def prepare(layout: Layout, sites: tuple[str, ...], clock: Clock, disk: Disk, *, profile: str = "") -> Choices:
@@ -134,8 +155,6 @@ def prepare(layout: Layout, sites: tuple[str, ...], clock: Clock, disk: Disk, *,
 
 
 def _choose(layout: Layout, sites: tuple[str, ...], profile: str) -> Choices:
-    if WITNESS in sites:
-        raise InvalidRequest(f"no site can be called {WITNESS}: it never holds a hub", help="Choose another name.")
     members = {site: str(uuid4()) for site in sites}
     roles = ports_of(domains_of(tuple(members)))
     ports = dict(zip(roles, _free_ports(len(roles)), strict=True))
@@ -210,7 +229,7 @@ def _certificates(layout: Layout, choices: Choices, clock: Clock, disk: Disk) ->
         (authority, USER, user_uri(choices.uuid, USER), ()),
     ]
     for issuer, name, uri, hosts in wanted:
-        if not layout.tls(name).key.exists():
+        if not issuer.has_issued(layout.tls(name), disk):
             issuer.write(issuer.issue(name, now, uri=uri, hosts=hosts), layout.pki, name, disk)
 
 

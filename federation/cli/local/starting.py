@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from federation.api.v1 import control_pb2, types_pb2
 from federation.cli import output
 from federation.cli.client import Client
-from federation.cli.contexts import Context, save_context
+from federation.cli.contexts import Context
 from federation.cli.local.files import CPU, MEMORY, USER
 from federation.cli.local.layout import Choices, Layout, repick
 from federation.cli.local.programs import KEEP
-from federation.model.errors import DeadlineExceeded, FederationError
+from federation.cli.local.register_data import choose_etcd
+from federation.model.errors import DeadlineExceeded, DriverError, FederationError
 from federation.model.quantities import Memory
 from federation.runtime.clock import Clock
 from federation.runtime.disk import LocalDisk
-from federation.runtime.etcd_process import find_etcd
 from federation.runtime.node import ensure_proxy
 from federation.runtime.processes import Launch, Processes, ProcessId
 
@@ -66,26 +66,30 @@ def free_ports(layout: Layout, choices: Choices, processes: Processes) -> Choice
 
 async def install_parts(layout: Layout, processes: Processes, clock: Clock) -> None:
     """etcd, Node and the proxy, found or installed before anything starts, while somebody looks at the progress."""
-    await find_etcd(processes, layout.log("etcd-version"))
+    await choose_etcd(layout, processes, LocalDisk())
     await ensure_proxy(processes, clock, progress=output.say)
 
 
-def remember_context(layout: Layout, choices: Choices) -> Context:
+def context_of(layout: Layout, choices: Choices) -> Context:
     """The context with which fedctl talks to this federation."""
     tls = layout.tls(USER)
     addresses = tuple(choices.address(name) for name in choices.coordinators)
-    context = Context(choices.name, addresses, str(tls.ca), str(tls.cert), str(tls.key))
-    save_context(context)
-    return context
+    return Context(choices.name, addresses, str(tls.ca), str(tls.cert), str(tls.key))
 
 
-def wait_until_up(client: Client, choices: Choices, alive: Callable[[], bool], log: Path) -> None:
-    """Wait for a leader, join the sites, wait until both are heard. DeadlineExceeded says what was missing."""
+def wait_until_up(
+    client: Client, choices: Choices, alive: Callable[[], bool], log: Path, down: Collection[str] = ()
+) -> None:
+    """Wait for a leader, join the sites, wait until all but those that are `down` on purpose are heard.
+    DeadlineExceeded says what was missing; DriverError that the supervisor is gone."""
     until = time.monotonic() + UP_S  # noqa: TID251 - a person waits here
     missing, joined = "no coordinator answers", False
     while time.monotonic() < until:  # noqa: TID251
         if not alive():
-            raise DeadlineExceeded(f"the supervisor ended; the end of {log}:\n{_tail(log)}")
+            raise DriverError(
+                f"the supervisor ended; the end of {log}:\n{_tail(log)}",
+                help="Correct what its last lines say, then `fedctl up` again; nothing is lost.",
+            )
         try:
             status = client.call("Status", control_pb2.StatusRequest(), timeout_s=2.0)
             missing = "no coordinator leads yet"
@@ -94,7 +98,7 @@ def wait_until_up(client: Client, choices: Choices, alive: Callable[[], bool], l
                     output.say(f"coordinator {status.leader} leads; etcd {status.register_version}")
                     _join(client, choices)
                     joined = True
-                missing = _missing(client, choices)
+                missing = _missing(client, [site for site in choices.sites if site not in down])
                 if not missing:
                     return
         except FederationError as error:
@@ -110,9 +114,9 @@ def _join(client: Client, choices: Choices) -> None:
         client.call("JoinSite", request)
 
 
-def _missing(client: Client, choices: Choices) -> str:
+def _missing(client: Client, wanted: list[str]) -> str:
     sites = {site.name: site for site in client.call("ListSites", control_pb2.ListSitesRequest()).items}
-    for name in choices.sites:
+    for name in wanted:
         site = sites.get(name)
         ready = site is not None and any(c.type == "Ready" and c.status == "True" for c in site.conditions)
         if site is None or not ready or not site.edge_address:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import time
 
@@ -15,7 +16,10 @@ GRACE_S, LIMIT_S = 6.0, 40.0
 
 
 def stop_all(layout: Layout, processes: Processes) -> int:
-    """Stop everything and verify it; returns how many processes there were. DriverError names what is left."""
+    """Stop everything and verify it; returns how many processes there were. DriverError names what is left. Outages of
+    `fedctl lab` end with it: what is frozen is thawed first, so that it can stop by itself."""
+    for found in processes.find(layout.marks):
+        processes.signal(found.id, signal.SIGCONT)
     keeper = supervisor(layout, processes)
     if keeper is not None:
         processes.signal(keeper, signal.SIGTERM)
@@ -25,4 +29,5 @@ def stop_all(layout: Layout, processes: Processes) -> int:
         processes.signal(keeper, signal.SIGKILL)
     stopped = asyncio.run(processes.stop(layout.marks, grace_s=GRACE_S, limit_s=LIMIT_S))
     layout.supervisor_lock.unlink(missing_ok=True)
+    shutil.rmtree(layout.state("lab"), ignore_errors=True)
     return stopped + (keeper is not None)

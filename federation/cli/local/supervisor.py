@@ -16,13 +16,14 @@ from pathlib import Path
 
 import structlog
 
+from federation.cli.local.lab import outages
 from federation.cli.local.layout import Layout, load
 from federation.cli.local.programs import Program, programs, stopping_order
+from federation.cli.local.register_data import choose_etcd, record
 from federation.model.errors import InvalidRequest, Refused
 from federation.runtime.clock import Clock, SystemClock
 from federation.runtime.daemon import run_daemon
 from federation.runtime.disk import LocalDisk
-from federation.runtime.etcd_process import find_etcd
 from federation.runtime.logs import set_up_logging
 from federation.runtime.node import ensure_proxy
 from federation.runtime.processes import Processes, ProcessId, SystemProcesses
@@ -61,9 +62,15 @@ class Keeper:
             log.info("program.adopted", program=self.program.name, pid=own[0].pid)
         return bool(own)
 
-    def look(self) -> None:
-        """Start it if it is not alive and its back-off is over."""
+    def look(self, *, held: bool) -> None:
+        """Start it if it is not alive and its back-off is over. While it is held (`fedctl lab`) it is left as it is."""
         now = self._clock.mono()
+        if held:
+            if self._process is not None and not self._processes.alive(self._process):
+                log.info("program.held", program=self.program.name)
+                self._process = None
+            self._not_before_mono, self._backoff_s = now, BACKOFF_FIRST_S
+            return
         if self._process is not None and self._processes.alive(self._process):
             if now - self._started_mono > STEADY_S:
                 self._backoff_s = BACKOFF_FIRST_S
@@ -96,15 +103,18 @@ async def supervise(layout: Layout, stop: asyncio.Event) -> None:
     choices = load(layout, disk)
     if choices is None:
         raise InvalidRequest(f"{layout.root} holds no federation", help="`fedctl up` makes one.")
-    etcd = await find_etcd(processes, layout.log("etcd-version"))
+    etcd = await choose_etcd(layout, processes, disk)
+    record(layout, etcd, disk)
     proxy = await ensure_proxy(processes, clock)
     started = programs(layout, choices, etcd, proxy)
     keepers = [Keeper(program, layout, processes, clock) for program in started]
     for keeper in keepers:
         keeper.adopt()
     while not stop.is_set():
+        down = outages(layout, disk)
         for keeper in keepers:
-            keeper.look()
+            outage = down.get(keeper.program.site)
+            keeper.look(held=outage is not None and outage.holds(keeper.program.role))
         try:
             async with asyncio.timeout(LOOK_S):
                 await stop.wait()

@@ -20,5 +20,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Print it."""
     import argcomplete  # noqa: PLC0415 - slow to import, and only here
 
-    output.data(argcomplete.shellcode(["fedctl"], shell=arguments.shell))
+    # where fedctl has nothing to offer, the shell's own offer would be files
+    output.data(argcomplete.shellcode(["fedctl"], use_defaults=False, shell=arguments.shell))
     return ExitCode.OK

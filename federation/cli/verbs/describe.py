@@ -9,15 +9,15 @@ import argparse
 
 from federation.api.v1 import control_pb2, types_pb2
 from federation.cli import output
-from federation.cli.connecting import connected
-from federation.cli.documents import age, epoch_text, hub_document, plain, tell_staleness
+from federation.cli.connecting import add_document_output, connected
+from federation.cli.documents import age, epoch_text, hub_document, marked, plain, tell_staleness
 from federation.model.errors import ExitCode
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("name", metavar="NAME", help="name or uid")
-    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="form of the answer")
+    add_document_output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     tell_staleness(answer.freshness)
     if arguments.output != "table":
         body = {**hub_document(answer.hub), "events": [plain(event) for event in answer.events]}
-        output.document(body, arguments.output)
+        output.document(marked(body, answer.freshness), arguments.output)
         return ExitCode.OK
     hub = answer.hub
     _facts(hub)

@@ -1,6 +1,7 @@
 """Say what is well and what is not: coordinators, leader, register, sites, classrooms. Exit code 1 if anything is red.
 
 fedctl doctor
+fedctl doctor -o json      items of state (ok, note, red), what and why
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from collections.abc import Iterator
 from federation.api.v1 import control_pb2
 from federation.cli import output
 from federation.cli.client import Client
+from federation.cli.connecting import add_document_output
 from federation.cli.contexts import Context, choose_context
+from federation.cli.documents import silence_of
 from federation.cli.listing import all_hubs
 from federation.model.errors import ExitCode, FederationError
 from federation.runtime.etcd_process import UNSAFE
@@ -21,7 +24,8 @@ QUIET = {"Serving", "NameConverged"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """No arguments of its own."""
+    """Arguments."""
+    add_document_output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,8 +41,13 @@ def run(arguments: argparse.Namespace) -> int:
         lines.append(("RED", "federation", f"{error.message} {error.help}"))
     finally:
         client.close()
-    output.table(("STATE", "WHAT", "WHY"), lines)
-    return ExitCode.FAILED if any(state == "RED" for state, _what, _why in lines) else ExitCode.OK
+    red = any(state == "RED" for state, _what, _why in lines)
+    if arguments.output == "table":
+        output.table(("STATE", "WHAT", "WHY"), lines)
+    else:
+        items = [{"state": state.lower(), "what": what, "why": why} for state, what, why in lines]
+        output.document({"ok": not red, "items": items}, arguments.output)
+    return ExitCode.FAILED if red else ExitCode.OK
 
 
 def _coordinators(context: Context) -> Iterator[Line]:
@@ -46,8 +55,12 @@ def _coordinators(context: Context) -> Iterator[Line]:
         alone = Client(Context(context.name, (address,), context.ca, context.cert, context.key))
         try:
             status = alone.call("Status", control_pb2.StatusRequest(), timeout_s=3.0)
+            what, silence = f"coordinator {status.coordinator}", silence_of(status)
             leads = "leads" if status.leader == status.coordinator else f"follows {status.leader or 'nobody'}"
-            yield ("ok" if status.leader else "RED", f"coordinator {status.coordinator}", f"{address} {leads}")
+            if silence:
+                yield "RED", what, f"{address} answers, but the register does not answer it; {silence}"
+            else:
+                yield "ok" if status.leader else "RED", what, f"{address} {leads}"
         except FederationError as error:
             yield "RED", f"coordinator {address}", error.message
         finally:
@@ -56,9 +69,9 @@ def _coordinators(context: Context) -> Iterator[Line]:
 
 def _register(client: Client) -> Iterator[Line]:
     status = client.call("Status", control_pb2.StatusRequest())
-    version = status.register_version
-    if status.freshness.stale:
-        yield "RED", "register", f"does not answer; last heard {status.freshness.age_s:.0f} s ago"
+    version, silence = status.register_version, silence_of(status)
+    if silence:
+        yield "RED", "register", f"does not answer; {silence}"
     elif "ALARM" in version:
         yield "RED", "register", version
     elif version in UNSAFE:
@@ -68,7 +81,11 @@ def _register(client: Client) -> Iterator[Line]:
 
 
 def _sites(client: Client) -> Iterator[Line]:
-    for site in client.call("ListSites", control_pb2.ListSitesRequest()).items:
+    answer = client.call("ListSites", control_pb2.ListSitesRequest())
+    for site in answer.items:
+        if answer.freshness.stale:  # what was true then may not be now
+            yield "note", f"site {site.name}", _unknown(answer.freshness)
+            continue
         for condition in site.conditions:
             bad = condition.type == "Ready" and condition.status != "True"
             warn = (condition.type == "Overcommitted") == (condition.status == "True")
@@ -78,10 +95,18 @@ def _sites(client: Client) -> Iterator[Line]:
 
 
 def _classrooms(client: Client) -> Iterator[Line]:
-    for hub in all_hubs(client, control_pb2.ListRequest())[0]:
+    hubs, freshness = all_hubs(client, control_pb2.ListRequest())
+    if freshness.stale:
+        yield "note", "classrooms", f"{_unknown(freshness)}; `fedctl get` shows the last known state"
+        return
+    for hub in hubs:
         for condition in hub.status.conditions:
             if condition.status == "True":
                 continue
             state = "RED" if condition.type in QUIET and hub.status.operation.done else "note"
             what = f"classroom {hub.metadata.name} {condition.type}={condition.status}"
             yield state, what, condition.message or condition.reason
+
+
+def _unknown(freshness: control_pb2.Freshness) -> str:
+    return f"unknown: what is known is {freshness.age_s:.0f} s old, for the register does not answer"

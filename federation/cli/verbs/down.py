@@ -14,6 +14,7 @@ from pathlib import Path
 from federation.cli import output
 from federation.cli.contexts import forget_context
 from federation.cli.local.layout import Layout, default_dir, load
+from federation.cli.local.one_at_a_time import alone
 from federation.cli.local.stopping import stop_all
 from federation.model.errors import ExitCode, InvalidRequest
 from federation.runtime.clock import SystemClock
@@ -42,10 +43,11 @@ def run(arguments: argparse.Namespace) -> int:
         output.say(f"This deletes {layout.root} with every student's files. Type yes to go on:")
         if sys.stdin.readline().strip() != "yes":
             return ExitCode.REFUSED
-    count = stop_all(layout, processes)
-    output.say(f"stopped {count} processes" if count else "nothing was running")
-    if arguments.delete:
-        shutil.rmtree(layout.root)
-        forget_context(choices.name)
-        output.say(f"deleted {layout.root}")
+    with alone(layout):
+        count = stop_all(layout, processes)
+        output.say(f"stopped {count} processes" if count else "nothing was running")
+        if arguments.delete:
+            shutil.rmtree(layout.root)
+            forget_context(choices.name)
+            output.say(f"deleted {layout.root}")
     return ExitCode.OK

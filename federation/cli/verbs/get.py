@@ -32,11 +32,14 @@ def run(arguments: argparse.Namespace) -> int:
     with connected(arguments) as client:
         if arguments.names:
             answers = [client.call("Get", control_pb2.GetRequest(name=name)) for name in arguments.names]
-            show_hubs([a.hub for a in answers], arguments.output, answers[-1].freshness, single=True)
+            oldest = max((answer.freshness for answer in answers), key=lambda freshness: freshness.age_s)
+            show_hubs([answer.hub for answer in answers], arguments.output, oldest, single=True)
             return 0
         labels = dict(_pair(text) for text in arguments.label)
         request = control_pb2.ListRequest(labels=labels, site=arguments.site, retired=arguments.retired)
         hubs, freshness = all_hubs(client, request)
+        if arguments.site and not hubs:  # nothing is there; NotFound if there is no such site at all
+            client.call("ListSites", control_pb2.ListSitesRequest(name=arguments.site))
         show_hubs(hubs, arguments.output, freshness, single=False, uids=arguments.retired)
     return 0
 

@@ -11,6 +11,7 @@ import sys
 
 from federation.api.v1 import control_pb2
 from federation.cli.connecting import connected
+from federation.cli.numbers import count
 from federation.model.errors import ExitCode
 
 
@@ -19,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="HUB")
     parser.add_argument("--user", default="", metavar="U", help="the log of this student's server")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what is written")
-    parser.add_argument("--tail", type=int, default=100, metavar="N", help="begin with the last N lines (100)")
+    parser.add_argument("--tail", type=count, default=100, metavar="N", help="begin with the last N lines (100)")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ from federation.cli import output
 from federation.cli.client import Client
 from federation.cli.connecting import connected
 from federation.cli.files import classroom_message, read_checked
+from federation.cli.numbers import seconds
 from federation.cli.planning import plan_all, refuse_conflicts
 from federation.cli.verbs.plan import show_plan
 from federation.cli.waiting import wait_for
@@ -37,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-wait", action="store_true", help="return when accepted")
     parser.add_argument("--now", action="store_true", help="do not wait for a gap between meetings")
     parser.add_argument("--overwrite", action="store_true", help="apply although the live one is newer than the file")
-    parser.add_argument("--timeout", type=float, default=600.0, metavar="S", help="seconds to wait (600)")
+    parser.add_argument("--timeout", type=seconds, default=600.0, metavar="S", help="seconds to wait (600)")
 
 
 def run(arguments: argparse.Namespace) -> int:

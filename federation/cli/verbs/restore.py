@@ -11,6 +11,7 @@ import argparse
 from federation.api.v1 import control_pb2
 from federation.cli import output
 from federation.cli.connecting import connected
+from federation.cli.numbers import seconds
 from federation.cli.waiting import wait_for
 from federation.model.errors import ExitCode
 
@@ -19,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("name", metavar="NAME", help="name or uid")
     parser.add_argument("--no-wait", action="store_true", help="return when accepted")
-    parser.add_argument("--timeout", type=float, default=600.0, metavar="S", help="seconds to wait (600)")
+    parser.add_argument("--timeout", type=seconds, default=600.0, metavar="S", help="seconds to wait (600)")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ import sys
 from federation.api.v1 import control_pb2, types_pb2
 from federation.cli import output
 from federation.cli.connecting import connected
+from federation.cli.numbers import seconds
 from federation.cli.waiting import wait_for
 from federation.model.errors import ExitCode
 
@@ -24,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--delete-homes", action="store_true", help="delete the students' files; needs the name typed")
     parser.add_argument("--yes-delete", default="", metavar="NAME", help="the name, for scripts")
     parser.add_argument("--no-wait", action="store_true", help="return when accepted")
-    parser.add_argument("--timeout", type=float, default=300.0, metavar="S", help="seconds to wait (300)")
+    parser.add_argument("--timeout", type=seconds, default=300.0, metavar="S", help="seconds to wait (300)")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from federation.cli.local.status import ROLES
 from tests.support.federation import Federation, until
 
 pytestmark = pytest.mark.timeout(240)
@@ -34,6 +36,14 @@ def test_a_placed_class_serves_its_students_and_their_files_stay(here: Federatio
         said = {c["type"]: c["status"] for c in hub["status"]["conditions"]}
         assert (said["Serving"], said["NameConverged"]) == ("True", "True")
         assert said["Protected"] == "False", "nothing is armed yet, and it must say so"
+        of_it = [item for item in here.running() if item.hub in ("", hub["metadata"]["uid"])]
+        assert {item.role for item in of_it} == set(ROLES)
+        for item in of_it:
+            assert Path(item.log).is_file(), item
+            assert (item.address == "") == (item.role in ("agent", "fencer")), item
+            if item.address:
+                host, _, port = item.address.partition(":")
+                socket.create_connection((host, int(port)), timeout=5).close()
 
 
 def test_the_same_file_again_is_a_no_op_and_a_changed_one_is_shown_and_applied(here: Federation) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.drivers.gate import Gate
 from agents.fencer_ack import FencerAcks
 from agents.journal import Journal
 from agents.lease import Fencing, SiteLease
@@ -121,3 +122,17 @@ def test_the_canary_is_in_the_file_beside_what_is_held_and_is_never_held(tmp_pat
     assert "canary-iu" not in lease.claims()
     lease.set_canary(None)
     assert site.file() == before
+
+
+def test_what_a_new_agent_does_not_adopt_is_closed_for_an_edge_that_remembers(tmp_path: Path) -> None:
+    """The file is written anew with a number that is not below that of the one which was there."""
+    site = Site(tmp_path)
+    site.start_agent().process(answer(7, grants={"h1": E1}), NOBODY)
+    gate = Gate(site.clock.boot_id())
+    content = (tmp_path / "run" / "lease.json").read_bytes()
+    assert gate.take(content)
+    assert gate.is_open("h1", E1, site.clock.boottime_ns())
+    (tmp_path / "state" / "journal.json").unlink()
+    site.start_agent()
+    assert gate.take((tmp_path / "run" / "lease.json").read_bytes())
+    assert not gate.is_open("h1", E1, site.clock.boottime_ns())

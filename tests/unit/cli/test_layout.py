@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificate
 
 from federation.cli.local.domains import domains_of, ports_of
-from federation.cli.local.layout import Choices, Layout, load, prepare, repick
+from federation.cli.local.layout import Choices, Layout, load, prepare, repick, site_names
 from federation.cli.local.programs import programs
 from federation.model.errors import InvalidRequest, Refused
 from federation.runtime.clock import SystemClock
@@ -81,15 +83,39 @@ def test_a_directory_of_an_earlier_version_is_left_as_it_is_and_says_what_to_do(
     assert json.loads(layout.choices.read_text()) == body
 
 
-def test_no_site_is_called_witness(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="witness"):
-        made(tmp_path / "f", "iu", "witness")
-    assert not (tmp_path / "f").exists()
+@pytest.mark.parametrize(
+    ("text", "names"), [("", ()), ("iu", ("iu",)), ("iu,tacc", ("iu", "tacc")), (" iu, tacc ", ("iu", "tacc"))]
+)
+def test_sites_are_named_with_commas_between(text: str, names: tuple[str, ...]) -> None:
+    assert site_names(text) == names
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("A b", "'A b' cannot be"), ("iu,,tacc", "'' cannot be"), ("iu,witness", "witness"), ("iu,iu", "named twice")],
+)
+def test_a_bad_name_of_a_site_is_refused(text: str, says: str) -> None:
+    with pytest.raises(InvalidRequest, match=says):
+        site_names(text)
 
 
 def test_a_directory_may_have_a_name_that_a_federation_may_not(tmp_path: Path) -> None:
     _layout, choices = made(tmp_path / "My Hubs_2", "iu")
     assert choices.name == "my-hubs-2"
+
+
+def test_a_start_that_was_killed_between_two_files_of_a_certificate_is_made_good(tmp_path: Path) -> None:
+    layout, _choices = made(tmp_path / "f", "iu")
+    whole, broken = layout.tls("agent-iu"), layout.tls("c1")
+    kept = whole.cert.read_bytes()
+    broken.cert.unlink()  # a key without its certificate
+    made(tmp_path / "f", "iu")
+    broken.read()
+    assert (
+        load_pem_x509_certificate(broken.cert.read_bytes()).public_key()
+        == load_pem_private_key(broken.key.read_bytes(), None).public_key()
+    )
+    assert whole.cert.read_bytes() == kept, "what is whole stays"
 
 
 def test_ports_that_are_taken_are_drawn_anew_but_not_those_between_register_members(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from federation.core.calendar import Window, current_window, windows
+from federation.core.calendar import Urgency, Window, current_window, urgency, windows
 from federation.model.classroom import ClassroomSpec
 from tests.support.classrooms import classroom
 
@@ -82,3 +82,13 @@ def test_an_hour_that_clocks_skip_or_repeat_is_still_one_class(hour: str) -> Non
 
 def test_a_class_without_meetings_occupies_nothing() -> None:
     assert windows(spec(), at("2026-08-01"), at("2026-12-31")) == ()
+
+
+def test_who_meets_now_comes_before_an_exam_before_who_meets_soon() -> None:
+    tuesday = spec(weekly("tue", at="14:30", minutes=120))
+    exam = spec({**weekly("tue", at="14:30", minutes=120), "exam": True})
+    assert urgency(tuesday, at("2026-09-01T20:00:00")) is Urgency.MEETING  # 15:00 in Chicago
+    assert urgency(exam, at("2026-09-01T12:00:00")) is Urgency.EXAM
+    assert urgency(tuesday, at("2026-09-01T18:00:00")) is Urgency.SOON
+    assert urgency(tuesday, at("2026-09-01T12:00:00")) is Urgency.REST
+    assert urgency(spec(), at("2026-09-01T12:00:00")) is Urgency.REST

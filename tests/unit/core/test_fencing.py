@@ -157,3 +157,10 @@ def test_the_edge_stays_for_hubs_that_may_run_and_without_hubs(fence: Fence, oth
     verdict = fence.verdict(NOW + 6 * S)
     assert verdict.hubs.keys() == {"a", "canary-iu"}
     assert verdict.edge_before is None
+
+
+def test_a_canary_that_leaves_the_file_is_over(fence: Fence) -> None:
+    fence.take(file({"canary-iu": armed(2)}), NOW)
+    assert fence.verdict(NOW + 3 * S).hubs.keys() == {"canary-iu"}
+    fence.take(file({}, seq=2), NOW + 3 * S)
+    assert not fence.verdict(NOW + 4 * S).condemns

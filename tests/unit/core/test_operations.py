@@ -12,15 +12,19 @@ from federation.core.operations import (
     End,
     Facts,
     Finish,
+    LookAtCopies,
     Move,
     Name,
     Probe,
     Seen,
+    TakeOver,
     Unname,
     Wait,
+    Withdraw,
     next_move,
 )
 from federation.core.placement import Choice
+from federation.core.takeover import Go, Hold, Nothing, Verdict
 from federation.model.identity import Epoch
 from federation.model.operation import Operation, OperationKind, Step
 from federation.model.ownership import EarlierOwner, Ownership
@@ -28,6 +32,7 @@ from federation.model.ownership import EarlierOwner, Ownership
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 HUB = "atm101-abc123"
 SERVING = Seen(epoch_matches=True, generation=1, phase="serving", gate_open=True, processes=3)
+GO = Go("iu", "tacc", 41, "iu was silent for 16 s")
 STOPPED = Seen(epoch_matches=True, generation=0, phase="stopped", gate_open=False, processes=0)
 
 
@@ -90,11 +95,32 @@ def test_a_retired_hub_is_stopped_only_when_the_site_says_that_nothing_is_left()
     )
 
 
+@pytest.mark.parametrize(
+    ("verdict", "move"),
+    [
+        (GO, TakeOver(GO)),
+        (Hold("no site can take it"), Wait("no site can take it")),
+        (Nothing("iu renewed its lease"), Withdraw("iu renewed its lease")),
+    ],
+)
+def test_a_failover_does_what_the_verdict_of_the_moment_says(verdict: Verdict, move: Move) -> None:
+    begun = replace(facts(Step.ADMITTED, owned(), OperationKind.FAILOVER), takeover=lambda: verdict, copies="")
+    assert next_move(begun) == move
+
+
+def test_before_the_owner_changes_the_standby_is_asked_whether_it_could_restore_the_homes() -> None:
+    begun = replace(facts(Step.ADMITTED, owned(), OperationKind.FAILOVER), takeover=lambda: GO)
+    assert next_move(begun) == LookAtCopies("tacc")
+    held = next_move(replace(begun, copies="the repository does not open"))
+    assert isinstance(held, Wait)
+    assert held.reason == "tacc: the repository does not open"
+
+
 class World:
     """A register and a site that carry out moves; `forget` is a change of leader: looks are lost, records are not."""
 
     def __init__(self, kind: OperationKind, ownership: Ownership | None) -> None:
-        self.facts = Facts(operation(kind), ownership, fits)
+        self.facts = Facts(operation(kind), ownership, fits, takeover=lambda: GO, copies="")
         self.assigned = 0
 
     def forget(self) -> None:
@@ -105,6 +131,10 @@ class World:
             case Assign(choice):
                 self.assigned += 1
                 self._record(Step.ASSIGNED, ownership=owned(choice.site), seen=SERVING)
+            case TakeOver(go):
+                self._record(Step.OWNED, ownership=owned(go.target, 2), seen=SERVING)
+            case Withdraw(message):
+                raise AssertionError(f"withdrawn although the site is silent: {message}")
             case End():
                 earlier = (EarlierOwner(site="iu", epoch=Epoch(era=1, n=1)),)
                 self._record(
@@ -114,14 +144,19 @@ class World:
                 self._record(step, ownership=owned(None, 2, tombstone=True))
             case Finish(step, _):
                 self._record(step)
+            case Probe() | Name() | Unname():
+                self._look(move)
+            case Wait(reason):
+                raise AssertionError(f"waits although all is well: {reason}")
+
+    def _look(self, move: Probe | Name | Unname) -> None:
+        match move:
             case Probe():
                 self.facts = replace(self.facts, verified=True)
             case Name():
                 self.facts = replace(self.facts, name_leads_here=True)
             case Unname():
                 self.facts = replace(self.facts, name_exists=False)
-            case Wait(reason):
-                raise AssertionError(f"waits although all is well: {reason}")
 
     def _record(self, step: Step, **changes: object) -> None:
         finished = self.facts.operation.finished(step, NOW)

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from federation.model.errors import InvalidRequest
+from federation.model.errors import InvalidRequest, Unavailable
 from federation.runtime.disk import LocalDisk
 from federation.runtime.identity_uri import coordinator_uri, user_uri
 from federation.runtime.pki import LOOPBACK, Authority
@@ -84,6 +84,38 @@ def test_a_ca_whose_key_was_exchanged_or_broken_is_refused(tmp_path: Path) -> No
     disk.replace(tmp_path / "ca.key", b"half")
     with pytest.raises(InvalidRequest, match="broken"):
         Authority.load(tmp_path, disk)
+
+
+@pytest.mark.parametrize("lost", ["ada.key", "ada.pem", "ada.ca.pem"])
+def test_a_certificate_that_was_written_in_part_only_is_seen(tmp_path: Path, lost: str) -> None:
+    disk, authority = LocalDisk(), Authority.create("demo", NOW)
+    files = authority.write(authority.issue("ada", NOW), tmp_path, "ada", disk)
+    assert authority.has_issued(files, disk)
+    content = (tmp_path / lost).read_bytes()
+    for other in (None, b"half", content[: len(content) // 2]):
+        disk.remove(tmp_path / lost) if other is None else disk.replace(tmp_path / lost, other)
+        assert not authority.has_issued(files, disk)
+
+
+def test_a_key_of_another_certificate_or_a_certificate_of_another_ca_does_not_fit(tmp_path: Path) -> None:
+    disk, authority = LocalDisk(), Authority.create("demo", NOW)
+    files = authority.write(authority.issue("ada", NOW), tmp_path, "ada", disk)
+    assert not Authority.create("demo", NOW).has_issued(files, disk)
+    disk.replace(files.key, authority.issue("ada", NOW).key)
+    assert not authority.has_issued(files, disk)
+
+
+def test_the_key_is_written_last(tmp_path: Path) -> None:
+    class FullDisk(LocalDisk):
+        def replace(self, path: Path, content: bytes, *, durable: bool = True) -> None:
+            if path.suffix == ".key":
+                raise Unavailable("killed before the key")
+            super().replace(path, content, durable=durable)
+
+    authority = Authority.create("demo", NOW)
+    with pytest.raises(Unavailable):
+        authority.write(authority.issue("ada", NOW), tmp_path, "ada", FullDisk())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ada.ca.pem", "ada.pem"]
 
 
 def test_a_missing_tls_file_is_named(tmp_path: Path) -> None:

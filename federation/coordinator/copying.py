@@ -1,0 +1,207 @@
+"""Orders copies of homes and records them: the home index is written only under the (owner, epoch) that it was made at.
+
+One run per hub and look, a few at a time per site. A run that ends after the ownership has moved is not recorded: its
+snapshot stays in the old site's own path and is never restored by mistake (PROTOCOL.md H7).
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+import structlog
+
+from federation.api.v1 import agent_pb2
+from federation.coordinator.events import Journalist
+from federation.coordinator.observations import Observations
+from federation.coordinator.sessions import Sessions
+from federation.coordinator.snapshot import Snapshot
+from federation.coordinator.wanted import epoch_message
+from federation.core.copies import CopyFacts, due_in, stale_after
+from federation.model.errors import DriverError
+from federation.model.homes import CopyPoint, HomeIndex
+from federation.model.ownership import Ownership
+from federation.store import keys
+from federation.store.interface import Guard
+from federation.store.register import Changes, Register, Stored
+
+log = structlog.get_logger(__name__)
+
+MOST_AT_ONCE = 2  # runs at one site
+LOOK_S, SOON_S = 10.0, 1.0
+LIMIT_S = 1800.0
+LOOK_LIMIT_S = 60.0
+MOST_UNREAD = 20
+
+
+@dataclass(slots=True)
+class Use:
+    """When students' servers of a hub were seen, on the leader's clock."""
+
+    now: int = 0
+    last_mono: float | None = None
+
+
+@dataclass(slots=True)
+class CopiesLoop:
+    """`reconcile(hub)`; `problem_of` and `look` for those who decide about moves."""
+
+    register: Register
+    snapshot: Snapshot
+    observations: Observations
+    sessions: Sessions
+    journalist: Journalist
+    leader_guard: Callable[[], Guard]
+    random: Random
+    actor: str
+    _errors: dict[str, str] = field(default_factory=dict)  # why the last run of a hub failed
+    _running: Counter[str] = field(default_factory=Counter)
+    _use: dict[str, Use] = field(default_factory=dict)
+    _taken_mono: dict[str, tuple[str, float]] = field(default_factory=dict)  # hub -> snapshot and when its run began
+
+    async def reconcile(self, hub: str) -> float | None:
+        """Copy the hub's homes if that is due."""
+        stored, generation = self.snapshot.ownership(hub), self.snapshot.in_force(hub)
+        if stored is None or stored.document.owner is None or generation is None:
+            return None
+        if generation.classroom.spec.storage.protection is None or self.snapshot.home_key(hub) is None:
+            return None
+        facts = self._facts(stored.document, generation.classroom.spec.storage.protection.every.seconds)
+        if facts is None:
+            return LOOK_S
+        wait_s = due_in(facts)
+        if wait_s > 0:
+            return min(wait_s, LOOK_S)
+        site = stored.document.owner
+        if self._running[site] >= MOST_AT_ONCE:
+            return SOON_S
+        self._running[site] += 1
+        try:
+            await self._copy(stored, site)
+        finally:
+            self._running[site] -= 1
+        return LOOK_S
+
+    def problem_of(self, hub: str) -> str:
+        """Why the students' files would not be there after a move now, in words that change only when that does; empty:
+        they would, or there are none."""
+        stored, generation = self.snapshot.ownership(hub), self.snapshot.in_force(hub)
+        if stored is None or generation is None:
+            return "the classroom is not known yet"
+        protection = generation.classroom.spec.storage.protection
+        if protection is None:
+            return ""
+        if self.snapshot.home(hub) is None:
+            why = self._errors.get(hub, "")
+            return "no copy of its students' homes is made yet" + (f": {why}" if why else "")
+        age_s = self._age_s(hub)
+        limit_s = stale_after(protection.every.seconds, used_since_copy=self._used_since(hub, age_s))
+        if age_s is not None and age_s > limit_s:
+            why = self._errors.get(hub, "")
+            old = f"the newest copy of its students' homes is older than {limit_s / 60:.0f} min"
+            return old + (f": {why}" if why else "")
+        return ""
+
+    async def look(self, hub: str, site: str) -> str:
+        """Ask `site` whether it could restore the recorded copy now; empty: it could, or there is nothing to restore."""
+        generation = self.snapshot.in_force(hub)
+        if generation is not None and generation.classroom.spec.storage.protection is None:
+            return ""
+        index, password = self.snapshot.home(hub), self._password(hub, site)
+        if index is None:
+            return "no copy of its students' homes is recorded"
+        if not password:
+            return f"{site} cannot open the copies: their password was not sealed to it"
+        ref = copy_message(hub, index.document.copy_)
+        ask = agent_pb2.Ask(look=agent_pb2.LookAsk(copy=ref, password=password))
+        answer = await self.sessions.ask(site, ask, limit_s=LOOK_LIMIT_S)
+        return answer.error
+
+    async def _copy(self, stored: Stored[Ownership], site: str) -> None:
+        ownership, clock = stored.document, self.journalist.clock
+        hub, taken, taken_mono = ownership.hub, clock.now(), clock.mono()
+        run = f"{self.random.getrandbits(48):012x}"
+        ask = agent_pb2.CopyAsk(
+            hub=hub, epoch=epoch_message(ownership.epoch), run=run, password=self._password(hub, site)
+        )
+        answer = await self.sessions.ask(site, agent_pb2.Ask(copy=ask), limit_s=LIMIT_S)
+        self._errors[hub] = answer.error
+        if answer.error:
+            raise DriverError(f"{hub}: homes were not copied: {answer.error}", delay_s=LOOK_S)
+        said = answer.copied
+        index = HomeIndex(
+            hub=hub,
+            copy_=CopyPoint(site=site, snapshot=said.snapshot),
+            epoch=ownership.epoch,
+            run=run,
+            taken=taken,
+            homes=said.homes,
+            files=said.files,
+            bytes=said.bytes,
+            seconds=said.seconds,
+            unread=tuple(said.unread[:MOST_UNREAD]),
+            database=said.database,
+        )
+        before = self.snapshot.home(hub)
+        changes = Changes().only_if(self.leader_guard()).unchanged(stored.key, stored)
+        changes.unchanged(keys.home(hub), before).put(keys.home(hub), index)
+        if before is None or before.document.copy_.site != site:
+            message = f"{said.homes} homes, {said.bytes / 2**20:.1f} MiB, in {said.seconds:.1f} s"
+            self.journalist.add(changes, "homes.copied", message, hub=hub, site=site, actor=self.actor)
+        await self.register.commit(changes)
+        self._taken_mono[hub] = (said.snapshot, taken_mono)
+        log.info("homes.copied", hub=hub, site=site, snapshot=said.snapshot, seconds=round(said.seconds, 2))
+
+    def _facts(self, ownership: Ownership, every_s: float) -> CopyFacts | None:
+        """None while the site has not reported: what is not known is not copied."""
+        hub, now_mono = ownership.hub, self.journalist.clock.mono()
+        report = self.observations.hub_at(ownership.owner or "", hub)
+        if report is None or report.phase != "serving" or not report.epoch.n:
+            return None
+        if (report.epoch.era, report.epoch.n) != (ownership.epoch.era, ownership.epoch.n):
+            return None
+        use = self._use.setdefault(hub, Use())
+        if report.servers or use.now:  # those that are gone since the last look ran until some moment after it
+            use.last_mono = now_mono
+        use.now = report.servers
+        index = self.snapshot.home(hub)
+        mine = index is not None and index.document.copy_.site == ownership.owner
+        age_s = self._age_s(hub) if mine and index is not None and index.document.epoch == ownership.epoch else None
+        return CopyFacts(
+            every_s=every_s,
+            age_s=age_s,
+            used=report.servers > 0,
+            used_since_copy=self._used_since(hub, age_s),
+            idle_s=now_mono - use.last_mono if use.last_mono is not None and not report.servers else None,
+        )
+
+    def _age_s(self, hub: str) -> float | None:
+        """Of the recorded copy: by this leader's own clock if it ordered it, else by wall clocks of leaders."""
+        index = self.snapshot.home(hub)
+        if index is None:
+            return None
+        known = self._taken_mono.get(hub)
+        if known is not None and known[0] == index.document.copy_.snapshot:
+            return self.journalist.clock.mono() - known[1]
+        return max(0.0, (self.journalist.clock.now() - index.document.taken).total_seconds())
+
+    def _used_since(self, hub: str, age_s: float | None) -> bool:
+        """Whether students worked since the copy began. Before this leader's first report nobody knows: yes."""
+        use = self._use.get(hub)
+        if use is None:
+            return True
+        if use.now or age_s is None:
+            return True
+        return use.last_mono is not None and self.journalist.clock.mono() - use.last_mono < age_s
+
+    def _password(self, hub: str, site: str) -> bytes:
+        sealed = self.snapshot.home_key(hub)
+        return b64decode(sealed.sealed[site]) if sealed is not None and site in sealed.sealed else b""
+
+
+def copy_message(hub: str, copy: CopyPoint) -> agent_pb2.CopyRef:
+    """The wire form."""
+    return agent_pb2.CopyRef(site=copy.site, hub=hub, snapshot=copy.snapshot)

@@ -1,0 +1,146 @@
+"""Homes go along, on virtual time: copied while the class works, restored before a server starts, never empty or older."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from federation.coordinator.replica import Replica
+from federation.model.homes import HomeIndex
+from federation.model.status import Condition, ConditionType, Truth
+from tests.simulation.test_place import begin, place, served, until
+from tests.simulation.test_takeover import armed, owner, protected, serves
+from tests.support.virtual import VirtualFederation, virtual_federation
+
+pytestmark = pytest.mark.looptime
+
+EVERY = {"type": "dynamic", "protect": {"every": "1m"}}
+
+
+def index(replica: Replica, hub: str) -> HomeIndex | None:
+    stored = replica.snapshot.home(hub)
+    return stored.document if stored else None
+
+
+def fresh(replica: Replica, hub: str) -> Condition:
+    stored = replica.snapshot.observation(hub)
+    assert stored is not None
+    return next(c for c in stored.document.conditions if c.type is ConditionType.DATA_FRESH)
+
+
+@asynccontextmanager
+async def class_with_homes() -> AsyncIterator[tuple[VirtualFederation, Replica, str]]:
+    """A class at iu whose student has saved a notebook that has been copied; armed, with tacc as its standby."""
+    async with virtual_federation() as federation:
+        replica = await begin(federation)
+        for site in ("iu", "tacc"):
+            federation.start_fencer(site)
+        hub = (await place(replica, storage=EVERY)).record.document.uid
+        await served(replica, hub)
+        await until(lambda: index(replica, hub) is not None)
+        work(federation, hub, b"first")
+        federation.sites["iu"].start_server(hub, "s01")
+        before = index(replica, hub)
+        await until(lambda: index(replica, hub) != before)
+        await until(lambda: armed(replica, "iu", hub))
+        yield federation, replica, hub
+
+
+def work(federation: VirtualFederation, hub: str, text: bytes, site: str = "iu") -> None:
+    federation.sites[site].files[hub]["s01/notes.ipynb"] = text
+
+
+def notebook(federation: VirtualFederation, hub: str, site: str) -> bytes | None:
+    return federation.sites[site].files.get(hub, {}).get("s01/notes.ipynb")
+
+
+async def test_the_notebook_is_there_when_the_class_is_back_at_the_other_site() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        await federation.kill_site("iu")
+        await until(lambda: owner(replica, hub) == "tacc")
+        await served(replica, hub)
+        assert await serves(federation, "tacc", hub)
+        assert notebook(federation, hub, "tacc") == b"first"
+
+
+async def test_before_there_is_a_copy_a_class_with_homes_is_not_armed_and_says_so() -> None:
+    async with virtual_federation() as federation:
+        federation.copies.refusal = "the store does not answer"
+        replica = await begin(federation)
+        for site in ("iu", "tacc"):
+            federation.start_fencer(site)
+        hub = (await place(replica, storage=EVERY)).record.document.uid
+        await served(replica, hub)
+        await asyncio.sleep(60)
+        assert protected(replica, hub).status is Truth.FALSE
+        assert "no copy of its students' homes is made yet" in protected(replica, hub).message
+        assert fresh(replica, hub).status is Truth.FALSE
+        federation.copies.refusal = ""
+        await until(lambda: armed(replica, "iu", hub))
+        assert fresh(replica, hub).status is Truth.TRUE
+
+
+async def test_a_class_is_copied_often_while_it_works_and_soon_after_its_last_server_stopped() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        work(federation, hub, b"second")
+        before = index(replica, hub)
+        assert before is not None
+        federation.sites["iu"].stop_server(hub, "s01")
+        began = federation.clock.mono()
+        await until(lambda: index(replica, hub) != before)
+        assert federation.clock.mono() - began < 30, "not only at the next minute"
+        await federation.kill_site("iu")
+        await until(lambda: owner(replica, hub) == "tacc")
+        await served(replica, hub)
+        assert notebook(federation, hub, "tacc") == b"second"
+
+
+async def test_without_a_copy_that_can_be_opened_there_nothing_is_taken_over() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        federation.copies.refusal = "the store does not answer"
+        await federation.kill_site("iu")
+        await asyncio.sleep(90)
+        assert owner(replica, hub) == "iu"
+        operation = replica.snapshot.operation(hub)
+        assert operation is not None
+        assert "tacc: the store does not answer" in operation.document.waiting_for
+        federation.copies.refusal = ""
+        await until(lambda: owner(replica, hub) == "tacc")
+        await served(replica, hub)
+        assert notebook(federation, hub, "tacc") == b"first"
+
+
+async def test_an_agent_that_restarts_in_the_middle_does_not_restore_over_new_work() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        await federation.kill_site("iu")
+        await until(lambda: owner(replica, hub) == "tacc")
+        await served(replica, hub)
+        work(federation, hub, b"after the move", "tacc")
+        await federation.kill("agent-tacc")
+        federation.sites["tacc"].hubs.clear()
+        federation.start_agent("tacc")
+        await until(lambda: hub in federation.sites["tacc"].hubs)
+        assert notebook(federation, hub, "tacc") == b"after the move"
+
+
+async def test_a_copy_that_ends_after_the_class_has_moved_is_never_the_one_that_counts() -> None:
+    """An upload that hangs and ends late is in the old site's own path, and in nobody's index (PROTOCOL.md H7)."""
+    async with class_with_homes() as (federation, replica, hub):
+        federation.copies.save_s = 600.0
+        recorded = index(replica, hub)
+        await asyncio.sleep(90)
+        federation.transport.cut.add("iu")
+        await until(lambda: owner(replica, hub) == "tacc")
+        federation.copies.save_s = 0.0
+        await served(replica, hub)
+        first = index(replica, hub)
+        assert first is not None
+        await asyncio.sleep(900)
+        now = index(replica, hub)
+        assert now is not None
+        assert recorded is not None
+        assert now.copy_.site == "tacc"
+        assert now.epoch > recorded.epoch

@@ -1,0 +1,80 @@
+"""Two that start or stop one federation's directory at once: the second waits, and says so."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from federation.cli.local.layout import Layout
+from federation.cli.local.one_at_a_time import alone
+from federation.runtime.clock import SystemClock
+from federation.runtime.processes import Launch, SystemProcesses
+
+
+class Second:
+    """Wants the directory, too, and holds it for a moment."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.came = threading.Event()
+        self._layout = layout
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with alone(self._layout):
+            assert self._layout.start_lock.exists()
+            self.came.set()
+
+    def end(self) -> None:
+        assert self.came.wait(5), "it was its turn"
+        self._thread.join()
+
+
+def waits(capsys: pytest.CaptureFixture[str], second: Second) -> str:
+    said = ""
+    while "waiting" not in said:
+        said += capsys.readouterr().err
+    assert not second.came.is_set()
+    return said
+
+
+def test_the_second_says_that_it_waits_and_then_has_its_turn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = Layout(tmp_path / "f")
+    with alone(layout):
+        second = Second(layout)
+        assert f"in {layout.root}: waiting for it" in waits(capsys, second)
+    second.end()
+    with alone(layout):
+        pass
+    assert capsys.readouterr().err == "", "who need not wait says nothing"
+
+
+def test_a_directory_that_was_deleted_meanwhile_is_made_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = Layout(tmp_path / "f")
+    with alone(layout):
+        second = Second(layout)
+        waits(capsys, second)
+        shutil.rmtree(layout.root)
+    second.end()
+
+
+def test_what_was_started_meanwhile_does_not_keep_others_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout, processes = Layout(tmp_path / "f"), SystemProcesses(SystemClock())
+    with alone(layout):
+        child = processes.spawn(Launch(("/bin/sleep", "60"), tmp_path / "log"))
+    try:
+        with alone(layout):
+            assert processes.alive(child)
+        assert capsys.readouterr().err == ""
+    finally:
+        processes.signal(child, signal.SIGKILL)

@@ -1,0 +1,56 @@
+"""A coordinator's start: what of a register it will not work with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from federation.coordinator.main import open_register
+from federation.model.errors import Refused
+from federation.runtime.clock import SystemClock
+from federation.runtime.disk import LocalDisk
+from federation.runtime.settings_files import load_federation
+from federation.store.interface import StoreStatus
+from federation.store.memory import MemoryStore
+from federation.store.register import Register
+from federation.store.remembered import RememberedRegister
+
+EXAMPLE = Path(__file__).parents[3] / "configs/federation/two-clouds.yaml"
+
+
+class Running(MemoryStore):
+    """A register that says it is an etcd of this version."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(SystemClock())
+        self._version = version
+
+    async def status(self) -> StoreStatus:
+        return StoreStatus(self._version, "etcd:2379", 0, (), 1)
+
+
+async def opened(version: str, folder: Path, *, production: bool = True) -> Register:
+    """The example of a federation in production, or the same as a demo."""
+    file = folder / "federation.yaml"
+    file.write_text(EXAMPLE.read_text().replace("production: true", f"production: {str(production).lower()}"))
+    store: Any = Running(version)
+    remembered = RememberedRegister(folder / "register.json", LocalDisk())
+    return await open_register(load_federation(file), store, remembered)
+
+
+@pytest.mark.parametrize("version", ["3.5.0", "3.5.1", "3.5.2"])
+async def test_a_production_federation_refuses_an_etcd_that_can_corrupt_its_data(version: str, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=rf"etcd {version}, which can corrupt") as refused:
+        await opened(version, tmp_path)
+    assert "3.5.6" in refused.value.help
+    assert not (tmp_path / "register.json").exists(), "nothing was opened, so nothing is remembered"
+
+
+async def test_a_production_federation_takes_any_other(tmp_path: Path) -> None:
+    assert (await opened("3.5.9", tmp_path)).identity.uuid
+
+
+async def test_a_demo_takes_what_there_is(tmp_path: Path) -> None:
+    assert (await opened("3.5.1", tmp_path, production=False)).identity.uuid
