@@ -12,6 +12,7 @@ from random import Random
 
 from federation.coordinator.events import Journalist
 from federation.coordinator.naming import hosts_of
+from federation.coordinator.retired import homes_of, retired_before
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.wanted import auth_secret
 from federation.core.in_force import generation_in_force
@@ -166,10 +167,10 @@ class Admission:
 
     def _refuse_if_others_wait(self, name: str, live: ClassroomRecord) -> None:
         """Whoever restores a class that runs means another one of its name, if there is any."""
-        older = self.snapshot.retired_before(name)
+        older = retired_before(self.snapshot, name)
         if name == live.uid or not older:
             return
-        known = ", ".join(f"{r.uid} (homes: {self.snapshot.homes_of(r.uid) or 'not reported'})" for r in older)
+        known = ", ".join(f"{r.uid} (homes: {homes_of(self.snapshot, r.uid) or 'not reported'})" for r in older)
         raise Refused(
             f"{name} is live as {live.uid}, so there is nothing to restore under this name; retired before it: {known}",
             help=f"Retire {name} first, then `fedctl restore {older[-1].uid}`.",

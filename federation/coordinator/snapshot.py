@@ -72,19 +72,6 @@ class Snapshot:
         """A classroom by its name, or by a uid: that of one whose name was taken by a later one, too."""
         return self.classroom(name) or self.classroom_of(name)
 
-    def retired_before(self, name: str) -> tuple[ClassroomRecord, ...]:
-        """Retired classes whose name a later one took, and whose homes were not deleted."""
-        older = (stored.document for stored in self.under(keys.RETIRED, ClassroomRecord))
-        return tuple(r for r in older if r.classroom.name == name and not r.homes_deleted)
-
-    def homes_of(self, hub: str) -> str:
-        """Path and site of a retired hub's homes, as the site reported it; empty if it did not."""
-        observed, ownership = self.observation(hub), self.ownership(hub)
-        if observed is None or not observed.document.homes:
-            return ""
-        site = ownership.document.homes_at if ownership is not None else None
-        return f"{observed.document.homes} at {site}" if site else observed.document.homes
-
     def not_yet_in_effect(self, record: ClassroomRecord) -> tuple[str, ...]:
         """Fields of the newest generation that do nothing yet; worked out once per generation."""
         known = self._later.get(record.uid)

@@ -106,13 +106,13 @@ class WantedBuilder:
 
     def _sealed(self, record: ClassroomRecord, wanted: Generation) -> dict[str, bytes]:
         """The boxes for this site. A class that meets keeps the value that it has: another one restarts its hub."""
-        boxes = {}
-        secret, key = self.snapshot.secret(auth_secret(record, wanted)), self.snapshot.home_key(record.uid)
+        boxes: dict[str, str | None] = {}
+        secret, homes = self.snapshot.secret(auth_secret(record, wanted)), self.snapshot.home_key(record.uid)
         if secret is not None:
             version, _until = secret_in_force(secret, wanted.classroom.spec, record.created, self.clock.now())
             boxes["auth"] = version.sealed.get(self.site) or secret.sealed.get(self.site)
-        if key is not None:
-            boxes[HOMES] = key.sealed.get(self.site)
+        if homes is not None:
+            boxes[HOMES] = homes.sealed.get(self.site)
         return {name: b64decode(box) for name, box in boxes.items() if box is not None}
 
     def _restore(self, hub: str, epoch: Epoch) -> agent_pb2.CopyRef | None:

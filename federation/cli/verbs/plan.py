@@ -33,11 +33,11 @@ def run(arguments: argparse.Namespace) -> int:
     if plans is None:
         return ExitCode.BAD_INPUT
     named = [(classroom.value.name, plan) for classroom, plan in zip(classrooms, plans, strict=True)]
-    if arguments.output == "table":
+    if arguments.output != "table":
+        output.document({"items": [_document(name, plan) for name, plan in named]}, arguments.output)
+    else:
         for name, plan in named:
             show_plan(name, plan)
-    else:
-        output.document({"items": [_document(name, plan) for name, plan in named]}, arguments.output)
     return ExitCode.CONFLICT if refuse_conflicts(plans, overwrite=False) else ExitCode.OK
 
 
@@ -48,6 +48,7 @@ def _document(name: str, plan: control_pb2.PlanResponse) -> dict[str, Any]:
         "name": name,
         "exists": plan.exists,
         "feasible": plan.feasible,
+        "conflict": plan.conflict,
         "changes": [{"path": d.path, "live": d.live, "wanted": d.wanted, "effect": d.effect} for d in plan.differences],
         "assignment": {
             "site": assignment.site,
