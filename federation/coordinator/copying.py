@@ -20,7 +20,7 @@ from federation.coordinator.observations import Observations
 from federation.coordinator.sessions import Sessions
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.wanted import epoch_message
-from federation.core.copies import CopyFacts, due_in, stale_after
+from federation.core.copies import CopyFacts, due_in, stale_after, urgency_of
 from federation.model.errors import DriverError
 from federation.model.homes import CopyPoint, HomeIndex
 from federation.model.ownership import Ownership
@@ -58,6 +58,7 @@ class CopiesLoop:
     random: Random
     actor: str
     _errors: dict[str, str] = field(default_factory=dict)  # why the last run of a hub failed
+    _waiting: dict[str, tuple[str, float, float]] = field(default_factory=dict)  # hub -> site, urgency, when it looked
     _running: Counter[str] = field(default_factory=Counter)
     _use: dict[str, Use] = field(default_factory=dict)
     _taken_mono: dict[str, tuple[str, float]] = field(default_factory=dict)  # hub -> snapshot and when its run began
@@ -76,7 +77,7 @@ class CopiesLoop:
         if wait_s > 0:
             return min(wait_s, LOOK_S)
         site = stored.document.owner
-        if self._running[site] >= MOST_AT_ONCE:
+        if not self._turn(site, hub, urgency_of(facts)):
             return SOON_S
         self._running[site] += 1
         try:
@@ -84,6 +85,16 @@ class CopiesLoop:
         finally:
             self._running[site] -= 1
         return LOOK_S
+
+    def _turn(self, site: str, hub: str, urgency: float) -> bool:
+        """Whether the hub may be copied now: the site has a slot, and nobody who looked just now is more overdue."""
+        now_mono = self.journalist.clock.mono()
+        self._waiting[hub] = (site, urgency, now_mono)
+        rivals = [u for s, u, at in self._waiting.values() if s == site and now_mono - at < 3 * SOON_S]
+        if self._running[site] >= MOST_AT_ONCE or min(rivals) < urgency:
+            return False
+        del self._waiting[hub]
+        return True
 
     def problem_of(self, hub: str) -> str:
         """Why the students' files would not be there after a move now, in words that change only when that does; empty:
@@ -189,10 +200,12 @@ class CopiesLoop:
         return max(0.0, (self.journalist.clock.now() - index.document.taken).total_seconds())
 
     def _used_since(self, hub: str, age_s: float | None) -> bool:
-        """Whether students worked since the copy began. Before this leader's first report nobody knows: yes."""
+        """Whether students worked since the copy began. Before this leader's first report of the hub, e.g. because its
+        site died together with the last leader, what that one recorded counts: a copy follows the last server closely."""
         use = self._use.get(hub)
         if use is None:
-            return True
+            observed = self.snapshot.observation(hub)
+            return age_s is None or (observed is not None and observed.document.servers > 0)
         if use.now or age_s is None:
             return True
         return use.last_mono is not None and self.journalist.clock.mono() - use.last_mono < age_s

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from federation.coordinator.replica import Replica
+from federation.core.copies import stale_after
 from federation.model.homes import HomeIndex
 from federation.model.status import Condition, ConditionType, Truth
 from tests.simulation.test_place import begin, place, served, until
@@ -144,3 +145,23 @@ async def test_a_copy_that_ends_after_the_class_has_moved_is_never_the_one_that_
         assert recorded is not None
         assert now.copy_.site == "tacc"
         assert now.epoch > recorded.epoch
+
+
+async def test_a_quiet_class_is_taken_over_by_a_new_leader_although_its_copy_is_older_than_a_busy_class_may_have() -> (
+    None
+):
+    """The new leader has never heard of it from its site; what the last one recorded counts."""
+    async with virtual_federation() as federation:
+        await begin(federation, "c1", "c2")
+        replicas = federation.transport.replicas
+        leader = next(r for r in replicas.values() if r.standing.leads)
+        other = next(r for r in replicas.values() if r is not leader)
+        for site in ("iu", "tacc"):
+            federation.start_fencer(site)
+        hub = (await place(leader, storage=EVERY)).record.document.uid
+        await served(leader, hub)
+        await until(lambda: armed(leader, "iu", hub))
+        await asyncio.sleep(stale_after(60, used_since_copy=True) + 10 - 4 * 60 + 200)
+        await federation.kill_site("iu")
+        await federation.kill(leader.identity.id)
+        await until(lambda: owner(other, hub) == "tacc")

@@ -43,7 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
         hub = client.call("Get", control_pb2.GetRequest(name=arguments.name)).hub
         if arguments.delete_homes:
             output.data(f"{arguments.name}: retired with its homes")
-            output.say(f"copies of them are not deleted by this: folders {hub.metadata.uid} in the sites' store of copies")
+            output.say(
+                f"copies of them are not deleted by this: folders {hub.metadata.uid} in the sites' store of copies"
+            )
         else:
             output.data(f"{arguments.name}: retired; {_homes(hub, hub.status.homes or answer.homes)}")
     return code
