@@ -24,7 +24,7 @@ EXIT_CODES: Version = (0, 17, 0)  # 10 no repository, 11 locked; 12 wrong passwo
 PASSWORD_EXIT_CODE: Version = (0, 17, 1)
 SPARSE: Version = (0, 15, 0)  # restore --sparse: holes stay holes; before, they are filled with zeros
 FULL_IDS: Version = (0, 15, 0)  # the summary of `backup --json` names the snapshot in full, not by 8 digits
-RETRY_LOCK: Version = (0, 16, 0)  # --retry-lock
+NO_SCAN: Version = (0, 15, 0)  # backup --no-scan: no second pass over the tree for the sake of a progress bar
 
 SAVED, SAVED_IN_PART = 0, 3
 """Exit codes of `backup` under which there is a snapshot; 3: some files could not be read."""
