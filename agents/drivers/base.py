@@ -212,9 +212,10 @@ class CopiesCapabilities:
 class CopiesDriver(Protocol):
     """Copies of homes between sites (DESIGN.md 4.5): one repository per (writing site, hub), one writer for ever (I3).
 
-    Every call ends within `limit_s`, or raises DeadlineExceeded after everything it started was killed; repeating is
-    always safe. A password is the repository's, a plain value, never logged. To forget and prune copies is another
-    identity's right, at no site: it is not here.
+    What restic does in a call ends within `limit_s` from when it is this call's turn (one at a time writes per hub), or
+    DeadlineExceeded is raised after it was killed with all it started; repeating is always safe. A password is the
+    repository's, a plain value, never logged. To forget and prune copies is another identity's right, at no site: it is
+    not here.
     """
 
     async def capabilities(self) -> CopiesCapabilities:

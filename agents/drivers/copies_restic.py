@@ -17,11 +17,11 @@ from pathlib import Path
 
 import structlog
 
-from agents.drivers.base import CopiesCapabilities, Copy, CopyRef, Restored, Saved
+from agents.drivers.base import CopiesCapabilities, Copy, CopyRef, HubDriver, Restored, Saved
 from agents.drivers.homes_local import LocalHomes
 from agents.drivers.local.blocking import blocking
 from agents.drivers.local.copy_listing import Described, copies, described
-from agents.drivers.local.copy_store import store_refusal
+from agents.drivers.local.copy_store import store_refusal, unreachable
 from agents.drivers.local.isolation import Isolation
 from agents.drivers.local.restic_runs import SENTENCES, CopyFailed, ResticRuns
 from agents.drivers.local.restoring import Restoring
@@ -50,6 +50,7 @@ class ResticCopies:
     clock: Clock
     disk: Disk
     homes: LocalHomes
+    hubs: HubDriver
     find: Callable[[], Awaitable[Restic]]
     isolation: Callable[[], Awaitable[Isolation]]
     _runs: ResticRuns | None = None
@@ -64,17 +65,20 @@ class ResticCopies:
             restic = await self.find()
         except FederationError as error:
             return CopiesCapabilities("", store.place, error.message)
-        return CopiesCapabilities(str(restic), store.place, store_refusal(store, self.settings.site))
+        refusal = await asyncio.to_thread(store_refusal, store, self.settings.site) or await unreachable(store)
+        return CopiesCapabilities(str(restic), store.place, refusal)
 
     async def save(self, hub: str, epoch: Epoch, password: str, *, run: str, limit_s: float = 1800.0) -> Saved:
         async with self._busy[hub]:
             saving = Saving(self.settings, self._must_runs(), self.homes, self.disk, self.clock)
-            return await saving.save(hub, epoch, password, run, limit_s)
+            return await saving.save(hub, epoch, password, run, self.clock.mono() + limit_s)
 
     async def list(self, site: str, hub: str, password: str, *, limit_s: float = 60.0) -> tuple[Copy, ...]:
         runs = self._must_runs()
         try:
-            return copies(await runs.read(runs.of(site, hub), ("snapshots", "--json"), password, limit_s))
+            return copies(
+                await runs.read(runs.of(site, hub), ("snapshots", "--json"), password, self.clock.mono() + limit_s)
+            )
         except CopyFailed as error:
             if error.trouble is Trouble.NO_REPOSITORY:
                 return ()
@@ -83,7 +87,7 @@ class ResticCopies:
     async def look(self, copy: CopyRef, password: str, *, limit_s: float = 60.0) -> str:
         self._known.pop(copy, None)
         try:
-            found = await self._described(copy, password, limit_s)
+            found = await self._described(copy, password, self.clock.mono() + limit_s)
             return self._no_room(found, await self.find())
         except FederationError as error:
             return error.message
@@ -99,7 +103,7 @@ class ResticCopies:
             done = not await asyncio.to_thread(steps.is_of, tree, copy, epoch)
             if done:
                 await self._none_runs(copy.hub)
-                await self._written(steps, copy, epoch, password, limit_s)
+                await self._written(steps, copy, epoch, password, begin_mono + limit_s)
                 await self._none_runs(copy.hub)
                 await blocking(self._put_in_place, steps, epoch)
             kept = tuple(str(path) for path in self.homes.kept(copy.hub))
@@ -119,6 +123,7 @@ class ResticCopies:
         if "/" in folder or "\0" in folder or folder.startswith("."):
             raise DriverError(f"{folder!r} cannot be the name of a folder in a home", delay_s=None)
         async with self._busy[copy.hub]:
+            until_mono = self.clock.mono() + limit_s
             if await self.homes.where(copy.hub) is None:
                 raise DriverError(f"the homes of {copy.hub} are not at {self.settings.site}")
             on = (await self.isolation()).on
@@ -127,14 +132,14 @@ class ResticCopies:
             home = await asyncio.to_thread(make_home, self.homes.tree(copy.hub), user, uid)
             if await asyncio.to_thread(os.path.lexists, home / folder):
                 return False
-            found = await self._described(copy, password, limit_s)
+            found = await self._described(copy, password, until_mono)
             if slug(user) not in found.homes:
                 raise NotFound(f"the copy {copy.snapshot[:8]} of {copy.hub} by {copy.site} has no home of {user}")
             steps = Restoring(self.settings, self.homes, self.disk, copy.hub)
             beside = self.settings.homes_dir / f".aside-{copy.hub}"
             try:
                 await blocking(steps.begin_aside, beside)
-                await self._extract(copy, beside, password, limit_s, f"/{slug(user)}")
+                await self._extract(copy, beside, password, until_mono, f"/{slug(user)}")
                 restored = beside / slug(user)
                 return await blocking(lambda: steps.put_aside(restored, user, home, folder, isolated=on))
             finally:
@@ -142,12 +147,12 @@ class ResticCopies:
 
     # --- parts of look and restore ---
 
-    async def _described(self, copy: CopyRef, password: str, limit_s: float) -> Described:
+    async def _described(self, copy: CopyRef, password: str, until_mono: float) -> Described:
         """What the copy is; a copy never changes, so it is asked for once."""
         if copy not in self._known:
             runs = self._must_runs()
             repository = runs.of(copy.site, copy.hub)
-            found = described(await runs.read(repository, (*LOOK, copy.snapshot, "/"), password, limit_s))
+            found = described(await runs.read(repository, (*LOOK, copy.snapshot, "/"), password, until_mono))
             if found is None:
                 sentence = SENTENCES[Trouble.NO_SNAPSHOT].format(hub=copy.hub, site=copy.site, url=repository.url)
                 raise CopyFailed(Trouble.NO_SNAPSHOT, f"{sentence}: {copy.snapshot}")
@@ -167,27 +172,27 @@ class ResticCopies:
 
     async def _none_runs(self, hub: str) -> None:
         """Students' servers work in the tree, the hub in its database: neither may be replaced under them."""
-        found = await asyncio.to_thread(self.processes.find, self.settings.marks(HUB=hub))
+        found = (await self.hubs.observe(hub)).processes
         if found:
-            raise DriverError(f"{len(found)} processes of {hub} run here: its homes cannot be replaced under them")
+            raise DriverError(f"{found} processes of {hub} run here: its homes cannot be replaced under them")
 
-    async def _written(self, steps: Restoring, copy: CopyRef, epoch: Epoch, password: str, limit_s: float) -> None:
+    async def _written(self, steps: Restoring, copy: CopyRef, epoch: Epoch, password: str, until_mono: float) -> None:
         """The copy beside the tree, whole and marked; nothing if it is there from an attempt that was interrupted."""
         if await asyncio.to_thread(steps.is_of, self.homes.restoring(copy.hub), copy, epoch):
             return
         folder = await blocking(steps.begin)
-        found = await self._described(copy, password, limit_s)
+        found = await self._described(copy, password, until_mono)
         if refusal := self._no_room(found, await self.find()):
             raise DriverError(refusal)
         on = (await self.isolation()).on
         try:
-            await self._extract(copy, folder, password, limit_s)
+            await self._extract(copy, folder, password, until_mono)
             await blocking(lambda: steps.complete(folder, copy, epoch, found.homes, isolated=on))
         except BaseException:
             await blocking(steps.begin)  # gives the room back; the empty folder still says that homes are due (I6)
             raise
 
-    async def _extract(self, copy: CopyRef, into: Path, password: str, limit_s: float, only: str = "") -> None:
+    async def _extract(self, copy: CopyRef, into: Path, password: str, until_mono: float, only: str = "") -> None:
         """Every file that was written is read again and compared."""
         runs = self._must_runs()
         words = ["restore", copy.snapshot, "--target", str(into), "--verify"]
@@ -195,7 +200,7 @@ class ResticCopies:
             words.append("--sparse")
         if only:
             words += ["--include", only]
-        await runs.read(runs.of(copy.site, copy.hub), tuple(words), password, limit_s)
+        await runs.read(runs.of(copy.site, copy.hub), tuple(words), password, until_mono)
 
     @staticmethod
     def _put_in_place(steps: Restoring, epoch: Epoch) -> None:
@@ -207,5 +212,5 @@ class ResticCopies:
         if self._runs is None:
             if self.settings.copies is None:
                 raise DriverError(f"site {self.settings.site} has no store of copies (spec.copies)", delay_s=60.0)
-            self._runs = ResticRuns(self.settings, self.settings.copies, self.processes, self.find)
+            self._runs = ResticRuns(self.settings, self.settings.copies, self.processes, self.clock, self.find)
         return self._runs

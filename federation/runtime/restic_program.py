@@ -24,7 +24,7 @@ EXIT_CODES: Version = (0, 17, 0)  # 10 no repository, 11 locked; 12 wrong passwo
 PASSWORD_EXIT_CODE: Version = (0, 17, 1)
 SPARSE: Version = (0, 15, 0)  # restore --sparse: holes stay holes; before, they are filled with zeros
 FULL_IDS: Version = (0, 15, 0)  # the summary of `backup --json` names the snapshot in full, not by 8 digits
-RETRY_LOCK: Version = (0, 16, 0)  # --retry-lock
+NO_SCAN: Version = (0, 15, 0)  # backup --no-scan: no second pass over the tree for the sake of a progress bar
 
 SAVED, SAVED_IN_PART = 0, 3
 """Exit codes of `backup` under which there is a snapshot; 3: some files could not be read."""
@@ -50,15 +50,16 @@ WORDS: tuple[tuple[Trouble, str], ...] = (
     (Trouble.FULL, r"no space left on device|disk quota exceeded|XMinioStorageFull|QuotaExceeded"),
     (Trouble.WRONG_PASSWORD, r"wrong password or no key found"),
     (Trouble.HALF_MADE, r"config or key \w+ is damaged"),
-    (Trouble.DENIED, r"access ?denied|permission denied|SignatureDoesNotMatch|InvalidAccessKeyId|403 Forbidden"),
+    (
+        Trouble.DENIED,
+        r"access ?denied|permission denied|403 Forbidden|request signature we calculated|Access Key Id you",
+    ),
     (Trouble.UNREACHABLE, r"connection refused|no such host|i/o timeout|no route to host|network is unreachable"),
     (Trouble.UNREACHABLE, r"x509:|tls:|connection reset|EOF, retrying|503 Service|context deadline exceeded"),
     (Trouble.LOCKED, r"repository is already locked"),
     (Trouble.NO_SNAPSHOT, r"no matching ID found|no snapshot found"),
-    (
-        Trouble.NO_REPOSITORY,
-        r"unable to open config file|repository does not exist|The specified bucket does not exist",
-    ),
+    # only this: whatever else keeps the config from being opened must never look like a repository to be made
+    (Trouble.NO_REPOSITORY, r"open config file: (stat .*: no such file or directory|.*specified key does not exist)"),
     (Trouble.DAMAGED, r"ciphertext verification failed|damaged|invalid data returned|not found in (repository|index)"),
     (Trouble.DAMAGED, r"id .* not found|unexpected EOF|hash (does not match|mismatch)|invalid character|invalid pack"),
     (Trouble.DAMAGED, r"Invalid file size|Unexpected (contents|content)|no such file or directory"),
@@ -86,7 +87,14 @@ class Restic:
             known[12] = Trouble.WRONG_PASSWORD
         if code in known:
             return known[code]
-        return next((what for what, words in WORDS if re.search(words, said, re.IGNORECASE)), Trouble.OTHER)
+        lines = [line for line in said.splitlines() if not line.startswith("{")]  # JSON is full of students' file names
+        fatal = [line for line in lines if line.startswith("Fatal:")]
+        meant = (_meaning("\n".join(part)) for part in (fatal, lines))
+        return next((what for what in meant if what is not Trouble.OTHER), Trouble.OTHER)
+
+
+def _meaning(said: str) -> Trouble:
+    return next((what for what, words in WORDS if re.search(words, said, re.IGNORECASE)), Trouble.OTHER)
 
 
 async def find_restic(processes: Processes, log: Path, env: Mapping[str, str] = os.environ) -> Restic:

@@ -1,4 +1,4 @@
-"""What every CopiesDriver promises, on the in-memory twin and with restic on a folder that two sites share."""
+"""What every CopiesDriver promises, on the in-memory twin and with restic, on a folder and on S3."""
 
 from __future__ import annotations
 
@@ -10,8 +10,17 @@ import pytest
 from agents.drivers.base import CopyRef
 from federation.model.errors import DriverError, NotFound, StaleEpoch
 from federation.model.identity import Epoch
-from tests.support.copies_bench import HUB, SECRET, CopiesBench, MemoryCopiesBench, directory_bench, running_hub
+from tests.support.copies_bench import (
+    HUB,
+    SECRET,
+    CopiesBench,
+    MemoryCopiesBench,
+    directory_bench,
+    running_hub,
+    s3_bench,
+)
 from tests.support.local_site import E1, E2
+from tests.support.s3 import s3_server
 
 E3 = Epoch(era=1, n=3)
 WORK = {"ada/a.ipynb": b"ada's", "bob/b.ipynb": b"bob's", "bob/data/big": b"x" * 70_000}
@@ -22,9 +31,19 @@ async def memory_bench() -> AsyncIterator[CopiesBench]:
     yield MemoryCopiesBench()
 
 
-@pytest.fixture(params=["memory", "folder"])
+@asynccontextmanager
+async def bucket_bench() -> AsyncIterator[CopiesBench]:
+    with s3_server() as server:
+        async with s3_bench(server) as bench:
+            yield bench
+
+
+BUILT_S = 1000  # the S3 server is built once per machine, within the first test that needs it
+
+
+@pytest.fixture(params=["memory", "folder", pytest.param("s3", marks=pytest.mark.timeout(BUILT_S))])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[CopiesBench]:
-    kinds = {"memory": memory_bench, "folder": directory_bench}
+    kinds = {"memory": memory_bench, "folder": directory_bench, "s3": bucket_bench}
     made: AbstractAsyncContextManager[CopiesBench] = kinds[request.param]()
     async with made as here:
         yield here
@@ -168,8 +187,8 @@ async def test_a_store_that_is_gone_is_an_error_and_never_made_anew(bench: Copie
     copy = await saved(bench)
     bench.unmount()
     with pytest.raises(DriverError):
-        await bench.copies("iu").save(HUB, E1, SECRET, run="run-2")
-    assert await bench.copies("tacc").look(copy, SECRET) != ""
+        await bench.copies("iu").save(HUB, E1, SECRET, run="run-2", limit_s=5.0)
+    assert await bench.copies("tacc").look(copy, SECRET, limit_s=5.0) != ""
     assert (await bench.copies("iu").capabilities()).refusal != ""
 
 

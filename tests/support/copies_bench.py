@@ -6,8 +6,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -24,9 +24,11 @@ from federation.runtime.clock import SystemClock
 from federation.runtime.processes import SystemProcesses
 from federation.runtime.restic_program import Restic, find_restic
 from tests.support.local_site import GIB, order, until
+from tests.support.s3 import S3
 
 ROOT = Path(__file__).resolve().parents[2]
 HUB = "atm101-abc123"
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 SECRET = "the repository's own password"
 Files = dict[str, bytes]
 
@@ -91,8 +93,10 @@ class MemoryCopiesBench(CopiesBench):
 
 
 class LocalCopiesBench(CopiesBench):
-    def __init__(self, root: Path, store: CopyStore) -> None:
-        self.root, self.store = root, store
+    """`data` is the folder in which the store has its files, whatever stands before it."""
+
+    def __init__(self, root: Path, data: Path, stores: Mapping[str, CopyStore]) -> None:
+        self.root, self.data, self.stores = root, data, stores
         self.clock = SystemClock()
         self.processes = SystemProcesses(self.clock)
         self.settings = {name: self._settings(name, first) for name, first in (("iu", 310_000), ("tacc", 410_000))}
@@ -110,7 +114,7 @@ class LocalCopiesBench(CopiesBench):
             homes_dir=home / "homes",
             capacity=Capacity(30_000, 60 * GIB),
             first_student_uid=first,
-            copies=self.store,
+            copies=self.stores[site],
         )
 
     def drivers(self, site: str) -> SiteDrivers:
@@ -124,7 +128,7 @@ class LocalCopiesBench(CopiesBench):
         return self.settings[site].homes_dir / hub
 
     def repository(self, site: str, hub: str = HUB) -> Path:
-        return Path(self.store.place, site, hub)
+        return self.data / site / hub
 
     def write(self, site: str, files: Files, hub: str = HUB) -> None:
         for name, content in files.items():
@@ -148,7 +152,7 @@ class LocalCopiesBench(CopiesBench):
             index.write_bytes(b"not what it was" * 20)
 
     def unmount(self) -> None:
-        shutil.rmtree(self.store.place)
+        shutil.rmtree(self.data)
 
     async def close(self) -> None:
         await self.processes.stop({"HUBFED_DIR": f"test-{self.root.name}"}, grace_s=0.5)
@@ -157,18 +161,47 @@ class LocalCopiesBench(CopiesBench):
             await drivers.edge.close()
 
 
+class S3CopiesBench(LocalCopiesBench):
+    server: S3
+
+    def unmount(self) -> None:
+        self.server.kill()
+
+
 @asynccontextmanager
-async def directory_bench() -> AsyncIterator[LocalCopiesBench]:
-    """Two sites on this machine that share a folder."""
+async def directory_bench(base: str | None = MEMORY) -> AsyncIterator[LocalCopiesBench]:
+    """Two sites on this machine that share a folder below `base` (None: where temporary files go)."""
     await restic_or_skip()
-    root = Path(tempfile.mkdtemp(prefix="hubfed-test-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    with bench_folder(base) as root:
+        (root / "store").mkdir(mode=0o700)
+        bench = LocalCopiesBench(root, root / "store", dict.fromkeys(("iu", "tacc"), CopyStore(str(root / "store"))))
+        try:
+            yield bench
+        finally:
+            await bench.close()
+
+
+@asynccontextmanager
+async def s3_bench(server: S3) -> AsyncIterator[S3CopiesBench]:
+    """Two sites that share a bucket of a running server, each with keys of its own."""
+    await restic_or_skip()
+    with bench_folder() as root:
+        bench = S3CopiesBench(root, server.data / "homes", {site: server.store(site) for site in ("iu", "tacc")})
+        bench.server = server
+        try:
+            yield bench
+        finally:
+            await bench.close()
+
+
+@contextmanager
+def bench_folder(base: str | None = MEMORY) -> Iterator[Path]:
+    """For everything of a bench; students may pass through it."""
+    root = Path(tempfile.mkdtemp(prefix="hubfed-test-", dir=base))
     root.chmod(0o711)
-    (root / "store").mkdir(mode=0o700)
-    bench = LocalCopiesBench(root, CopyStore(str(root / "store")))
     try:
-        yield bench
+        yield root
     finally:
-        await bench.close()
         shutil.rmtree(root, ignore_errors=True)
 
 

@@ -78,7 +78,8 @@ def _count(entry: os.DirEntry[str], sizes: Sizes) -> None:
 
 def stage_database(live: Path, tree: Path) -> bool:
     """A consistent copy of the live database into the tree; False if there is none, and then none is in the tree.
-    sqlite3.Error or OSError leave the copy of last time."""
+    sqlite3.Error or OSError leave the copy of last time. Opened for writing: what a hub that was killed had begun to
+    write is rolled back first, as its next start would."""
     staged, fresh = tree / STAGED, tree / f"{STAGED}.new"
     if not live.is_file():
         staged.unlink(missing_ok=True)
@@ -87,7 +88,7 @@ def stage_database(live: Path, tree: Path) -> bool:
     os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         with (
-            closing(sqlite3.connect(f"{live.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)) as source,
+            closing(sqlite3.connect(f"{live.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_S)) as source,
             closing(sqlite3.connect(fresh)) as target,
         ):
             source.backup(target)

@@ -16,18 +16,18 @@ from federation.runtime.restic_program import Trouble
 PRIVATE = 0o700
 
 
-async def ensure_repository(runs: ResticRuns, disk: Disk, own: Repository, password: str, limit_s: float) -> None:
+async def ensure_repository(runs: ResticRuns, disk: Disk, own: Repository, password: str, until_mono: float) -> None:
     """Make it if it is new. What was made is remembered, for an unmounted store looks like one without repositories."""
     note = runs.settings.copies_dir / "made" / f"{own.hub}.json"
     content = json.dumps({"repository": own.url}).encode()
     if disk.read(note) == content:
         return
     try:
-        await runs.read(own, ("cat", "config"), password, limit_s)
+        await runs.read(own, ("cat", "config"), password, until_mono)
     except CopyFailed as error:
         if error.trouble is not Trouble.NO_REPOSITORY:
             raise
-        await _make(runs, own, password, limit_s)
+        await _make(runs, own, password, until_mono)
     disk.replace(note, content)
 
 
@@ -41,15 +41,15 @@ def gone(runs: ResticRuns, own: Repository) -> DriverError:
     )
 
 
-async def _make(runs: ResticRuns, own: Repository, password: str, limit_s: float) -> None:
+async def _make(runs: ResticRuns, own: Repository, password: str, until_mono: float) -> None:
     """restic writes the key first and the config last. Killed between, it would leave a repository that never opens: so
     it is made beside and renamed. S3 has no rename; there the sentence of such a repository says what to delete."""
     if own.folder is None:
-        await runs.make(own, own.url, password, limit_s)
+        await runs.make(own, own.url, password, until_mono)
         return
     beside = own.folder.with_name(f".new-{own.folder.name}")
     await blocking(_prepare, own.folder, beside)
-    await runs.make(own, str(beside), password, limit_s)
+    await runs.make(own, str(beside), password, until_mono)
     await blocking(beside.rename, own.folder)
 
 

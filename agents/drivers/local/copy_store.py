@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from agents.drivers.local.settings import CopyStore
 from federation.model.errors import DriverError
@@ -14,6 +16,7 @@ S3 = "s3:"
 KEY_NAMES = re.compile(r"AWS_[A-Z_]+")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 OTHERS = 0o077
+HTTPS, ANSWER_S = 443, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,20 @@ def store_environment(store: CopyStore) -> dict[str, str]:
     if wrong:
         raise DriverError(f"{store.credentials} has a line that is no AWS_... setting (the line is not shown)")
     return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
+
+
+async def unreachable(store: CopyStore) -> str:
+    """Why an S3 store does not answer at all; empty if it does, or for a folder."""
+    if not store.place.startswith(S3):
+        return ""
+    address = urlsplit(store.place.removeprefix(S3))
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            _reader, writer = await asyncio.open_connection(address.hostname, address.port or HTTPS)
+    except (OSError, TimeoutError) as error:
+        return f"the store of copies at {address.netloc} cannot be reached ({error or 'no answer'})"
+    writer.close()
+    return ""
 
 
 def store_refusal(store: CopyStore, site: str) -> str:

@@ -16,10 +16,12 @@ from agents.drivers.local.copy_store import Repository, store_environment
 from agents.drivers.local.marks import COPY
 from agents.drivers.local.settings import CopyStore, LocalSettings
 from federation.model.errors import DeadlineExceeded, DriverError
+from federation.runtime.clock import Clock
 from federation.runtime.processes import Finished, Launch, Processes, inherited
 from federation.runtime.restic_program import SAVED, SAVED_IN_PART, Restic, Trouble
 
 QUIET = {"RESTIC_PROGRESS_FPS": "0.01"}  # no line of progress every 16 ms
+LEAST_S = 0.1
 GENTLE = ("nice", "-n", "10")  # classes come first
 
 SENTENCES: dict[Trouble, str] = {
@@ -52,6 +54,7 @@ class ResticRuns:
     settings: LocalSettings
     store: CopyStore
     processes: Processes
+    clock: Clock
     find: Callable[[], Awaitable[Restic]]
     _settling: asyncio.Lock = field(default_factory=asyncio.Lock)
     _settled: set[str] = field(default_factory=set)
@@ -66,23 +69,23 @@ class ResticRuns:
         """The repository of any site, to read."""
         return Repository.of(self.store, site, hub)
 
-    async def read(self, repository: Repository, words: tuple[str, ...], password: str, limit_s: float) -> str:
+    async def read(self, repository: Repository, words: tuple[str, ...], password: str, until_mono: float) -> str:
         """Run something that only reads; never locks."""
-        done = await self._run(repository, ("--no-lock", *words), password, limit_s)
+        done = await self._run(repository, ("--no-lock", *words), password, until_mono)
         return (await self._checked(repository, done)).output
 
     async def write(
-        self, repository: Repository, words: tuple[str, ...], password: str, limit_s: float, cwd: Path | None = None
+        self, repository: Repository, words: tuple[str, ...], password: str, until_mono: float, cwd: Path | None = None
     ) -> Finished:
         """Run something that writes to this site's own repository, gently; locks that are stale are removed first, which
         leaves those of processes that live. What was saved in part is no failure."""
         if repository.site != self.settings.site:
             raise DriverError(f"{self.settings.site} never writes to {repository.url}", delay_s=None)
         if repository.hub not in self._unlocked:
-            await self._checked(repository, await self._run(repository, ("unlock",), password, limit_s))
+            await self._checked(repository, await self._run(repository, ("unlock",), password, until_mono))
             self._unlocked.add(repository.hub)
         try:
-            done = await self._run(repository, words, password, limit_s, cwd)
+            done = await self._run(repository, ("--cleanup-cache", *words), password, until_mono, cwd)
         except BaseException:
             self.relock(repository.hub)  # it was killed, and its lock stays
             raise
@@ -92,16 +95,16 @@ class ResticRuns:
         """Look for stale locks again before the next write."""
         self._unlocked.discard(hub)
 
-    async def make(self, repository: Repository, into: str, password: str, limit_s: float) -> None:
+    async def make(self, repository: Repository, into: str, password: str, until_mono: float) -> None:
         """`restic init` at the address `into`."""
-        await self._checked(repository, await self._run(repository, ("init",), password, limit_s, url=into))
+        await self._checked(repository, await self._run(repository, ("init",), password, until_mono, url=into))
 
     async def _run(
         self,
         repository: Repository,
         words: tuple[str, ...],
         password: str,
-        limit_s: float,
+        until_mono: float,
         cwd: Path | None = None,
         url: str = "",
     ) -> Finished:
@@ -110,6 +113,7 @@ class ResticRuns:
         cacert = ("--cacert", str(self.store.cacert)) if self.store.cacert is not None else ()
         cache = ("--cache-dir", str(self.settings.copies_dir / "cache"))
         argv = (*(GENTLE if cwd else ()), str(restic.path), "-r", url or repository.url, *cacert, *cache, *words)
+        limit_s = max(until_mono - self.clock.mono(), LEAST_S)
         log = self._runs / f"{repository.hub}.{next(self._numbers)}.log"
         try:
             return await self.processes.run(

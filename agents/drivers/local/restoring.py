@@ -76,7 +76,11 @@ class Restoring:
     def place_database(self, folder: Path, epoch: Epoch) -> None:
         """The copy's database where a hub of this site reads its own; an older one is kept beside it."""
         staged, target = folder / STAGED, self.settings.hub_dir(self.hub) / HUB_DATABASE
-        if not staged.is_file() or (target.is_file() and filecmp.cmp(staged, target, shallow=False)):
+        if (
+            staged.is_symlink()
+            or not staged.is_file()
+            or (target.is_file() and filecmp.cmp(staged, target, shallow=False))
+        ):
             return
         for made in (target.parent.parent, target.parent):
             made.mkdir(mode=PRIVATE, parents=True, exist_ok=True)

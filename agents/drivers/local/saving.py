@@ -21,7 +21,7 @@ from federation.model.identity import Epoch
 from federation.runtime.clock import Clock
 from federation.runtime.disk import Disk
 from federation.runtime.processes import Finished
-from federation.runtime.restic_program import FULL_IDS, Trouble
+from federation.runtime.restic_program import FULL_IDS, NO_SCAN, Trouble
 
 log = structlog.get_logger(__name__)
 
@@ -36,19 +36,21 @@ class Saving:
     disk: Disk
     clock: Clock
 
-    async def save(self, hub: str, epoch: Epoch, password: str, run: str, limit_s: float) -> Saved:
+    async def save(self, hub: str, epoch: Epoch, password: str, run: str, until_mono: float) -> Saved:
         """All of it."""
         begin_mono = self.clock.mono()
         tree = self._tree(hub, epoch)
         unread, database = await self._stage(hub, tree)
         sizes = await asyncio.to_thread(measure, tree)
         words = ["backup", ".", "--json", "--verbose=2", "--host", hub]
+        if (await self.runs.find()).can(NO_SCAN):
+            words.append("--no-scan")
         for tag in tags(epoch, run, sizes):
             words += ["--tag", tag]
-        done = await self._back_up(hub, tuple(words), tree, password, limit_s)
+        done = await self._back_up(hub, tuple(words), tree, password, until_mono)
         report = await asyncio.to_thread(read_report, done.output.splitlines(), tree.resolve())
         saved = Saved(
-            snapshot=await self._seen(hub, report, password, limit_s),
+            snapshot=await self._seen(hub, report, password, until_mono),
             homes={name: SavedHome(size, report.changed.get(name, True)) for name, size in sizes.homes.items()},
             files=report.files,
             bytes=sizes.bytes,
@@ -81,27 +83,29 @@ class Saving:
             log.warning("copies.database_not_copied", hub=hub, error=str(error))
             return (f"the hub's database ({error})",), False
 
-    async def _back_up(self, hub: str, words: tuple[str, ...], tree: Path, password: str, limit_s: float) -> Finished:
+    async def _back_up(
+        self, hub: str, words: tuple[str, ...], tree: Path, password: str, until_mono: float
+    ) -> Finished:
         own = self.runs.own(hub)
-        await ensure_repository(self.runs, self.disk, own, password, limit_s)
+        await ensure_repository(self.runs, self.disk, own, password, until_mono)
         try:
             try:
-                return await self.runs.write(own, words, password, limit_s, cwd=tree)
+                return await self.runs.write(own, words, password, until_mono, cwd=tree)
             except CopyFailed as error:
                 if error.trouble is not Trouble.LOCKED:
                     raise
                 self.runs.relock(hub)
-                return await self.runs.write(own, words, password, limit_s, cwd=tree)
+                return await self.runs.write(own, words, password, until_mono, cwd=tree)
         except CopyFailed as error:
             if error.trouble is Trouble.NO_REPOSITORY:
                 raise gone(self.runs, own) from error
             raise
 
-    async def _seen(self, hub: str, report: BackupReport, password: str, limit_s: float) -> str:
+    async def _seen(self, hub: str, report: BackupReport, password: str, until_mono: float) -> str:
         """The full id of the new copy; where restic says but a part of it, the store is asked, and it is seen there."""
         if (await self.runs.find()).can(FULL_IDS):
             return report.snapshot
-        said = await self.runs.read(self.runs.own(hub), ("snapshots", "--json", report.snapshot), password, limit_s)
+        said = await self.runs.read(self.runs.own(hub), ("snapshots", "--json", report.snapshot), password, until_mono)
         listed = copies(said)
         if len(listed) != 1:
             raise DriverError(f"the copy {report.snapshot} of {hub} is not in its repository after it was saved")

@@ -42,13 +42,14 @@ def local_site(
     restic = _once(lambda: find_restic(processes, settings.copies_dir / "restic.log"))
     edge = LocalEdge(settings, processes, clock, disk, install)
     homes = LocalHomes(settings, disk)
+    hubs = LocalHubs(settings, processes, clock, disk, groups, install, isolation)
     return SiteDrivers(
         cluster=LocalCluster(settings, processes, groups, isolation),
-        hubs=LocalHubs(settings, processes, clock, disk, groups, install, isolation),
+        hubs=hubs,
         homes=homes,
         edge=edge,
         canary=LocalCanary(settings, processes, clock, edge),
-        copies=ResticCopies(settings, processes, clock, disk, homes, restic, isolation),
+        copies=ResticCopies(settings, processes, clock, disk, homes, hubs, restic, isolation),
     )
 
 

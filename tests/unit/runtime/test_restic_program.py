@@ -16,6 +16,14 @@ NEW = Restic(Path("restic"), (0, 18, 1))
 
 SAID_BY_0_14 = [
     (Trouble.NO_REPOSITORY, "Fatal: unable to open config file: stat /s/iu/h/config: no such file or directory"),
+    (Trouble.NO_REPOSITORY, "Fatal: unable to open config file: Stat: The specified key does not exist."),
+    (Trouble.DENIED, "Fatal: unable to open config file: Stat: The AWS Access Key Id you provided does not exist."),
+    (Trouble.DENIED, "Fatal: unable to open config file: Stat: The request signature we calculated does not match"),
+    (
+        Trouble.UNREACHABLE,
+        "Fatal: unable to open config file: Stat: Get: x509: certificate signed by unknown authority",
+    ),
+    (Trouble.OTHER, "Fatal: unable to open config file: Stat: The specified bucket does not exist."),
     (Trouble.WRONG_PASSWORD, "Fatal: wrong password or no key found"),
     (Trouble.HALF_MADE, "Fatal: config or key 3a5235 is damaged: ciphertext verification failed"),
     (Trouble.LOCKED, "Fatal: unable to create lock in backend: repository is already locked exclusively by PID 7 on h"),
@@ -31,6 +39,11 @@ SAID_BY_0_14 = [
 @pytest.mark.parametrize(("trouble", "said"), SAID_BY_0_14)
 def test_a_restic_without_exit_codes_is_understood_by_its_words(trouble: Trouble, said: str) -> None:
     assert OLD.trouble(1, said) is trouble
+
+
+def test_the_name_of_a_students_file_is_not_taken_for_a_message() -> None:
+    said = '{"message_type":"status","current_files":["/ada/wrong password or no key found"]}\nFatal: unable to save'
+    assert OLD.trouble(1, said) is Trouble.OTHER
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from agents.drivers.local.copied_tree import MOST_UNREAD, measure, read_report
+from agents.drivers.local.copied_tree import MOST_UNREAD, STAGED, measure, read_report, stage_database
 from agents.drivers.local.copy_listing import copies, described
 from agents.drivers.local.copy_store import Repository, store_environment, store_refusal
 from agents.drivers.local.settings import CopyStore
@@ -97,3 +100,22 @@ def test_a_tree_is_measured_by_home(tmp_path: Path) -> None:
     sizes = measure(tmp_path)
     assert sizes.homes == {"ada": 5, "bob": 0}
     assert (sizes.files, sizes.bytes) == (2, 6)
+
+
+def test_what_a_killed_hub_had_not_committed_is_not_in_the_copy(tmp_path: Path) -> None:
+    live, tree = tmp_path / "hub.sqlite", tmp_path / "tree"
+    tree.mkdir()
+    with closing(sqlite3.connect(live)) as opened, opened:
+        opened.execute("CREATE TABLE users (name TEXT)")
+        opened.executemany("INSERT INTO users VALUES (?)", [(f"s{n}",) for n in range(500)])
+    killed = os.fork()
+    if killed == 0:
+        dying = sqlite3.connect(live)
+        dying.execute("PRAGMA cache_size = 1")  # so that changes reach the file before they are committed
+        dying.execute("UPDATE users SET name = 'lost' || hex(randomblob(200))")
+        os._exit(0)
+    os.waitpid(killed, 0)
+    assert live.with_name("hub.sqlite-journal").exists()
+    assert stage_database(live, tree)
+    with closing(sqlite3.connect(tree / STAGED)) as copy:
+        assert copy.execute("SELECT count(*) FROM users WHERE name LIKE 's%'").fetchone() == (500,)
