@@ -175,6 +175,7 @@ class Reconciler:
             processes=view.processes,
             has_homes=bool(self._homes.get(hub)),
             now_ns=self.clock.boottime_ns(),
+            waits=self.lease.waits(hub),
         )
 
     async def _act(self, hub: str, view: HubView, decision: Decision) -> str:
