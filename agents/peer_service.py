@@ -29,8 +29,8 @@ class PeerService(agent_pb2_grpc.PeerServiceServicer):
     """Answers for (site, uid)."""
 
     def __init__(self, site: str, uid: str, lease: SiteLease) -> None:
-        self._site = site
-        self._uid = uid
+        self.site = site
+        self.uid = uid
         self._lease = lease
 
     async def Ask(  # noqa: N802 - the name on the wire
@@ -43,8 +43,8 @@ class PeerService(agent_pb2_grpc.PeerServiceServicer):
         lease = self._lease
         answers = lease.promises.answer(asked, request.nonce, known=lease.known(), held=lease.held, unfit=lease.unfit())
         return agent_pb2.FailsafeResponse(
-            site=self._site,
-            uid=self._uid,
+            site=self.site,
+            uid=self.uid,
             nonce=request.nonce,
             hubs=[_wire(hub, no) for hub, no in answers.items()],
         )
