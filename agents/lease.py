@@ -89,9 +89,14 @@ class SiteLease:
 
     def waits(self, hub: str) -> str:
         """Why a hub that was granted is not taken up yet; empty: it is, or was not granted."""
-        if hub in self.held or hub not in self._journal.record.accepted:
-            return ""
-        return self.promises.blocked().get(hub, "")
+        return self.promises.blocked().get(hub, "") if self.waiting(hub) is not None else ""
+
+    def waiting(self, hub: str) -> Epoch | None:
+        """The epoch at which a hub was granted that is not taken up yet."""
+        accepted = self._journal.record.accepted.get(hub)
+        if accepted is None or hub in self.held or refusal(hub, accepted, self.known()):
+            return None
+        return accepted
 
     def unfit(self) -> str:
         """Why this site may promise nothing to its peers; empty: it may (H9)."""

@@ -245,6 +245,8 @@ class Reconciler:
         epoch = view.epoch or (held.epoch if held else None)
         if ended is not None and view.processes == 0:
             epoch = ended  # the confirmation names the evidence that was heard
+        if self.lease.waits(hub) and view.processes == 0:
+            epoch = self.lease.waiting(hub)  # so that whoever waits for this epoch reads why
         if epoch is None and view.processes == 0 and hub not in self.wanted.hubs:
             self.reporter.gone(hub)
             return

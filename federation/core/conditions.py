@@ -23,7 +23,8 @@ _PHASES = {
 @dataclass(frozen=True, slots=True)
 class HubFacts:
     """`silent_s`: since the owner's last renewal was seen, None if never. `name_problem` None: not looked at yet.
-    `unfenced`: why the owner's fencer is not to be relied on; empty: it is, or the site has not reported."""
+    `unfenced`: why the owner's fencer is not to be relied on; empty: it is, or the site has not reported.
+    `no_failsafe`: what an outage of all coordinators does to an armed hub; empty: nothing."""
 
     ownership: Ownership
     owned: Owned | None
@@ -34,6 +35,7 @@ class HubFacts:
     name_problem: str = ""
     outdated_servers: int = 0
     unfenced: str = ""
+    no_failsafe: str = ""
     reported: tuple[Condition, ...] = ()
 
 
@@ -108,7 +110,8 @@ def _protected(facts: HubFacts) -> Condition:
     if facts.ownership.owner is None or owned is None:
         return Condition(type=kind, status=Truth.FALSE, reason="NotOwned", message="no site may run the hub")
     if owned.may_be_taken_over:
-        return Condition(type=kind, status=Truth.TRUE, reason="Armed", message="another site takes over in an outage")
+        message = "; ".join(filter(None, ("another site takes over in an outage", facts.no_failsafe)))
+        return Condition(type=kind, status=Truth.TRUE, reason="Armed", message=message)
     if owned.armed is not None:
         message = f"{facts.ownership.owner} has not said yet that it heard of a deadline"
         return Condition(type=kind, status=Truth.FALSE, reason="Arming", message=message)

@@ -27,12 +27,14 @@ def peers_of(members: Iterable[Member], me: Peer) -> frozenset[Peer]:
 
 
 def off(members: Iterable[Member], me: Peer) -> str:
-    """Why no round could be asked; empty: it could. An address of its own counts too: only with all of them do the sites
-    keep *each other's* leases."""
+    """Why no round could be asked; empty: it could."""
     listed = tuple(members)
-    if not peers_of(listed, me):
-        return "no other site is known"
-    mute = sorted(member.site for member in listed if not member.peer_address)
+    return unreachable(listed) if peers_of(listed, me) else "no other site is known"
+
+
+def unreachable(members: Iterable[Member]) -> str:
+    """Why these sites cannot keep *each other's* leases: one without an address is enough. Empty: they can."""
+    mute = sorted(member.site for member in members if not member.peer_address)
     return f"spec.agent.peer_address is missing at {', '.join(mute)}" if mute else ""
 
 
