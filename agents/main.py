@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from random import SystemRandom
 
+import structlog
+
 from agents.agent import Agent, Place, Ports
 from agents.drivers.base import Capacity, SiteDrivers
 from agents.drivers.local.settings import FIRST_STUDENT_UID, LocalSettings
@@ -24,21 +26,24 @@ from federation import __version__
 from federation.api.v1 import agent_pb2_grpc
 from federation.model.errors import InvalidRequest, Refused
 from federation.model.profile import PROFILES
-from federation.model.site_file import SiteFile, SiteKind
+from federation.model.site_file import AgentSettings, SiteFile, SiteKind
 from federation.runtime.access import AccessCheck
 from federation.runtime.clock import SystemClock
 from federation.runtime.daemon import run_daemon, tls_files
 from federation.runtime.disk import LocalDisk
 from federation.runtime.grpc_client import Channels
 from federation.runtime.grpc_server import build_server
-from federation.runtime.identity_uri import Kind
+from federation.runtime.identity_uri import Kind, Principal, agent_host
 from federation.runtime.logs import set_up_logging
 from federation.runtime.own_identity import own_principal
+from federation.runtime.pki import serves_as
 from federation.runtime.processes import SystemProcesses
 from federation.runtime.sealing import SealingKey
 from federation.runtime.settings_files import load_site
 from federation.runtime.supervisor import Supervisor
 from federation.runtime.tls import TlsFiles
+
+log = structlog.get_logger(__name__)
 
 
 def main() -> int:
@@ -74,7 +79,7 @@ async def serve(path: Path, state_dir: Path, runtime_dir: Path, stop: asyncio.Ev
         machine_id=machine_id(),
         sealing_key=sealing.public,
         version=__version__,
-        peer_address=settings.peer_address or "",
+        peer_address=asked_at(settings, tls, principal),
     )
     drivers = site_drivers(site, state_dir, runtime_dir, clock)
     try:
@@ -94,6 +99,14 @@ async def serve(path: Path, state_dir: Path, runtime_dir: Path, stop: asyncio.Ev
         await drivers.hubs.close()
         await drivers.edge.close()
         writer.release()
+
+
+def asked_at(settings: AgentSettings, tls: TlsFiles, principal: Principal) -> str:
+    """Where others may ask this agent; nowhere if they would not accept its certificate, so that nobody counts on it."""
+    if settings.peer_address is None or serves_as(tls.read()[1], (agent_host(principal.site, principal.uid),)):
+        return settings.peer_address or ""
+    log.error("peers.certificate", cert=str(tls.cert), help="Have it issued anew: it has no name for other agents.")
+    return ""
 
 
 @asynccontextmanager

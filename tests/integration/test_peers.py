@@ -14,17 +14,19 @@ from agents.fencer_ack import FencerAcks
 from agents.grpc_transport import GrpcPeers
 from agents.journal import Journal
 from agents.lease import Fencing, SiteLease
-from agents.main import answering
+from agents.main import answering, asked_at
 from agents.peer_service import PEER_RIGHTS, PeerService
 from federation.api.v1 import agent_pb2, types_pb2
 from federation.core.holding import Answer
 from federation.model.errors import Denied, FederationError, Unavailable
 from federation.model.identity import Member, RegisterId
 from federation.model.profile import PROFILES, ProfileName
+from federation.model.site_file import AgentSettings
 from federation.runtime.access import Role
 from federation.runtime.clock import SystemClock
 from federation.runtime.disk import LocalDisk
 from federation.runtime.grpc_client import Channels
+from federation.runtime.identity_uri import Kind, Principal
 from federation.runtime.tls import TlsFiles
 from tests.support.certificates import OTHER_REGISTER, Certificates
 from tests.support.dummy_services import our_methods
@@ -101,6 +103,13 @@ async def test_nobody_else_is_promised_anything(tmp_path: Path) -> None:
             assert not answer.hubs[0].promised
             assert UNKNOWN in answer.hubs[0].reason
         assert asked.lease.promises.running() == ()
+
+
+def test_an_agent_whose_certificate_others_would_not_accept_says_that_nobody_can_ask_it(tmp_path: Path) -> None:
+    certificates, me = Certificates(tmp_path), Principal(Kind.AGENT, "tacc", Certificates(tmp_path).register, "u2")
+    settings = AgentSettings(coordinators=("127.0.0.1:1",), peer_address="127.0.0.1:2")
+    assert asked_at(settings, certificates.agent("tacc", "u2"), me) == "127.0.0.1:2"
+    assert asked_at(settings, certificates.issue("earlier", uri=me.uri), me) == ""
 
 
 async def test_the_answer_of_another_member_at_the_address_does_not_count(tmp_path: Path) -> None:
