@@ -1,7 +1,7 @@
 """One agent, assembled from its ports: drivers, transport, disk, clock, randomness. No sockets and no signals here.
 
 Boot order (PROTOCOL.md section 4): lock and journal, what the lease file still allows in this boot, then hello, then
-renewals; hubs that run are adopted and go on meanwhile, nothing new is opened before a grant.
+renewals; hubs that run are adopted and go on meanwhile, nothing new is opened before a grant or a round of the failsafe.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import structlog
 from agents.canary import Canary
 from agents.copying import Copying
 from agents.drivers.base import SiteDrivers
+from agents.failsafe import Failsafe, Peers
 from agents.fencer_ack import FencerAcks
 from agents.journal import Journal
 from agents.lease import Fencing, SiteLease
 from agents.link import Link, Self, Transport
+from agents.peer_service import PeerService
 from agents.reconcile import Reconciler
 from agents.report import Reporter
 from agents.wanted import WantedHubs
@@ -43,13 +45,14 @@ PIECE_BYTES, MOST_PIECES = 64 * 1024, 32  # of a log: what waits for the stream 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything that touches the world."""
+    """Everything that touches the world. `peers` None: other agents cannot be asked."""
 
     drivers: SiteDrivers
     transport: Transport
     disk: Disk
     clock: Clock
     random: Random
+    peers: Peers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,16 @@ class Agent:
             random=ports.random,
             on_change=self._wake_all,
         )
+        self.peer_service = PeerService(who.site, who.uid, self.lease)
+        self.failsafe = Failsafe(
+            who,
+            self.lease,
+            self.journal,
+            ports.peers,
+            clock=ports.clock,
+            random=ports.random,
+            on_change=self._wake_all,
+        )
         self._hubs = self._loop("hubs", Pace(relist_s=5.0))
         self._site = Loop(
             "site",
@@ -141,6 +154,7 @@ class Agent:
         self._tasks.start("hubs", self._hubs.run())
         self._tasks.start("site", self._site.run())
         self._tasks.start("fence", self._fence())
+        self._tasks.start("failsafe", self.failsafe.run())
         forgotten = self.journal.record.incarnation == 0
         answer = await self.link.hello(self.journal.record.incarnation)
         if forgotten and answer.incarnation > 1:

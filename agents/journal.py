@@ -1,8 +1,9 @@
 """The agent's journal: what must survive kill -9, written before it is acted on (PROTOCOL.md section 4).
 
-Order: members before the renewal that acknowledges them; `floor` before the first open at that epoch; `ended` before
-the stop; `released` before the message. Deadlines are not in it: they mean nothing after a restart. One writer, by
-flock. A journal that cannot be written changes nothing in memory either: the caller must not act.
+Order: members before the renewal that acknowledges them; `accepted` before anything is done for a hub, `floor` before
+the first open at that epoch; `ended` before the stop; `released` before the message; a promise before the yes. Deadlines
+of leases are not in it: they mean nothing after a restart. One writer, by flock. A journal that cannot be written changes
+nothing in memory either: the caller must not act.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pydantic import Field, ValidationError
 from federation.core.holding import Known
 from federation.model.errors import Refused, RegisterFault
 from federation.model.identity import Epoch, Member, RegisterId
+from federation.model.promise import Promise, Wait
 from federation.model.schema import Document
 from federation.runtime.disk import Disk
 
@@ -37,10 +39,12 @@ class JournalRecord(Document):
     accepted: dict[str, Epoch] = Field(default_factory=dict)
     released: dict[str, Epoch] = Field(default_factory=dict)
     ended: dict[str, Epoch] = Field(default_factory=dict)
+    promises: tuple[Promise, ...] = ()
+    quarantine: Wait | None = None  # since the journal was lost
 
     def known(self) -> Known:
         """In the words of `core.holding`."""
-        return Known(self.register_id, self.revision, self.floor, self.released, self.ended)
+        return Known(self.register_id, self.revision, self.accepted, self.floor, self.released, self.ended)
 
 
 class Journal:

@@ -3,7 +3,8 @@
 Order on a grant: journal, lease file, memory. What is taken away leaves the file and the memory first, so that a disk
 that takes no more writes cannot keep a gate open. The file lies on tmpfs and counts in CLOCK_BOOTTIME with the boot's id:
 on a disk, a reboot would make an old deadline look days ahead. A standing hub's entry has no deadline in this boot; an
-armed one ends D after the *send* of the newest renewal that was answered, and only while the fencer keeps answering.
+armed one ends D after the *send* of the newest renewal that was answered, or of the newest round in which all peers
+promised (`extend`), and only while the fencer keeps answering.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import structlog
 
 from agents.fencer_ack import FencerAcks
 from agents.journal import Journal
-from federation.core.holding import Answer, Granted, Held, Holding, Terms, fault_of, judge, refusal
+from agents.promises import Promises
+from federation.core.holding import Answer, Granted, Held, Holding, Known, Terms, fault_of, judge, refusal
 from federation.model.identity import Epoch, Member
 from federation.model.ownership import Mode
 from federation.model.profile import Profile
+from federation.model.promise import Wait, restarted
 from federation.runtime.clock import Clock
 from federation.runtime.disk import Disk
 
@@ -53,11 +56,12 @@ class SiteLease:
         self._fencing = fencing
         self._sent_ns: dict[int, int] = {}  # seq -> when the renewal left
         self._armed_from = 0  # seq of the answer since which something has been armed without a break
-        self._quarantine_until_ns = 0
-        self._found_seq = 0  # of the file that was there: one with a lower number would not be believed
+        self._found = (0, 0)  # (incarnation, seq) of the file that was there: a lower one would not be believed
         self._disk = disk
         self._journal = journal
         self._clock = clock
+        self.promises = Promises(journal, clock, fencing.profile)
+        self._quarantine = self._restarted(journal.record.quarantine)
         self._ended: dict[str, Epoch] = {}  # evidence that the disk would not take yet
         self._newest_revision = journal.record.revision
         self.found: dict[str, Epoch] = {}  # runs here and is not held, e.g. after the lease file was lost
@@ -68,7 +72,7 @@ class SiteLease:
         self.problems: tuple[str, ...] = ()
         self.granted_mono: float | None = None
         if disk.read(path) is not None:
-            self._write_file(self.held, self._found_seq)  # what was not adopted closes at once
+            self._write_file(self.held, self._file_seq())  # what was not adopted closes at once
 
     @property
     def ended(self) -> Mapping[str, Epoch]:
@@ -77,7 +81,30 @@ class SiteLease:
 
     def claims(self) -> dict[str, Epoch]:
         """Every hub that the site says it may run, or finds running: the answer says what is to become of it."""
-        return {**self.found, **{hub: held.epoch for hub, held in self.held.items()}}
+        return {**self.found, **self._journal.record.accepted, **{hub: held.epoch for hub, held in self.held.items()}}
+
+    def known(self) -> Known:
+        """What the journal says, and evidence that the disk would not take yet."""
+        return replace(self._journal.record.known(), revision=self._newest_revision, ended=self.ended)
+
+    def waits(self, hub: str) -> str:
+        """Why a hub that was granted is not taken up yet; empty: it is, or was not granted."""
+        return self.promises.blocked().get(hub, "") if self.waiting(hub) is not None else ""
+
+    def waiting(self, hub: str) -> Epoch | None:
+        """The epoch at which a hub was granted that is not taken up yet."""
+        accepted = self._journal.record.accepted.get(hub)
+        if accepted is None or hub in self.held or refusal(hub, accepted, self.known()):
+            return None
+        return accepted
+
+    def unfit(self) -> str:
+        """Why this site may promise nothing to its peers; empty: it may (H9)."""
+        if self._journal.record.register_id is None:
+            return "it has not read the register since its journal began"
+        if self._in_quarantine():
+            return "its journal was lost, and what was in it may still be in force"
+        return ""
 
     def conclude(self, hub: str, epoch: Epoch) -> None:
         """The leader says that the ownership ended at `epoch`, and nothing of the hub is held or runs here: no older
@@ -104,9 +131,21 @@ class SiteLease:
         return self._fencing.objection()
 
     def quarantine(self) -> None:
-        """The journal was lost: nothing new is opened for L, by when whatever it said is over (H9)."""
-        self._quarantine_until_ns = self._clock.boottime_ns() + int(self._fencing.profile.takeover_s * NS)
+        """The journal was lost: nothing new is opened for L, by when whatever it said is over (H9). In the new journal
+        before anything else: a restart must not end it."""
+        until_ns = self._clock.boottime_ns() + int(self._fencing.profile.takeover_s * NS)
+        wait = Wait(boot_id=self._clock.boot_id(), until_ns=until_ns)
+        self._journal.write(quarantine=wait)
+        self._quarantine = wait
         log.warning("lease.quarantine", seconds=self._fencing.profile.takeover_s)
+
+    def _restarted(self, wait: Wait | None) -> Wait | None:
+        whole_ns = int(self._fencing.profile.takeover_s * NS)
+        return restarted(wait, self._clock.boot_id(), self._clock.boottime_ns(), whole_ns) if wait is not None else None
+
+    def _in_quarantine(self) -> bool:
+        wait = self._quarantine
+        return wait is not None and wait.runs(self._clock.boot_id(), self._clock.boottime_ns())
 
     def lapsed(self, hub: str) -> bool:
         """Whether the hub is held and its time is over."""
@@ -122,7 +161,7 @@ class SiteLease:
     def process(self, answer: Answer, members: tuple[int, tuple[Member, ...]]) -> bool:
         """Take an answer; True if what is held or ended changed. Unavailable if the journal cannot be written: what
         was taken away is gone all the same, nothing new is opened, and the rest goes on."""
-        known = replace(self._journal.record.known(), revision=self._newest_revision, ended=self.ended)
+        known = self.known()
         answer = replace(answer, sent_ns=self._sent_ns.get(answer.seq, 0))
         holding = judge(answer, self.heard, self.held, known, self._terms())
         self.problems = holding.problems
@@ -133,9 +172,10 @@ class SiteLease:
         self._newest_revision = max(self._newest_revision, answer.revision)
         again = any(self.lapsed(hub) and held != self.held.get(hub) for hub, held in holding.held.items())
         changed = again or _granted(holding.held) != _granted(self.held)
-        changed = changed or holding.ended != self._journal.record.ended
+        record = self._journal.record
+        changed = changed or (holding.ended, holding.accepted) != (record.ended, record.accepted)
         self._take_away(holding)
-        self._write_journal(answer, holding.held, holding.ended, members, changed)
+        self._write_journal(answer, holding, members, changed)
         if changed:
             self._record_history(holding.held)
         self._write_file(holding.held, answer.seq)
@@ -156,14 +196,35 @@ class SiteLease:
             contact_ns=int(profile.contact_s * NS),
             fence_ns=int(profile.fence_s * NS),
             extend=ack is not None and (self._armed_from == 0 or (mine and ack.seq >= self._armed_from)),
-            open_new=self._clock.boottime_ns() >= self._quarantine_until_ns,
+            open_new=not self._in_quarantine(),
+            promised=self.promises.blocked(),
         )
+
+    def extend(self, hubs: Mapping[str, Epoch], sent_ns: int) -> bool:
+        """Every peer has promised these hubs in the round that was sent at `sent_ns`: as a grant would, but it takes
+        nothing away and shortens nothing. True if something opens (again). Unavailable if the journal cannot be written."""
+        terms, now_ns = self._terms(), self._clock.boottime_ns()
+        held = dict(self.held)
+        for hub, epoch in hubs.items():
+            before, kept = held.get(hub), terms.held(Granted(epoch, Mode.ARMED), sent_ns)
+            same = before is not None and before.epoch == epoch
+            longer = not same or before is None or (before.close_at_ns or now_ns) < (kept.close_at_ns or 0)
+            if terms.extend and longer and not kept.lapsed(now_ns) and (same or terms.open_new):
+                held[hub] = kept
+        opens = any(hub not in self.held or self.lapsed(hub) for hub, now in held.items() if now != self.held.get(hub))
+        if held == self.held:
+            return False
+        self._journal.write(floor={**self._journal.record.floor, **{hub: h.epoch for hub, h in held.items()}})
+        self._record_history(held)
+        self._write_file(held, self._file_seq())
+        self.held = held
+        return opens
 
     def _take_away(self, holding: Holding) -> None:
         kept = {hub: held for hub, held in self.held.items() if hub in holding.held}
         if len(kept) < len(self.held):
             self._record_history(kept)
-            self._write_file(kept, self.heard)
+            self._write_file(kept, self._file_seq())
             self.held = kept
         news = {hub: epoch for hub, epoch in holding.ended.items() if self.ended.get(hub) != epoch}
         self._ended.update(news)
@@ -171,8 +232,7 @@ class SiteLease:
     def _write_journal(
         self,
         answer: Answer,
-        held: Mapping[str, Held],
-        ended: Mapping[str, Epoch],
+        holding: Holding,
         members: tuple[int, tuple[Member, ...]],
         changed: bool,
     ) -> None:
@@ -183,13 +243,12 @@ class SiteLease:
         far = answer.revision >= record.revision + MARK_EVERY
         if not (changed or newer_members or first or far):
             return
-        floor = {**record.floor, **{hub: h.epoch for hub, h in held.items()}}
         self._journal.write(
             register_id=answer.register,
             revision=max(record.revision, answer.revision),
-            floor=floor,
-            accepted={hub: h.epoch for hub, h in held.items()},
-            ended=dict(ended),
+            floor={**record.floor, **{hub: held.epoch for hub, held in holding.held.items()}},
+            accepted=dict(holding.accepted),
+            ended=dict(holding.ended),
             members_version=version if newer_members else record.members_version,
             members=known_members if newer_members else record.members,
         )
@@ -209,7 +268,13 @@ class SiteLease:
         """Put the entry of the site's canary, {hub: {"epoch", "close_at", "stop_by"}}, into the lease file at once, beside
         what is held, or (None) take it out again. It is never held and never granted. Unavailable: not written."""
         self._canary = entry or {}
-        self._write_file(self.held, self.heard)
+        self._write_file(self.held, self._file_seq())
+
+    def _file_seq(self) -> int:
+        """The number for a file that no answer has caused. An agent that was restarted and has not said hello yet speaks
+        with the incarnation, and so above the number, of the one before it."""
+        incarnation, seq = self._found
+        return max(self.heard, seq) if incarnation == self._journal.record.incarnation else self.heard
 
     def _write_file(self, held: Mapping[str, Held], seq: int) -> None:
         hubs = {
@@ -234,7 +299,7 @@ class SiteLease:
             body = json.loads(content)
             if body["boot_id"] != self._clock.boot_id():
                 return {}
-            self._found_seq = int(body["seq"])
+            self._found = (int(body["incarnation"]), int(body["seq"]))
             found = {
                 hub: Held(Epoch(era=entry["epoch"][0], n=entry["epoch"][1]), entry["close_at"], entry["stop_by"])
                 for hub, entry in body["hubs"].items()

@@ -66,6 +66,7 @@ class Self:
     machine_id: str
     sealing_key: str
     version: str
+    peer_address: str = ""  # where other agents may ask this one; empty: nowhere, and the failsafe is off
 
 
 class Endpoints:
@@ -135,6 +136,7 @@ class Link:
             machine_id=self._who.machine_id,
             sealing_key=self._who.sealing_key,
             version=self._who.version,
+            peer_address=self._who.peer_address,
         )
         delay = RETRY_FIRST_S
         while True:
@@ -204,7 +206,7 @@ class Link:
 
         answer = await self._endpoints.first_that_answers(attempt)
         self._endpoints.leader = answer.leader or self._endpoints.leader
-        members = tuple(Member(site=m.site, uid=m.uid) for m in answer.members)
+        members = tuple(Member(site=m.site, uid=m.uid, peer_address=m.peer_address) for m in answer.members)
         if self._lease.process(read_answer(answer), (answer.members_version, members)):
             self._on_change()
 

@@ -6,8 +6,12 @@ import argparse
 import asyncio
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import SystemRandom
+
+import structlog
 
 from agents.agent import Agent, Place, Ports
 from agents.drivers.base import Capacity, SiteDrivers
@@ -15,24 +19,32 @@ from agents.drivers.local.copy_store import S3
 from agents.drivers.local.settings import FIRST_STUDENT_UID, CopyStore, LocalSettings
 from agents.drivers.local.site import local_site
 from agents.drivers.local.uid_ranges import first_uid
-from agents.grpc_transport import GrpcTransport
+from agents.grpc_transport import GrpcPeers, GrpcTransport
 from agents.journal import SingleWriter
 from agents.link import Self
+from agents.peer_service import PEER_RIGHTS, PeerService
 from federation import __version__
+from federation.api.v1 import agent_pb2_grpc
 from federation.model.errors import InvalidRequest, Refused
 from federation.model.profile import PROFILES
-from federation.model.site_file import SiteFile, SiteKind
+from federation.model.site_file import AgentSettings, SiteFile, SiteKind
+from federation.runtime.access import AccessCheck
 from federation.runtime.clock import SystemClock
 from federation.runtime.daemon import run_daemon, tls_files
 from federation.runtime.disk import LocalDisk
 from federation.runtime.grpc_client import Channels
-from federation.runtime.identity_uri import Kind
+from federation.runtime.grpc_server import build_server
+from federation.runtime.identity_uri import Kind, Principal, agent_host
 from federation.runtime.logs import set_up_logging
 from federation.runtime.own_identity import own_principal
+from federation.runtime.pki import serves_as
 from federation.runtime.processes import SystemProcesses
 from federation.runtime.sealing import SealingKey
 from federation.runtime.settings_files import load_site
 from federation.runtime.supervisor import Supervisor
+from federation.runtime.tls import TlsFiles
+
+log = structlog.get_logger(__name__)
 
 
 def main() -> int:
@@ -68,6 +80,7 @@ async def serve(path: Path, state_dir: Path, runtime_dir: Path, stop: asyncio.Ev
         machine_id=machine_id(),
         sealing_key=sealing.public,
         version=__version__,
+        peer_address=asked_at(settings, tls, principal),
     )
     drivers = site_drivers(site, path.parent, state_dir, runtime_dir, clock)
     try:
@@ -75,16 +88,42 @@ async def serve(path: Path, state_dir: Path, runtime_dir: Path, stop: asyncio.Ev
             agent = Agent(
                 who,
                 Place(state_dir, runtime_dir),
-                Ports(drivers, GrpcTransport(channels), disk, clock, SystemRandom()),
+                Ports(drivers, GrpcTransport(channels), disk, clock, SystemRandom(), GrpcPeers(channels)),
                 sealing,
                 tasks,
             )
-            tasks.start("agent", agent.run())
-            await tasks.wait(stop)
+            listen = settings.peer_listen or settings.peer_address
+            async with answering(listen, tls, principal.register, agent.peer_service):
+                tasks.start("agent", agent.run())
+                await tasks.wait(stop)
     finally:
         await drivers.hubs.close()
         await drivers.edge.close()
         writer.release()
+
+
+def asked_at(settings: AgentSettings, tls: TlsFiles, principal: Principal) -> str:
+    """Where others may ask this agent; nowhere if they would not accept its certificate, so that nobody counts on it."""
+    if settings.peer_address is None or serves_as(tls.read()[1], (agent_host(principal.site, principal.uid),)):
+        return settings.peer_address or ""
+    log.error("peers.certificate", cert=str(tls.cert), help="Have it issued anew: it has no name for other agents.")
+    return ""
+
+
+@asynccontextmanager
+async def answering(listen: str | None, tls: TlsFiles, register: str, service: PeerService) -> AsyncIterator[None]:
+    """Let other agents ask this one; without an address nobody can."""
+    if listen is None:
+        yield
+        return
+    access = AccessCheck(PEER_RIGHTS, lambda: register, lambda _user: ())
+    server = build_server(listen, tls, access)
+    agent_pb2_grpc.add_PeerServiceServicer_to_server(service, server.grpc)
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop()
 
 
 def site_drivers(site: SiteFile, folder: Path, state_dir: Path, runtime_dir: Path, clock: SystemClock) -> SiteDrivers:

@@ -176,6 +176,7 @@ class Reconciler:
             processes=view.processes,
             has_homes=bool(self._homes.get(hub)),
             now_ns=self.clock.boottime_ns(),
+            waits=self.lease.waits(hub),
         )
 
     async def _act(self, hub: str, view: HubView, decision: Decision) -> str:
@@ -268,6 +269,8 @@ class Reconciler:
         epoch = view.epoch or (held.epoch if held else None)
         if ended is not None and view.processes == 0:
             epoch = ended  # the confirmation names the evidence that was heard
+        if self.lease.waits(hub) and view.processes == 0:
+            epoch = self.lease.waiting(hub)  # so that whoever waits for this epoch reads why
         if epoch is None and view.processes == 0 and hub not in self.wanted.hubs:
             self.reporter.gone(hub)
             return

@@ -14,7 +14,7 @@ from uuid import uuid4
 from federation.model.errors import InvalidRequest
 from federation.model.federation_file import CoordinatorSettings, FederationFile
 from federation.runtime.disk import Disk
-from federation.runtime.identity_uri import agent_uri, coordinator_uri, user_uri
+from federation.runtime.identity_uri import agent_host, agent_uri, coordinator_uri, user_uri
 from federation.runtime.pki import LOOPBACK, Authority
 
 EVERYWHERE = ("0.0.0.0", "::", "*")  # noqa: S104 - refused, not listened on
@@ -75,7 +75,8 @@ def certificates(federation: FederationFile, uids: dict[str, str], users: Iterab
     for folder in dict.fromkeys(_folder(one) for one in spec.coordinators):
         yield Wanted(folder, "register", "coordinators at the register", of_register=True)
     for site, uid in uids.items():
-        yield Wanted(f"hosts/{site}", "agent", f"agent of {site}", uri=agent_uri(register, site, uid))
+        name = agent_host(site, uid)
+        yield Wanted(f"hosts/{site}", "agent", f"agent of {site}", (name,), agent_uri(register, site, uid))
     for user in dict.fromkeys([*spec.admins, *users]):
         yield Wanted(USERS, user, f"user {user}", uri=user_uri(register, user))
 

@@ -87,6 +87,9 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         )
         changes = Changes().unchanged(keys.MEMBERS, members).unchanged(keys.agent(request.site), known)
         changes.put(keys.agent(request.site), record)
+        reached = members.document.reached_at(request.site, request.peer_address)
+        if reached != members.document:  # every site is told with its next renewal
+            changes.put(keys.MEMBERS, reached)
         message = f"agent started, incarnation {record.incarnation}"
         self.journalist.add(changes, "agent.hello", message, site=request.site, actor=f"agent/{request.site}")
         committed = await self.register.commit(changes)
@@ -273,7 +276,7 @@ def _add_members(answer: agent_pb2.RenewResponse, members: Members, acknowledged
     answer.members_version = members.version
     if members.version > acknowledged:
         for member in members.members:
-            answer.members.add(site=member.site, uid=member.uid)
+            answer.members.add(site=member.site, uid=member.uid, peer_address=member.peer_address)
 
 
 def _read(read: dict[str, Any], key: str, kind: type[Any]) -> Stored[Any] | None:

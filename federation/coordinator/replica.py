@@ -256,6 +256,7 @@ class Replica:
             self.journalist,
             guard,
             ports.names.url_of,
+            self.identity.profile.contact_s,
             self.actor,
         )
 

@@ -15,6 +15,7 @@ from federation.coordinator.events import Journalist
 from federation.coordinator.observations import Observations, Sightings
 from federation.coordinator.snapshot import Snapshot
 from federation.core.conditions import HubFacts, conditions_of, phase_of
+from federation.core.failsafe import unreachable
 from federation.model.ownership import Ownership
 from federation.model.status import (
     Condition,
@@ -47,6 +48,7 @@ class ReportsLoop:
     journalist: Journalist
     leader_guard: Callable[[], Guard]
     url_of: Callable[[str], str]
+    contact_s: float
     actor: str
 
     def hub_keys(self) -> list[str]:
@@ -125,6 +127,7 @@ class ReportsLoop:
             copy_problem=self.copies.problem_of(hub),
             has_homes=generation is None or generation.classroom.spec.storage.protection is not None,
             unfenced=_unfenced(memory.report.conditions) if memory is not None else "",
+            no_failsafe=self._no_failsafe(),
             seen=self.observations.seen(site, hub, ownership.epoch),
             silent_s=self.sightings.age_s(site),
             name_leads_here=name.leads_here if name else None,
@@ -145,6 +148,11 @@ class ReportsLoop:
             outdated_servers=report.outdated_servers if report else 0,
             homes=report.homes if report and report.epoch.era else before.homes if before else "",
         )
+
+    def _no_failsafe(self) -> str:
+        """What is true of armed hubs while not every site can be asked by the others."""
+        why = unreachable(self.snapshot.members().members)
+        return f"no failsafe, {why}: an outage of all coordinators closes it after {self.contact_s:g} s" if why else ""
 
     def _add_roster(self, changes: Changes, ownership: Ownership) -> None:
         report = self.observations.hub_at(ownership.owner or "", ownership.hub)

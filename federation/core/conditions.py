@@ -25,7 +25,8 @@ _PHASES = {
 class HubFacts:
     """`silent_s`: since the owner's last renewal was seen, None if never. `name_problem` None: not looked at yet.
     `generation`: the newest that was accepted, 0 if not known.
-    `unfenced`: why the owner's fencer is not to be relied on; empty: it is, or the site has not reported."""
+    `unfenced`: why the owner's fencer is not to be relied on; empty: it is, or the site has not reported.
+    `no_failsafe`: what an outage of all coordinators does to an armed hub; empty: nothing."""
 
     ownership: Ownership
     owned: Owned | None
@@ -40,6 +41,7 @@ class HubFacts:
     copy_: HomeIndex | None = None
     copy_problem: str = ""  # why the students' files would not be there after a move; empty: they would
     has_homes: bool = True
+    no_failsafe: str = ""
     reported: tuple[Condition, ...] = ()
 
 
@@ -133,7 +135,8 @@ def _protected(facts: HubFacts) -> Condition:
     if facts.ownership.owner is None or owned is None:
         return Condition(type=kind, status=Truth.FALSE, reason="NotOwned", message="no site may run the hub")
     if owned.may_be_taken_over:
-        return Condition(type=kind, status=Truth.TRUE, reason="Armed", message="another site takes over in an outage")
+        message = "; ".join(filter(None, ("another site takes over in an outage", facts.no_failsafe)))
+        return Condition(type=kind, status=Truth.TRUE, reason="Armed", message=message)
     if owned.armed is not None:
         message = f"{facts.ownership.owner} has not said yet that it heard of a deadline"
         return Condition(type=kind, status=Truth.FALSE, reason="Arming", message=message)

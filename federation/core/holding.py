@@ -50,12 +50,14 @@ class Held:
 @dataclass(frozen=True, slots=True)
 class Terms:
     """How long an armed grant lasts (D, F of the profile), and whether it may be taken up. `extend` is False while the
-    site's fencer does not answer; `open_new` while what this agent forgot may still be running elsewhere."""
+    site's fencer does not answer; `open_new` while what this agent forgot may still be running elsewhere; `promised` has
+    the hubs that must not be opened yet, with the reason: a peer may still serve them."""
 
     contact_ns: int
     fence_ns: int
     extend: bool = True
     open_new: bool = True
+    promised: Mapping[str, str] = field(default_factory=dict)
 
     def held(self, granted: Granted, sent_ns: int) -> Held:
         """A permission that counts from the send of the renewal."""
@@ -81,10 +83,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the journal holds: the register, and per hub the epoch that was opened, released, or ended."""
+    """What the journal holds: the register, and per hub the epoch that was granted, opened, released, or ended."""
 
     register: RegisterId | None = None
     revision: int = 0
+    accepted: Mapping[str, Epoch] = field(default_factory=dict)
     floor: Mapping[str, Epoch] = field(default_factory=dict)
     released: Mapping[str, Epoch] = field(default_factory=dict)
     ended: Mapping[str, Epoch] = field(default_factory=dict)
@@ -92,10 +95,12 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The new whole: what is held, what has ended by evidence, and what was refused and why."""
+    """The new whole: what is held, what has ended by evidence, and what was refused and why. `accepted`: what the register
+    has said to be this site's, also where it could not be taken up yet."""
 
     held: Mapping[str, Held]
     ended: Mapping[str, Epoch]
+    accepted: Mapping[str, Epoch]
     problems: tuple[str, ...] = ()
     heard: bool = True  # False: the answer counts for nothing, not even as heard
 
@@ -129,34 +134,48 @@ def refusal(hub: str, epoch: Epoch, known: Known) -> str:
 def judge(answer: Answer, newest_seq: int, held: Mapping[str, Held], known: Known, terms: Terms) -> Holding:
     """Answers are processed in rising seq only; a register fault stops nothing and permits nothing."""
     if answer.seq <= newest_seq:
-        return Holding(held, known.ended, (f"answer {answer.seq} came after {newest_seq}",), heard=False)
+        late = f"answer {answer.seq} came after {newest_seq}"
+        return Holding(held, known.ended, known.accepted, (late,), heard=False)
     fault = fault_of(answer, known)
     if fault:
-        return Holding(held, known.ended, (fault,), heard=False)
+        return Holding(held, known.ended, known.accepted, (fault,), heard=False)
     if not answer.granted:
-        return Holding(held, known.ended, ("not granted: the coordinators think that this site is deaf",))
-    kept = dict(held)
-    ended = dict(known.ended)
+        deaf = "not granted: the coordinators think that this site is deaf"
+        return Holding(held, known.ended, known.accepted, (deaf,))
+    kept, ended, accepted = dict(held), dict(known.ended), dict(known.accepted)
     problems = [f"{hub}: claimed, but the register knows nothing of it" for hub in answer.unknown]
     for hub, epoch in answer.revoked.items():
-        mine = kept.get(hub)
-        if mine is None or epoch > mine.epoch:
+        mine = kept[hub].epoch if hub in kept else accepted.get(hub)
+        if mine is None or epoch > mine:
             kept.pop(hub, None)
+            accepted.pop(hub, None)
             ended[hub] = max(epoch, ended.get(hub, epoch))
     for hub, grant in answer.grants.items():
         before = kept.get(hub)
-        objection = refusal(hub, grant.epoch, known) or _not_taken_up(hub, before, grant, terms)
+        objection = refusal(hub, grant.epoch, known)
+        if not objection:
+            accepted[hub] = grant.epoch  # from now on no peer is promised this hub
+            objection = _not_taken_up(hub, before, grant, terms)
         if objection:
             problems.append(objection)
         else:
-            kept[hub] = terms.held(grant, answer.sent_ns)
+            kept[hub] = _later(before, terms.held(grant, answer.sent_ns))
             ended.pop(hub, None)  # a new epoch above the end: restored, or back after a move
-    return Holding(kept, ended, tuple(problems))
+    return Holding(kept, ended, accepted, tuple(problems))
+
+
+def _later(before: Held | None, now: Held) -> Held:
+    """An answer that comes late must not take back what peers have promised since it was asked for."""
+    if before is None or before.granted != now.granted or before.close_at_ns is None or now.close_at_ns is None:
+        return now
+    return max(before, now, key=lambda held: held.close_at_ns or 0)
 
 
 def _not_taken_up(hub: str, before: Held | None, grant: Granted, terms: Terms) -> str:
     """Why a grant that is good is not used. One that ends a permission sooner than before is always taken."""
     same = before is not None and before.epoch == grant.epoch
+    if not same and hub in terms.promised:
+        return terms.promised[hub]
     if not same and not terms.open_new:
         return f"{hub}: not opened yet: the journal was lost, and what it said may still be in force elsewhere"
     if grant.mode is Mode.STANDING or (same and before is not None and before.mode is Mode.STANDING):

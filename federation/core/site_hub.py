@@ -8,6 +8,8 @@ The table, top row first:
 | no                     | yes            | running                  | start it, or mend what died (same order: no-op) |
 | no                     | yes            | no, or another epoch     | leave it as it is, wait for the directive      |
 | no                     | no             | -                        | leave it as it is; the gate is closed          |
+
+A hub that was granted and is not taken up yet (`waits`) is not held; what runs of an ended epoch is stopped meanwhile.
 """
 
 from __future__ import annotations
@@ -52,16 +54,17 @@ def decide(
     processes: int,
     has_homes: bool,
     now_ns: int,
+    waits: str = "",
 ) -> Decision:
-    """The one next act for a hub at this site."""
+    """The one next act for a hub at this site. `waits`: why its grant is not taken up yet."""
     if held is None and ended is not None:
         if processes > 0:
             return Decision(Act.STOP, f"ownership ended at {ended}")
         if wanted is not None and not wanted.running and wanted.delete_homes and wanted.epoch == ended and has_homes:
             return Decision(Act.DELETE_HOMES, "retired with its homes")
-        return Decision(Act.LEAVE, "ended and stopped")
+        return Decision(Act.LEAVE, waits or "ended and stopped")
     if held is None:
-        return Decision(Act.LEAVE, "no grant")
+        return Decision(Act.LEAVE, waits or "no grant")
     if held.lapsed(now_ns):
         over = "the site's lease has run out"
         return Decision(Act.STOP, over) if processes > 0 else Decision(Act.LEAVE, over)

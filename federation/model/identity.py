@@ -54,11 +54,12 @@ class RegisterId(Document):
 
 class Member(Model):
     """A site that joined: name and the uid that was drawn at join. `since` is the version of the list that first had
-    exactly this member."""
+    exactly this member. `peer_address`: where its agent may be asked by others; empty: nowhere."""
 
     site: str
     uid: str
     since: int = 0
+    peer_address: str = ""
 
 
 class Members(Document):
@@ -76,6 +77,12 @@ class Members(Document):
         rest = tuple(m for m in self.members if m.site != site)
         version = self.version + 1
         return Members(version=version, members=(*rest, Member(site=site, uid=uid, since=version)))
+
+    def reached_at(self, site: str, address: str) -> Members:
+        """The list in which the agent of `site` is asked at `address`. A new version, so that all hear of it, but the same
+        member: who knew it before knows it still."""
+        changed = tuple(m.revise(peer_address=address) if m.site == site else m for m in self.members)
+        return self if changed == self.members else Members(version=self.version + 1, members=changed)
 
     def known_in(self, site: str, version: int) -> bool:
         """Whether the list of that `version` had the member that is called `site` now."""

@@ -18,6 +18,8 @@ from federation.model.refusal import Problem, refuse, refuse_all
 from federation.model.scalars import Count, Day, Flag, Listen, Number, Positive, SecretName, Site, Text, Url
 from federation.model.schema import Model
 
+EVERYWHERE = ("0.0.0.0", "::", "*")  # noqa: S104 - refused as an address, not listened on
+
 
 class SiteKind(StrEnum):
     LOCAL = "local"
@@ -58,9 +60,26 @@ class AgentSettings(Model):
     )
     tls: TlsPaths | None = Field(None, description="The agent's certificate.")
     peer_address: Listen | None = Field(
-        None, description="Where other agents may ask it; without it the failsafe is off.", examples=["0.0.0.0:8444"]
+        None,
+        description="Where the agents of other sites reach it while no coordinator answers; without it at every site the "
+        "failsafe is off.",
+        examples=["hubs.iu.example.edu:8444"],
+    )
+    peer_listen: Listen | None = Field(
+        None, description="Where it listens for them, if not at peer_address.", examples=["0.0.0.0:8444"]
     )
     profile: ProfileName = Field(ProfileName.NORM, description="Failover timing; the federation's own.")
+
+    @model_validator(mode="after")
+    def _peers_can_reach_it(self) -> Self:
+        host = (self.peer_address or "").rpartition(":")[0].strip("[]")
+        if host in EVERYWHERE:
+            wrong = f"peer_address {self.peer_address} is every address of this host, and nowhere for another one"
+            raise refuse(wrong, "an address that others reach", "hubs.iu.example.edu:8444", "peer_address")
+        if self.peer_listen is not None and self.peer_address is None:
+            wrong = f"peer_listen is {self.peer_listen}, and no peer_address says where others reach it"
+            raise refuse(wrong, "peer_address beside it", "hubs.iu.example.edu:8444", "peer_address")
+        return self
 
 
 class Cloud(Model):

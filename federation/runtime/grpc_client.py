@@ -20,23 +20,25 @@ from federation.runtime.tls import TlsFiles, channel_credentials
 A = TypeVar("A")
 
 
-def open_channel(address: str, tls: TlsFiles) -> grpc.aio.Channel:
-    """A channel to `address` (host:port). It connects when it is first used; the caller closes it."""
-    return grpc.aio.secure_channel(address, channel_credentials(tls), options=CHANNEL_OPTIONS)
+def open_channel(address: str, tls: TlsFiles, server: str = "") -> grpc.aio.Channel:
+    """A channel to `address` (host:port). It connects when it is first used; the caller closes it. `server` is the name
+    that the certificate at the other end must carry, if not the address's host."""
+    override = (("grpc.ssl_target_name_override", server),) if server else ()
+    return grpc.aio.secure_channel(address, channel_credentials(tls), options=(*CHANNEL_OPTIONS, *override))
 
 
 class Channels:
-    """Keeps one channel per address until closed."""
+    """Keeps one channel per address and name of the server until closed."""
 
     def __init__(self, tls: TlsFiles) -> None:
         self._tls = tls
-        self._open: dict[str, grpc.aio.Channel] = {}
+        self._open: dict[tuple[str, str], grpc.aio.Channel] = {}
 
-    def to(self, address: str) -> grpc.aio.Channel:
-        """The channel to this address."""
-        if address not in self._open:
-            self._open[address] = open_channel(address, self._tls)
-        return self._open[address]
+    def to(self, address: str, server: str = "") -> grpc.aio.Channel:
+        """The channel to this address; see `open_channel` for `server`."""
+        if (address, server) not in self._open:
+            self._open[address, server] = open_channel(address, self._tls, server)
+        return self._open[address, server]
 
     async def close(self) -> None:
         """Close all; calls that run are cancelled."""

@@ -237,5 +237,5 @@ def build_server(
     try:
         port = server.add_secure_port(listen, server_credentials(tls))
     except RuntimeError as error:
-        raise Unavailable(f"cannot listen on {listen}: {error}", help="Is another coordinator on it?") from error
+        raise Unavailable(f"cannot listen on {listen}: {error}", help="Is another program on it?") from error
     return ControlServer(server, guard, healths, port, services)

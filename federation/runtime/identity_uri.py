@@ -66,6 +66,12 @@ def agent_uri(register: str, site: str, uid: str) -> str:
     return _checked(Principal(Kind.AGENT, site, register, uid))
 
 
+def agent_host(site: str, uid: str) -> str:
+    """The host name in an agent's certificate under which others call it, wherever it listens: they reach this very
+    member, or nobody."""
+    return f"{uid.lower()}.{site}.agent.hubfed"
+
+
 def user_uri(register: str, user: str) -> str:
     """The URI of a person who uses fedctl."""
     return _checked(Principal(Kind.USER, user, register))

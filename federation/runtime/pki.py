@@ -146,6 +146,18 @@ class Authority:
             return False
 
 
+def serves_as(cert: bytes | None, hosts: tuple[str, ...]) -> bool:
+    """Whether a certificate carries all these names and addresses."""
+    if cert is None:
+        return False
+    try:
+        extensions = x509.load_pem_x509_certificate(cert).extensions
+        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return not hosts
+    return all(_host(host) in names for host in hosts)
+
+
 def _builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, valid: timedelta
 ) -> x509.CertificateBuilder:

@@ -23,7 +23,7 @@ AGENT_RPCS = {"Hello", "Renew", "Session"}
 READING = {"Plan", "Get", "List", "Describe", "Watch", "WatchOperation", "Events", "ListSites", "Status"}
 RUNNING = {"Place", "Retire", "Restore", "SetSecret", "ListSecrets", "RemoveSecret", "Logs", "SetPause"}
 CHANGING = {"JoinSite"}
-NOT_SERVED = {"health.List"}  # gRPC's asynchronous health service does not have it, so it has no row
+NOT_SERVED = {"health.List", "Ask"}  # gRPC's health service does not have the one, only agents have the other: no row
 FOR_ALL = {"health.Check", "health.Watch", "reflection.ServerReflectionInfo"}
 
 ALLOWED: dict[str, set[str]] = {

@@ -107,7 +107,7 @@ def test_certificates_say_who_they_are_of(set_up: Path) -> None:
     assert names(hosts / "witness/coordinator.pem")[:2] == [f"hubfed://{UUID}/coordinator/c3", "c3.hubs.example.edu"]
     assert names(hosts / "tacc/etcd.pem")[0] == "etcd.tacc.example.edu"
     uid = (hosts / "iu/agent.uid").read_text().strip()
-    assert names(hosts / "iu/agent.pem") == [f"hubfed://{UUID}/agent/iu/{uid}"]
+    assert names(hosts / "iu/agent.pem") == [f"hubfed://{UUID}/agent/iu/{uid}", f"{uid}.iu.agent.hubfed"]
     assert names(hosts / "iu/register.pem") == [], "a client of the register serves nothing"
     assert names(set_up / "pki/users/ada.pem") == [f"hubfed://{UUID}/user/ada"]
 

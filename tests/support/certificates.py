@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 from federation.runtime.disk import LocalDisk
-from federation.runtime.identity_uri import agent_uri, coordinator_uri, user_uri
+from federation.runtime.identity_uri import agent_host, agent_uri, coordinator_uri, user_uri
 from federation.runtime.pki import LOOPBACK, Authority
 from federation.runtime.tls import TlsFiles
 
@@ -29,7 +29,8 @@ class Certificates:
         return self.issue(f"coordinator-{name}", uri=coordinator_uri(self.register, name), hosts=LOOPBACK)
 
     def agent(self, site: str, uid: str) -> TlsFiles:
-        return self.issue(f"agent-{site}-{uid}", uri=agent_uri(self.register, site, uid))
+        hosts = (agent_host(site, uid),)
+        return self.issue(f"agent-{site}-{uid}", uri=agent_uri(self.register, site, uid), hosts=hosts)
 
     def user(self, name: str, register: str = "") -> TlsFiles:
         return self.issue(f"user-{name}{register}", uri=user_uri(register or self.register, name))

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
 from agents.link import Coordinator
+from agents.peer_service import PeerService
 from federation.api.v1 import agent_pb2
 from federation.coordinator.replica import Replica
 from federation.model.errors import Unavailable
@@ -16,10 +17,12 @@ from federation.model.errors import Unavailable
 
 @dataclass(slots=True)
 class MemoryTransport:
-    """The network: replicas by address. What is in `cut` (an address or the name of a site) reaches nobody; a site in
-    `deaf` is heard, and hears nothing."""
+    """The network: replicas and agents by address. What is in `cut` (an address or the name of a site) reaches nobody; a
+    site in `away` reaches no coordinator, but other agents; one in `deaf` is heard, and hears nothing."""
 
     replicas: dict[str, Replica] = field(default_factory=dict)
+    agents: dict[str, PeerService] = field(default_factory=dict)
+    away: set[str] = field(default_factory=set)
     cut: set[str] = field(default_factory=set)
     deaf: set[str] = field(default_factory=set)
 
@@ -28,12 +31,12 @@ class MemoryTransport:
         return SiteTransport(self, site)
 
     def replica(self, site: str, address: str) -> Replica:
-        if self.cut & {site, address} or address not in self.replicas:
+        if self.cut & {site, address} or site in self.away or address not in self.replicas:
             raise Unavailable(f"{address} does not answer", definite=True)
         return self.replicas[address]
 
     def check_answer(self, site: str, address: str) -> None:
-        if self.cut & {site, address} or site in self.deaf:
+        if self.cut & {site, address} or site in self.away | self.deaf:
             raise Unavailable(f"the answer of {address} was lost")
 
 

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from agents.agent import Agent, Place
 from agents.agent import Ports as AgentPorts
-from agents.drivers.base import Capacity, EdgeDriver
+from agents.drivers.base import Capacity
 from agents.drivers.memory import MemorySite
 from agents.drivers.memory_copies import MemoryStore as CopyStore
 from agents.drivers.stopper import Running
@@ -36,6 +36,7 @@ from federation.store.interface import Store
 from federation.store.memory import MemoryStore
 from federation.store.register import Register
 from federation.store.remembered import RememberedRegister
+from tests.support.memory_peers import MemoryPeers
 from tests.support.memory_transport import MemoryTransport
 
 UUID = "11111111-2222-3333-4444-555555555555"
@@ -59,6 +60,16 @@ class VirtualClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+@dataclass(slots=True)
+class MachineClock(VirtualClock):
+    """The clock of one site's machine."""
+
+    boots: int = 1
+
+    def boot_id(self) -> str:
+        return f"virtual-boot-{self.boots}"
 
 
 @dataclass(slots=True)
@@ -98,11 +109,10 @@ class MemoryProber:
 
     def __init__(self, sites: dict[str, MemorySite]) -> None:
         self._sites = sites
-        self._edges: dict[str, EdgeDriver] = {}
 
     async def login_page(self, edge_address: str, host: str) -> str:
         name = edge_address.split(".", 1)[0]
-        edge = self._edges.setdefault(name, self._sites[name].drivers().edge)
+        edge = self._sites[name].drivers().edge
         for route in self._sites[name].routes:
             if host in route.hosts and await edge.is_open(route.hub):
                 return ""
@@ -173,6 +183,8 @@ class VirtualFederation:
     disks: dict[str, MemoryDisk] = field(default_factory=dict)
     agents: dict[str, Agent] = field(default_factory=dict)
     keys: dict[str, SealingKey] = field(default_factory=dict)
+    clocks: dict[str, MachineClock] = field(default_factory=dict)
+    failsafe: bool = True
     witness: bool = True
     copies: CopyStore = field(default_factory=CopyStore)  # that the sites share
 
@@ -197,7 +209,8 @@ class VirtualFederation:
         return replica
 
     def add_site(self, name: str, cores: int = 30, gib: int = 60) -> MemorySite:
-        site = MemorySite(name, self.clock, Capacity(cores * 1000, gib * 2**30))
+        clock = self.clocks[name] = MachineClock()
+        site = MemorySite(name, clock, Capacity(cores * 1000, gib * 2**30))
         disk = self.disks[name] = MemoryDisk()
         site.store = self.copies
         site.lease = lambda: disk.read(Path(f"/run/{name}/lease.json"))
@@ -217,30 +230,34 @@ class VirtualFederation:
                 machine_id="machine",
                 sealing_key=self.keys[name].public,
                 version="test",
+                peer_address=f"{name}:peer" if self.failsafe else "",
             ),
             Place(Path(f"/state/{name}"), Path(f"/run/{name}")),
             AgentPorts(
                 self.sites[name].drivers(),
                 self.transport.of(name),
                 self.disks[name],
-                self.clock,
+                self.clocks[name],
                 Random(self.random.random()),
+                MemoryPeers(self.transport, name),
             ),
             self.keys[name],
             tasks,
         )
+        self.transport.agents[f"{name}:peer"] = agent.peer_service
         tasks.start("agent", agent.run())
         return agent
 
     def start_fencer(self, name: str) -> None:
         tasks = self.tasks[f"fencer-{name}"] = Supervisor(f"fencer-{name}")
-        tasks.start("fencer", VirtualFencer(self.sites[name], self.disks[name], self.clock).run())
+        tasks.start("fencer", VirtualFencer(self.sites[name], self.disks[name], self.clocks[name]).run())
 
     async def kill_site(self, name: str) -> None:
         """The whole machine: agent, fencer, edge, every hub. Files on its disks stay, tmpfs does not."""
         for part in (f"agent-{name}", f"fencer-{name}"):
             if part in self.tasks:
                 await self.kill(part)
+        self.clocks[name].boots += 1
         self.sites[name].reboot()
         for path in [path for path in self.disks[name].files if path.parts[1] == "run"]:
             del self.disks[name].files[path]
@@ -248,6 +265,7 @@ class VirtualFederation:
     async def kill(self, name: str) -> None:
         """As SIGKILL: nothing is said to anybody; a replica's store lease is left to expire."""
         self.transport.replicas.pop(name, None)
+        self.transport.agents.pop(f"{name.removeprefix('agent-')}:peer", None)
         if name in self.stores:
             self.stores.pop(name).dead = True
         await self.tasks.pop(name).close()

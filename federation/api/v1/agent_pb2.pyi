@@ -30,6 +30,7 @@ class HelloRequest(_message.Message):
     MACHINE_ID_FIELD_NUMBER: _builtins.int
     SEALING_KEY_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    PEER_ADDRESS_FIELD_NUMBER: _builtins.int
     site: _builtins.str
     uid: _builtins.str
     """the member's uid, drawn at join"""
@@ -39,6 +40,8 @@ class HelloRequest(_message.Message):
     sealing_key: _builtins.str
     """public X25519 key, base64: secrets are sealed to it"""
     version: _builtins.str
+    peer_address: _builtins.str
+    """host:port at which other agents may ask; empty: nowhere"""
     def __init__(
         self,
         *,
@@ -48,10 +51,11 @@ class HelloRequest(_message.Message):
         machine_id: _builtins.str = ...,
         sealing_key: _builtins.str = ...,
         version: _builtins.str = ...,
+        peer_address: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_incarnation", b"last_incarnation", "machine_id", b"machine_id", "sealing_key", b"sealing_key", "site", b"site", "uid", b"uid", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_incarnation", b"last_incarnation", "machine_id", b"machine_id", "peer_address", b"peer_address", "sealing_key", b"sealing_key", "site", b"site", "uid", b"uid", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -226,17 +230,20 @@ class Member(_message.Message):
 
     SITE_FIELD_NUMBER: _builtins.int
     UID_FIELD_NUMBER: _builtins.int
+    PEER_ADDRESS_FIELD_NUMBER: _builtins.int
     site: _builtins.str
     uid: _builtins.str
+    peer_address: _builtins.str
     def __init__(
         self,
         *,
         site: _builtins.str = ...,
         uid: _builtins.str = ...,
+        peer_address: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["site", b"site", "uid", b"uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["peer_address", b"peer_address", "site", b"site", "uid", b"uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -945,3 +952,99 @@ class Copied(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Copied: _TypeAlias = Copied  # noqa: Y015
+
+@_typing.final
+class FailsafeRequest(_message.Message):
+    """--- between agents ---
+
+    "I own these hubs. Do you run one, were you told to, and will you start none for L?"
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SITE_FIELD_NUMBER: _builtins.int
+    UID_FIELD_NUMBER: _builtins.int
+    NONCE_FIELD_NUMBER: _builtins.int
+    HUBS_FIELD_NUMBER: _builtins.int
+    site: _builtins.str
+    uid: _builtins.str
+    nonce: _builtins.int
+    """of the round: an answer to another one counts for nothing"""
+    @_builtins.property
+    def hubs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Claim]: ...
+    def __init__(
+        self,
+        *,
+        site: _builtins.str = ...,
+        uid: _builtins.str = ...,
+        nonce: _builtins.int = ...,
+        hubs: _abc.Iterable[Global___Claim] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hubs", b"hubs", "nonce", b"nonce", "site", b"site", "uid", b"uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailsafeRequest: _TypeAlias = FailsafeRequest  # noqa: Y015
+
+@_typing.final
+class FailsafeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SITE_FIELD_NUMBER: _builtins.int
+    UID_FIELD_NUMBER: _builtins.int
+    NONCE_FIELD_NUMBER: _builtins.int
+    HUBS_FIELD_NUMBER: _builtins.int
+    site: _builtins.str
+    uid: _builtins.str
+    nonce: _builtins.int
+    @_builtins.property
+    def hubs(self) -> _containers.RepeatedCompositeFieldContainer[Global___FailsafeAnswer]: ...
+    def __init__(
+        self,
+        *,
+        site: _builtins.str = ...,
+        uid: _builtins.str = ...,
+        nonce: _builtins.int = ...,
+        hubs: _abc.Iterable[Global___FailsafeAnswer] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hubs", b"hubs", "nonce", b"nonce", "site", b"site", "uid", b"uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailsafeResponse: _TypeAlias = FailsafeResponse  # noqa: Y015
+
+@_typing.final
+class FailsafeAnswer(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HUB_FIELD_NUMBER: _builtins.int
+    PROMISED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    HIGHEST_FIELD_NUMBER: _builtins.int
+    hub: _builtins.str
+    promised: _builtins.bool
+    reason: _builtins.str
+    """of a no"""
+    @_builtins.property
+    def highest(self) -> _types_pb2.Epoch:
+        """that was heard of, if it is not below the one that was asked for"""
+
+    def __init__(
+        self,
+        *,
+        hub: _builtins.str = ...,
+        promised: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+        highest: _types_pb2.Epoch | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["highest", b"highest"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["highest", b"highest", "hub", b"hub", "promised", b"promised", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailsafeAnswer: _TypeAlias = FailsafeAnswer  # noqa: Y015

@@ -184,3 +184,78 @@ class AgentService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class PeerServiceStub:
+    """What an agent asks another one while no coordinator answers. The only call that agents serve.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Ask = channel.unary_unary(
+                '/federation.api.v1.PeerService/Ask',
+                request_serializer=federation_dot_api_dot_v1_dot_agent__pb2.FailsafeRequest.SerializeToString,
+                response_deserializer=federation_dot_api_dot_v1_dot_agent__pb2.FailsafeResponse.FromString,
+                _registered_method=True)
+
+
+class PeerServiceServicer:
+    """What an agent asks another one while no coordinator answers. The only call that agents serve.
+    """
+
+    def Ask(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_PeerServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Ask': grpc.unary_unary_rpc_method_handler(
+                    servicer.Ask,
+                    request_deserializer=federation_dot_api_dot_v1_dot_agent__pb2.FailsafeRequest.FromString,
+                    response_serializer=federation_dot_api_dot_v1_dot_agent__pb2.FailsafeResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'federation.api.v1.PeerService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('federation.api.v1.PeerService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class PeerService:
+    """What an agent asks another one while no coordinator answers. The only call that agents serve.
+    """
+
+    @staticmethod
+    def Ask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.api.v1.PeerService/Ask',
+            federation_dot_api_dot_v1_dot_agent__pb2.FailsafeRequest.SerializeToString,
+            federation_dot_api_dot_v1_dot_agent__pb2.FailsafeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

@@ -74,3 +74,31 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         """The stream to the leader: wanted down, observed up. Other replicas refuse with the leader's address."""
 
 def add_AgentServiceServicer_to_server(servicer: AgentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class PeerServiceStub:
+    """What an agent asks another one while no coordinator answers. The only call that agents serve."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> PeerServiceAsyncStub: ...
+    Ask: _grpc.UnaryUnaryMultiCallable[_agent_pb2.FailsafeRequest, _agent_pb2.FailsafeResponse]
+
+@_typing.type_check_only
+class PeerServiceAsyncStub(PeerServiceStub):
+    """What an agent asks another one while no coordinator answers. The only call that agents serve."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    Ask: _aio.UnaryUnaryMultiCallable[_agent_pb2.FailsafeRequest, _agent_pb2.FailsafeResponse]  # type: ignore[assignment]
+
+class PeerServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What an agent asks another one while no coordinator answers. The only call that agents serve."""
+
+    @_abc_1.abstractmethod
+    def Ask(
+        self,
+        request: _agent_pb2.FailsafeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.FailsafeResponse, _abc.Awaitable[_agent_pb2.FailsafeResponse]]: ...
+
+def add_PeerServiceServicer_to_server(servicer: PeerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -38,8 +38,13 @@ def domains_of(sites: tuple[str, ...]) -> tuple[Domain, ...]:
     return tuple(Domain(name, (f"c{n}",)) for n, name in enumerate((*sites[:2], WITNESS), 1))
 
 
-def ports_of(domains: tuple[Domain, ...]) -> tuple[str, ...]:
+def agent_of(site: str) -> str:
+    """A site's agent: name of the program, of its certificate, and of the port at which other agents ask it."""
+    return f"agent-{site}"
+
+
+def ports_of(domains: tuple[Domain, ...], sites: tuple[str, ...]) -> tuple[str, ...]:
     """The roles that need a port."""
     register = (role for domain in domains for role in (domain.etcd, domain.peer))
     coordinators = (name for domain in domains for name in domain.coordinators)
-    return (*register, *coordinators, FRONT_DOOR)
+    return (*register, *coordinators, FRONT_DOOR, *(agent_of(site) for site in sites))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from federation.cli.local.domains import FRONT_DOOR, Domain
+from federation.cli.local.domains import FRONT_DOOR, Domain, agent_of
 from federation.model.federation_file import WITNESS
 from federation.runtime.disk import Disk
 
@@ -46,6 +46,7 @@ def write_files(layout: Layout, choices: Choices, disk: Disk) -> None:
             "copies": {"store": str(layout.copies)},
             "agent": {
                 "coordinators": [choices.address(name) for name in choices.coordinators],
+                "peer_address": choices.address(agent_of(site)),
                 "profile": choices.profile,
                 "tls": _paths("../pki", f"agent-{site}"),
             },

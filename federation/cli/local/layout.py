@@ -14,15 +14,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
-from federation.cli.local.domains import Domain, domains_of, ports_of
+from federation.cli.local.domains import Domain, agent_of, domains_of, ports_of
 from federation.cli.local.files import USER, write_files
 from federation.model.errors import InvalidRequest, Refused
 from federation.model.federation_file import WITNESS
 from federation.model.identity import DNS_LABEL
 from federation.runtime.clock import Clock
 from federation.runtime.disk import Disk
-from federation.runtime.identity_uri import agent_uri, coordinator_uri, user_uri
-from federation.runtime.pki import LOOPBACK, Authority
+from federation.runtime.identity_uri import agent_host, agent_uri, coordinator_uri, user_uri
+from federation.runtime.pki import LOOPBACK, Authority, serves_as
 from federation.runtime.tls import TlsFiles
 
 NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
@@ -144,6 +144,7 @@ def prepare(layout: Layout, sites: tuple[str, ...], clock: Clock, disk: Disk, *,
     another profile (none given: whichever it has), or of an earlier version."""
     choices = load(layout, disk)
     if choices is not None:
+        choices = _with_ports_of_agents(choices)
         _same(layout, choices, sites, profile)
     else:
         choices = _choose(layout, sites or DEFAULT_SITES, profile or "lab")
@@ -161,15 +162,21 @@ def prepare(layout: Layout, sites: tuple[str, ...], clock: Clock, disk: Disk, *,
 
 def _choose(layout: Layout, sites: tuple[str, ...], profile: str) -> Choices:
     members = {site: str(uuid4()) for site in sites}
-    roles = ports_of(domains_of(tuple(members)))
+    roles = ports_of(domains_of(tuple(members)), tuple(members))
     ports = dict(zip(roles, _free_ports(len(roles)), strict=True))
     # the directory may be called anything, a federation may not
     name = NOT_IN_NAMES.sub("-", layout.root.name.lower())[:LONGEST_NAME].strip("-") or "local"
     return Choices(name, str(uuid4()), ports, members, profile)
 
 
+def _with_ports_of_agents(choices: Choices) -> Choices:
+    """Agents listen since they ask each other; a federation made before that gets its ports now."""
+    missing = [role for role in map(agent_of, choices.sites) if role not in choices.ports]
+    return replace(choices, ports={**choices.ports, **dict(zip(missing, _free_ports(len(missing)), strict=True))})
+
+
 def _same(layout: Layout, choices: Choices, sites: tuple[str, ...], profile: str) -> None:
-    if set(choices.ports) != set(ports_of(choices.domains)):
+    if set(choices.ports) != set(ports_of(choices.domains, tuple(choices.sites))):
         # a register does not grow from one member to three by being started with other words
         raise InvalidRequest(
             f"{layout.root} was made by another version of fedctl, which ran other register members and coordinators",
@@ -230,11 +237,15 @@ def _certificates(layout: Layout, choices: Choices, clock: Clock, disk: Disk) ->
         *((register, domain.etcd, None, LOOPBACK) for domain in choices.domains),
         (register, "register", None, ()),
         *((authority, c, coordinator_uri(choices.uuid, c), LOOPBACK) for c in choices.coordinators),
-        *((authority, f"agent-{s}", agent_uri(choices.uuid, s, uid), ()) for s, uid in choices.sites.items()),
+        *(
+            (authority, f"agent-{site}", agent_uri(choices.uuid, site, uid), (agent_host(site, uid),))
+            for site, uid in choices.sites.items()
+        ),
         (authority, USER, user_uri(choices.uuid, USER), ()),
     ]
     for issuer, name, uri, hosts in wanted:
-        if not issuer.has_issued(layout.tls(name), disk):
+        known = layout.tls(name)
+        if not (issuer.has_issued(known, disk) and serves_as(disk.read(known.cert), hosts)):
             issuer.write(issuer.issue(name, now, uri=uri, hosts=hosts), layout.pki, name, disk)
 
 

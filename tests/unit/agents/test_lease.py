@@ -1,6 +1,7 @@
 """The site lease: journal, then lease file, then memory; standing hubs survive the agent, not the boot."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from agents.lease import Fencing, SiteLease
 from federation.core.holding import Answer, Granted, Held
 from federation.model.errors import Unavailable
 from federation.model.identity import Epoch, Member, RegisterId
+from federation.model.ownership import Mode
 from federation.model.profile import PROFILES, ProfileName
 from federation.runtime.clock import SystemClock
 from federation.runtime.disk import LocalDisk
@@ -136,3 +138,62 @@ def test_what_a_new_agent_does_not_adopt_is_closed_for_an_edge_that_remembers(tm
     site.start_agent()
     assert gate.take((tmp_path / "run" / "lease.json").read_bytes())
     assert not gate.is_open("h1", E1, site.clock.boottime_ns())
+
+
+def armed(seq: int, hub: str = "h1", epoch: Epoch = E1) -> Answer:
+    return Answer(RegisterId(uuid="r1"), 5, seq, granted=True, grants={hub: Granted(epoch, Mode.ARMED)}, revoked={})
+
+
+def acknowledge(site: Site) -> None:
+    """The site's fencer has taken the newest file."""
+    file = site.file() if (site.folder / "run" / "lease.json").exists() else {"incarnation": 0, "seq": 0}
+    ack = {"incarnation": file["incarnation"], "seq": file["seq"], "at": site.clock.boottime_ns()}
+    site.disk.replace(site.folder / "run" / "ack.json", json.dumps({**ack, "boot_id": site.clock.boot_id()}).encode())
+
+
+def test_a_round_extends_from_its_send_and_shortens_nothing(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    lease = site.start_agent()
+    acknowledge(site)
+    lease.process(armed(lease.next_seq()), NOBODY)
+    acknowledge(site)
+    before = lease.held["h1"].close_at_ns or 0
+    assert not lease.extend({"h1": E1}, before - 10 * 1_000_000_000), "an old round"
+    assert lease.held["h1"].close_at_ns == before
+    sent = site.clock.boottime_ns()
+    assert not lease.extend({"h1": E1}, sent), "nothing that was closed has opened"
+    assert lease.held["h1"].close_at_ns == sent + 5_000_000_000
+    assert site.file()["hubs"]["h1"]["close_at"] == sent + 5_000_000_000  # type: ignore[index]
+
+
+def test_without_its_fencer_a_round_extends_nothing(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    lease = site.start_agent()
+    acknowledge(site)
+    lease.process(armed(lease.next_seq()), NOBODY)
+    held = lease.held
+    (tmp_path / "run" / "ack.json").unlink()
+    lease.extend({"h1": E1}, site.clock.boottime_ns())
+    assert lease.held == held
+
+
+def test_an_agent_that_has_not_said_hello_extends_in_a_file_that_is_believed(tmp_path: Path) -> None:
+    """It writes with the incarnation of the agent before it, so its number must not be below that one's."""
+    site = Site(tmp_path)
+    lease = site.start_agent()
+    acknowledge(site)
+    lease.process(replace(armed(7), sent_ns=0), NOBODY)
+    again = site.start_agent()
+    acknowledge(site)
+    assert again.extend({"h1": E1}, site.clock.boottime_ns())
+    assert site.file()["seq"] == 7
+    assert again.claims() == {"h1": E1}
+
+
+def test_a_lost_journal_is_in_quarantine_over_a_restart(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.start_agent().quarantine()
+    again = site.start_agent()
+    again.process(answer(1, grants={"h1": E1}), NOBODY)
+    assert again.held == {}
+    assert "journal was lost" in again.unfit()

@@ -16,8 +16,10 @@ from federation.model.errors import InvalidRequest, Refused
 from federation.runtime.clock import SystemClock
 from federation.runtime.disk import LocalDisk
 from federation.runtime.etcd_process import EtcdBinary
+from federation.runtime.identity_uri import agent_host, agent_uri
 from federation.runtime.node import ProxyInstall
-from federation.runtime.settings_files import load_federation
+from federation.runtime.pki import Authority, serves_as
+from federation.runtime.settings_files import load_federation, load_site
 
 ETCD = EtcdBinary(Path("/bin/etcd"), "3.5.9")
 PROXY = ProxyInstall(Path("/bin/node"), Path("/lib/proxy"))
@@ -125,4 +127,30 @@ def test_ports_that_are_taken_are_drawn_anew_but_not_those_between_register_memb
     assert load_federation(layout.federation).spec.register_.endpoints[0] == changed.address("etcd-iu")
     with pytest.raises(Refused, match=str(choices.ports["peer-iu"])):
         repick(layout, choices, {"c1", "peer-iu"}, LocalDisk())
-    assert set(ports_of(choices.domains)) == set(choices.ports)
+    assert set(ports_of(choices.domains, tuple(choices.sites))) == set(choices.ports)
+
+
+def test_every_agent_has_an_address_for_the_others_and_a_certificate_for_it(tmp_path: Path) -> None:
+    layout, choices = made(tmp_path / "f", "iu", "tacc")
+    for site, uid in choices.sites.items():
+        settings = load_site(layout.site_file(site)).spec.agent
+        assert settings is not None
+        assert settings.peer_address == choices.address(f"agent-{site}")
+        assert serves_as(layout.tls(f"agent-{site}").cert.read_bytes(), (agent_host(site, uid),))
+
+
+def test_a_federation_of_agents_that_did_not_listen_gets_ports_and_certificates(tmp_path: Path) -> None:
+    layout, choices = made(tmp_path / "f", "iu", "tacc")
+    ports = {role: port for role, port in choices.ports.items() if not role.startswith("agent-")}
+    layout.choices.write_text(json.dumps({**json.loads(layout.choices.read_text()), "ports": ports}))
+    earlier = layout.tls("agent-iu")
+    authority = Authority.load(layout.pki, LocalDisk())
+    assert authority is not None
+    uri = agent_uri(choices.uuid, "iu", choices.sites["iu"])
+    authority.write(authority.issue("agent-iu", SystemClock().now(), uri=uri), layout.pki, "agent-iu", LocalDisk())
+    kept = layout.tls("agent-tacc").cert.read_bytes()
+    _, now = made(tmp_path / "f")
+    assert now.ports.keys() == choices.ports.keys()
+    assert {role: now.ports[role] for role in ports} == ports
+    assert serves_as(earlier.cert.read_bytes(), (agent_host("iu", choices.sites["iu"]),))
+    assert layout.tls("agent-tacc").cert.read_bytes() == kept

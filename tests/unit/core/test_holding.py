@@ -1,5 +1,6 @@
 """What a site may run: only a grant opens, only positive evidence closes (I1, I2, I7)."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -129,3 +130,33 @@ def test_after_the_journal_was_lost_nothing_new_is_opened() -> None:
     forgot = Terms(5 * SECOND, 4 * SECOND, open_new=False)
     assert judge(answer(grants={"h1": E1}), 0, {}, KNOWN, forgot).held == {}
     assert judge(answer(grants={"h1": E1}), 0, {"h1": Held(E1)}, KNOWN, forgot).held == {"h1": Held(E1)}
+
+
+def test_a_hub_that_is_promised_to_a_peer_is_accepted_and_not_opened() -> None:
+    terms = replace(TERMS, promised={"h1": "promised iu"})
+    known = replace(KNOWN, ended={"h1": E1})
+    holding = judge(answer(grants={"h1": E2}), 0, {}, known, terms)
+    assert (holding.held, holding.accepted, holding.problems) == ({}, {"h1": E2}, ("promised iu",))
+    later = judge(answer(grants={"h1": E2}), 0, {}, replace(known, accepted={"h1": E2}), TERMS)
+    assert later.held == {"h1": Held(E2)}
+
+
+def test_what_was_accepted_is_given_up_on_evidence_only() -> None:
+    known = replace(KNOWN, accepted={"h1": E2})
+    assert judge(answer(), 0, {}, known, TERMS).accepted == {"h1": E2}
+    assert judge(answer(revoked={"h1": E1}), 0, {}, known, TERMS).accepted == {"h1": E2}
+    gone = judge(answer(revoked={"h1": E3}), 0, {}, known, TERMS)
+    assert (gone.accepted, gone.ended) == ({}, {"h1": E3})
+
+
+def test_an_armed_grant_that_cannot_be_taken_up_is_accepted_all_the_same() -> None:
+    """A peer that asks must hear no: the register has said whose the hub is."""
+    armed = Answer(REGISTER, 11, 1, granted=True, grants={"h1": Granted(E1, Mode.ARMED)}, revoked={})
+    holding = judge(armed, 0, {}, KNOWN, replace(TERMS, extend=False))
+    assert (holding.held, holding.accepted) == ({}, {"h1": E1})
+
+
+def test_an_answer_that_comes_late_does_not_shorten_what_peers_have_promised_since() -> None:
+    extended = Held(E1, 20 * SECOND, 24 * SECOND)
+    late = Answer(REGISTER, 11, 1, granted=True, grants={"h1": Granted(E1, Mode.ARMED)}, revoked={}, sent_ns=9 * SECOND)
+    assert judge(late, 0, {"h1": extended}, KNOWN, TERMS).held == {"h1": extended}
