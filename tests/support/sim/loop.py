@@ -91,7 +91,12 @@ class Timer:
 class SimTask(asyncio.Task[Any]):
     """Hashes by number, so that sets of tasks have one order in every run."""
 
-    number = 0
+    count = 0
+
+    def __init__(self, coro: Coroutine[Any, Any, Any], *, loop: SimLoop, context: Context | None) -> None:
+        SimTask.count += 1
+        self.number = SimTask.count  # before asyncio puts it into a set
+        super().__init__(coro, loop=loop, context=context)
 
     def __hash__(self) -> int:
         return self.number
@@ -102,6 +107,7 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def __init__(self) -> None:
         super().__init__()
+        SimTask.count = 0
         self.true_s = 0.0
         self._due: list[tuple[float, int, Timer]] = []
         self._now: deque[Timer] = deque()
@@ -169,8 +175,6 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def _make_task(self, _loop: Any, coro: Coroutine[Any, Any, Any], context: Context | None = None) -> SimTask:
         task = SimTask(coro, loop=self, context=context)
-        self._count += 1
-        task.number = self._count
         process = (context.get(PROCESS) if context is not None else None) or PROCESS.get()
         if process is not None:
             if len(process.tasks) > 200:

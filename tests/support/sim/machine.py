@@ -18,7 +18,7 @@ from agents.drivers.base import HubOrder, Route, SiteDrivers
 from agents.drivers.gate import Gate
 from agents.drivers.memory import MemoryEdge, MemoryHubs, MemorySite
 from tests.support.sim import history as h
-from tests.support.sim.loop import Host, SimLoop, true_time
+from tests.support.sim.loop import Host, SimLoop
 from tests.support.virtual import START, MemoryDisk, VirtualFencer
 
 NS = 1_000_000_000
@@ -28,14 +28,14 @@ CAUSES = {"stop": "stop", "fenced": "fenced", "reboot": "reboot", "killed.fencer
 class HostClock:
     """`Clock` of one machine; wall time is off by `wrong_s`."""
 
-    def __init__(self, host: Host, wrong_s: float = 0.0) -> None:
-        self._host, self._wrong_s = host, wrong_s
+    def __init__(self, host: Host, loop: SimLoop, wrong_s: float = 0.0) -> None:
+        self._host, self._loop, self._wrong_s = host, loop, wrong_s
 
     def now(self) -> datetime:
         return START + timedelta(seconds=self.mono() + self._wrong_s)
 
     def mono(self) -> float:
-        return self._host.time(true_time())
+        return self._host.time(self._loop.true_s)
 
     def boottime_ns(self) -> int:
         return int(self.mono() * NS)
@@ -50,11 +50,8 @@ class HostClock:
 class TrueClock(HostClock):
     """The simulator's own time, for the register."""
 
-    def __init__(self) -> None:
-        super().__init__(Host("nowhere"))
-
-    def mono(self) -> float:
-        return true_time()
+    def __init__(self, loop: SimLoop) -> None:
+        super().__init__(Host("nowhere"), loop)
 
 
 @dataclass(slots=True)
@@ -114,7 +111,16 @@ class SimEdge(MemoryEdge):
 
 
 class SimFencer(VirtualFencer):
-    """Its kills are told to the machine."""
+    """Its kills are told to the machine; it reads the lease file when that was replaced, as the real one does."""
+
+    _seen: bytes | None = b""
+
+    def changed(self) -> bool:
+        content = self.read()
+        if content is self._seen:
+            return False
+        self._seen = content
+        return True
 
     def kill(self, hub: str, seen: object) -> None:
         if self._site.hubs.pop(hub, None) is not None:
@@ -130,17 +136,15 @@ class Machine:
     disk: SimDisk
     history: h.History
     loop: SimLoop
+    lease_path: Path = field(init=False)
+    journal_path: Path = field(init=False)
     _gate: Gate | None = None
     _up: dict[str, h.Pair] = field(default_factory=dict)
     _open: dict[str, h.Pair] = field(default_factory=dict)
 
-    @property
-    def lease_path(self) -> Path:
-        return Path(f"/run/{self.site.site}/lease.json")
-
-    @property
-    def journal_path(self) -> Path:
-        return Path(f"/state/{self.site.site}/journal.json")
+    def __post_init__(self) -> None:
+        self.lease_path = Path(f"/run/{self.site.site}/lease.json")
+        self.journal_path = Path(f"/state/{self.site.site}/journal.json")
 
     def own_s(self) -> float:
         return self.host.time(self.loop.true_s)

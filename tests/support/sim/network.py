@@ -72,13 +72,24 @@ class Network:
             deliver()
 
     async def call(
-        self, source: str, address: str, work: Callable[[Any], Coroutine[Any, Any, R]], timeout_s: float
+        self,
+        source: str,
+        address: str,
+        work: Callable[[Any], Coroutine[Any, Any, R]],
+        timeout_s: float,
+        *,
+        loose: bool = False,
     ) -> R:
-        """Ask the server at `address`; `work` is its handler. FederationErrors as over gRPC."""
+        """Ask the server at `address`; `work` is its handler. FederationErrors as over gRPC. `loose`: it may also be
+        delivered twice, and long after the client gave up."""
         answer: asyncio.Future[R] = self.loop.create_future()
         running: list[asyncio.Task[Any]] = []
 
+        given_up = False
+
         def begin(first: bool = True) -> None:
+            if given_up and not loose:
+                return  # the request and its cancellation come in this order, one right after the other
             server = self.servers.get(address)
             if server is None or server[0].dead:
                 refused = Unavailable(f"{address} does not answer", definite=True)
@@ -97,7 +108,7 @@ class Network:
                 self.send(address, source, lambda: _settle(answer, value, error))
 
         self.send(source, address, begin)
-        if self.random.random() < self.weather.twice:
+        if loose and self.random.random() < self.weather.twice:
             self.counts["twice"] += 1
             self.loop.after(
                 self.weather.again_s * self.random.random(), self.send, source, address, lambda: begin(False)
@@ -107,6 +118,7 @@ class Network:
                 return await answer
         except TimeoutError:
             self.counts["timed out"] += 1
+            given_up = True
             self.send(source, address, lambda: [task.cancel() for task in running[:1]] and None)
             raise DeadlineExceeded(f"{address} did not answer within {timeout_s:g} s") from None
 

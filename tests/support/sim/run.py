@@ -43,11 +43,13 @@ def simulate(schedule: Schedule) -> Outcome:
         with quiet(noticed):
             loop.run_until_complete(_run(world, schedule))
     finally:
+        errors = [str(context.get("exception") or context["message"]) for context in loop.errors]
+        hook, sys.unraisablehook = sys.unraisablehook, lambda _: None  # what dies with its world has nothing to say
         with quiet([]):
             _bury(world)
+        sys.unraisablehook = hook
         if gc_was_on:
             gc.enable()
-    errors = [str(context.get("exception") or context["message"]) for context in loop.errors]
     return Outcome(schedule, world.history, world.network.counts, [*world.crashes, *noticed, *errors])
 
 
@@ -195,9 +197,7 @@ def _bury(world: World) -> None:
     loop.run_until_complete(_sleep(loop, 1.0))
     loop._due.clear()
     loop.close()
-    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None  # what dies with its world has nothing to say
     processes.clear()
     tasks.clear()
     world.graveyard.clear()
     gc.collect()
-    sys.unraisablehook = hook

@@ -9,8 +9,8 @@ from random import Random
 from tests.support.sim.network import Weather
 from tests.support.sim.register import Errors
 
-CHAOS_S = 100.0
-CALM_S = 75.0
+CHAOS_S = 90.0
+CALM_S = 65.0
 FIRST_S = 2.0
 
 
@@ -218,8 +218,13 @@ def _back_in_time(random: Random, at: float, sites: tuple[str, ...], coordinator
     ]
 
 
+def _all_silent(random: Random, at: float, sites: tuple[str, ...], coordinators: tuple[str, ...]) -> list[Trouble]:
+    """More than one site is silent for longer than L: nothing may be moved."""
+    return [Trouble(at + random.random(), "cut", s, 22 + 8 * random.random(), ("both", *coordinators)) for s in sites]
+
+
 STORIES: tuple[Story, ...] = (
     _cut, _deaf, _pause, _crash, _reboot, _machine, _register, _disk, _files, _small, _hung_then_fencer,
-    _leader_dies_with_site, _leader_dies_in_takeover, _back_in_time,
+    _leader_dies_with_site, _leader_dies_in_takeover, _back_in_time, _all_silent,
 )  # fmt: skip
-WEIGHTS = (5, 2, 4, 4, 3, 1, 3, 1.5, 2, 2, 2, 3, 3, 3)
+WEIGHTS = (5, 2, 4, 4, 3, 1, 3, 1.5, 2, 2, 2, 3, 3, 3, 1.5)

@@ -73,7 +73,7 @@ class World:
         network = Network(loop, Random(f"network {seed}"))
         truth = RegisterTruth(history, loop)
         names = SimNames(MemoryNames(), network, Random(f"names {seed}"), history)
-        world = cls(loop, random, history, coordinators, network, Errors(), truth, MemoryStore(TrueClock()), names)
+        world = cls(loop, random, history, coordinators, network, Errors(), truth, MemoryStore(TrueClock(loop)), names)
         for name in (*coordinators, *sites, "user"):
             rate = random.choice((1 - LAB.drift / 2, 1 + LAB.drift / 2, 1 + LAB.drift * (random.random() - 0.5)))
             world.hosts[name] = Host(name, rate, offset_s=1000 * random.random())
@@ -83,7 +83,7 @@ class World:
 
     def _add_site(self, name: str) -> None:
         host, disk = self.hosts[name], SimDisk()
-        site = SimSite(name, HostClock(host), Capacity(60_000, 120 * GIB))
+        site = SimSite(name, HostClock(host, self.loop), Capacity(60_000, 120 * GIB))
         site.lease = lambda: disk.read(Path(f"/run/{name}/lease.json"))
         machine = self.machines[name] = Machine(host, site, disk, self.history, self.loop)
         disk.machine = site.truth = machine
@@ -156,7 +156,7 @@ class World:
     # --- the daemons' composition roots ---
 
     async def _coordinator(self, name: str, process: Process) -> None:
-        clock, disk = HostClock(process.host), self.disks.setdefault(name, MemoryDisk())
+        clock, disk = HostClock(process.host, self.loop), self.disks.setdefault(name, MemoryDisk())
         remembered = RememberedRegister(Path("/state/register.json"), disk)
         store = SimStore(self.store, process, self.network, Random(self.random.random()), self.errors, self.truth)
         while True:
@@ -195,7 +195,11 @@ class World:
         )
         transport = SimTransport(self.network, site, process, self.history)
         ports = AgentPorts(
-            machine.site.drivers(), transport, machine.disk, HostClock(process.host), Random(self.random.random())
+            machine.site.drivers(),
+            transport,
+            machine.disk,
+            HostClock(process.host, self.loop),
+            Random(self.random.random()),
         )
         agent = Agent(who, Place(Path(f"/state/{site}"), Path(f"/run/{site}")), ports, self.sealing[site], tasks)
         tasks.start("agent", agent.run())
