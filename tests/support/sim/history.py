@@ -140,6 +140,22 @@ class Leased(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Started(Event):
+    """An agent drew its incarnation."""
+
+    site: str
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acked(Event):
+    """The fencer wrote that it has taken a lease file; on change."""
+
+    site: str
+    order: Pair
+
+
+@dataclass(frozen=True, slots=True)
 class Run(Event):
     """The register's `own/<site>/<hub>` changed: `armed` and `heard` as of now; `epoch` None: it is gone."""
 
@@ -148,6 +164,8 @@ class Run(Event):
     epoch: Pair | None
     armed: bool = False
     heard: bool = False
+    since: Pair = (0, 0)  # (incarnation, seq) of the renewal since which it is armed
+    renewed: bool = True  # the same transaction renewed the site's lease
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,11 @@ class Host:
         """The true time at which its clock will show `own_s`, if it is not paused meanwhile."""
         return true_s + max(0.0, own_s - self.time(true_s)) / self.rate
 
+    def restart(self, true_s: float) -> None:
+        """Another boot: its clock begins anew."""
+        self.boot += 1
+        self._own_s, self._true_s = 0.0, true_s
+
     def pause(self, true_s: float, *, paused: bool) -> None:
         """Stop or go on, the clock included: a paused virtual machine."""
         self._own_s, self._true_s = self.time(true_s), true_s

@@ -136,14 +136,18 @@ class Machine:
     disk: SimDisk
     history: h.History
     loop: SimLoop
+    keeps_run: bool = False  # for a planted bug: the runtime directory is on a disk
     lease_path: Path = field(init=False)
+    ack_path: Path = field(init=False)
     journal_path: Path = field(init=False)
     _gate: Gate | None = None
+    _acked: h.Pair = (-1, -1)
     _up: dict[str, h.Pair] = field(default_factory=dict)
     _open: dict[str, h.Pair] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.lease_path = Path(f"/run/{self.site.site}/lease.json")
+        self.ack_path = Path(f"/run/{self.site.site}/ack.json")
         self.journal_path = Path(f"/state/{self.site.site}/journal.json")
 
     def own_s(self) -> float:
@@ -192,6 +196,12 @@ class Machine:
             for _epoch, close_at, _stop_by in permits.values():
                 if close_at is not None and close_at > own_s:
                     self.loop.after(self.host.when(close_at, now) - now + 1e-6, self.changed, "deadline")
+        elif path == self.ack_path:
+            body = json.loads(content)
+            order = (body["incarnation"], body["seq"])
+            if order != self._acked:
+                self._acked = order
+                self.history.add(h.Acked(now, name, order))
         elif path == self.journal_path:
             body = json.loads(json.loads(content)["journal"])
             floor = {hub: (e["era"], e["n"]) for hub, e in body["floor"].items()}
@@ -217,13 +227,13 @@ class Machine:
 
     def lose_tmpfs(self) -> None:
         """A reboot: files of the runtime directory are gone, and the boot has another id."""
-        for path in [path for path in self.disk.files if path.parts[1] == "run"]:
+        for path in [path for path in self.disk.files if path.parts[1] == "run" and not self.keeps_run]:
             del self.disk.files[path]
-        self.host.boot += 1
         self.site.reboot()
         self._gate = None
         self.site.routes_by_hub = {}
         self.changed("reboot")
+        self.host.restart(self.loop.true_s)
         self.history.add(h.Rebooted(self.loop.true_s, self.site.site))
 
     def lose_lease_file(self) -> None:

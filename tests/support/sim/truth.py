@@ -45,7 +45,7 @@ class RegisterTruth:
         if takeover is not None:
             self.history.add(takeover)
         for put in transaction.puts:
-            self._put(put, committed.revision)
+            self._put(put, committed.revision, written)
         for key, entry in before.items():
             if entry is not None:
                 self._deleted(key)
@@ -63,10 +63,10 @@ class RegisterTruth:
         if any(put.key == keys.LEADER for put in transaction.puts):
             self.history.add(h.Elected(self.loop.true_s, by.name, own_s))
 
-    def _put(self, put: Put, revision: int) -> None:
+    def _put(self, put: Put, revision: int, written: dict[str, Put]) -> None:
         now, add = self.loop.true_s, self.history.add
         folder, _, rest = put.key.partition("/")
-        if folder not in ("lease", "contact", "own", "mode", "hub", "op", "event", "classroom"):
+        if folder not in ("lease", "contact", "own", "mode", "hub", "op", "event", "classroom", "agent"):
             return
         body = json.loads(put.value)
         if folder in ("lease", "contact"):
@@ -78,7 +78,11 @@ class RegisterTruth:
             site, hub = rest.split("/")
             run = body.get("armed")
             self._owned[rest] = body
-            add(h.Run(now, site, hub, pair(body["epoch"]), run is not None, bool(run and run["heard"])))
+            since = (run["incarnation"], run["seq"]) if run else (0, 0)
+            armed, heard, renewed = run is not None, bool(run and run["heard"]), keys.lease(site) in written
+            add(h.Run(now, site, hub, pair(body["epoch"]), armed, heard, since, renewed))
+        elif folder == "agent":
+            add(h.Started(now, rest, body["incarnation"]))
         elif folder == "mode":
             add(h.Wish(now, *rest.split("/"), body["mode"]))
         elif folder == "hub":

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from tests.support.sim.checks import counts, epochs, liveness, one_copy, permission, stops, takeovers
+from tests.support.sim.checks import arming, counts, epochs, liveness, one_copy, permission, renewals, stops, takeovers
 from tests.support.sim.checks.verdict import Verdict, Violation
 from tests.support.sim.history import History
 
@@ -16,7 +16,9 @@ CHECKS: tuple[Callable[[History], Verdict], ...] = (
     one_copy.check,
     epochs.check,
     permission.check,
+    renewals.check,
     takeovers.check,
+    arming.check,
     stops.check,
     liveness.check,
 )

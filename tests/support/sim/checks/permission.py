@@ -32,10 +32,12 @@ class Site:
     ends: dict[tuple[str, Pair], list[float]] = field(default_factory=dict)  # of armed grants: send + D
     revoked: dict[str, Pair] = field(default_factory=dict)
     heard: dict[str, Pair] = field(default_factory=dict)  # hubs that the register counts as armed and heard
-    open: dict[str, Pair] = field(default_factory=dict)
+    answered: int = 0  # seq of the newest answer that came
+    order: Pair = (-1, -1)  # (incarnation, seq) of the newest lease file in this boot
 
     def take(self, answer: Answered, times: Times) -> None:
         sent_s = self.sent.get((answer.incarnation, answer.seq))
+        self.answered = answer.seq
         if not answer.granted or sent_s is None:
             return
         for hub, grant in answer.grants.items():
@@ -66,6 +68,7 @@ def check(history: History) -> Verdict:
             case Rebooted():
                 site.granted.clear()
                 site.ends.clear()
+                site.order = (-1, -1)
             case Run():
                 if event.epoch is not None and event.armed and event.heard:
                     site.heard[event.hub] = event.epoch
@@ -92,7 +95,13 @@ def _gate(verdict: Verdict, site: Site, event: Gate) -> None:
 
 
 def _file(verdict: Verdict, site: Site, event: LeaseFile, times: Times) -> None:
+    order = (event.incarnation, event.seq)
+    if order < site.order and event.incarnation == site.order[0] and event.seq:
+        verdict.found(event.at, f"{event.site}'s file went back from {site.order} to {order}", sites=(event.site,))
+    site.order = max(order, site.order)
     for hub, (epoch, close_at, stop_by) in event.permits.items():
+        if site.revoked.get(hub, (-1, -1)) > epoch and site.answered == event.seq:
+            verdict.found(event.at, f"{event.site}'s file has a hub that ended at {site.revoked[hub]}", hub, (event.site,))
         if close_at is None:
             continue
         ends = site.ends.get((hub, epoch), ())
