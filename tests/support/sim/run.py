@@ -37,7 +37,8 @@ def simulate(schedule: Schedule) -> Outcome:
     gc_was_on = gc.isenabled()
     gc.disable()
     loop = SimLoop()
-    world = World.make(loop, schedule.seed, schedule.sites, schedule.coordinators)
+    later = tuple(change.name for change in schedule.changes if change.what == "join")
+    world = World.make(loop, schedule.seed, (*schedule.sites, *later), schedule.coordinators)
     noticed: list[str] = []
     try:
         with quiet(noticed):
@@ -55,6 +56,10 @@ def simulate(schedule: Schedule) -> Outcome:
 
 async def _run(world: World, schedule: Schedule) -> None:
     loop, users = world.loop, Users(world, schedule.sites)
+    for name, rate in schedule.rates:
+        world.hosts[name].rate = rate
+    for machine in world.machines.values():
+        machine.keeps_run = schedule.keeps_run
     for name in schedule.coordinators:
         world.start(name)
     await until(lambda: world.leader() is not None, 20)
@@ -66,7 +71,8 @@ async def _run(world: World, schedule: Schedule) -> None:
     for change in schedule.changes:
         if change.at < 0:
             await users.do(change)
-    await until(lambda: _settled(world), SETTLE_S)
+    placed = sum(change.at < 0 for change in schedule.changes)
+    await until(lambda: _settled(world, placed), SETTLE_S)
     _weather(world, schedule)
     faults, begin_s = Faults(world), loop.true_s
     for trouble in schedule.troubles:
@@ -105,9 +111,10 @@ def _joined(world: World, schedule: Schedule) -> bool:
     return all(site in records and records[site].edge_address for site in schedule.sites)
 
 
-def _settled(world: World) -> bool:
+def _settled(world: World, placed: int) -> bool:
     leader = world.leader()
-    return leader is not None and not any(what_is_left(world))
+    seen = leader is not None and len(leader.snapshot.mirror.entries("classroom/")) == placed
+    return seen and not what_is_left(world)
 
 
 def _weather(world: World, schedule: Schedule) -> None:

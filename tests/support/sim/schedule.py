@@ -53,6 +53,8 @@ class Schedule:
     names_slow: float = 0.0
     late_start_s: float = 0.0
     slow_stop_s: float = 0.5
+    rates: tuple[tuple[str, float], ...] = ()  # of machines' clocks, in place of drawn ones
+    keeps_run: bool = False  # for a planted bug: the runtime directories are on disks, which survive a reboot
     chaos_s: float = CHAOS_S
     calm_s: float = CALM_S
 

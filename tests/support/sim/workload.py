@@ -7,6 +7,7 @@ from typing import Any
 
 from federation.api.v1 import control_pb2, types_pb2
 from federation.coordinator.admission import PlaceOrder
+from federation.coordinator.wanted import auth_secret
 from federation.model.errors import Conflict, FederationError, NotFound, Refused
 from tests.support.classrooms import classroom
 from tests.support.sim.loop import Process
@@ -41,9 +42,15 @@ class Users:
 
     async def do(self, change: Change) -> None:
         name, actor = change.name, "user/ann"
-        if change.what in ("place", "change"):
+        if change.what == "join":
+            await self.join(name)
+            self._world.start(f"fencer-{name}")
+            self._world.start(f"agent-{name}")
+        elif change.what == "seal":
+            await self._call(lambda replica: _seal_to_all(replica, name, actor))
+        elif change.what in ("place", "change"):
             number = self._generation[name] = self._generation.get(name, 0) + 1
-            placement = {"allow": list(self._sites), "prefer": change.prefer}
+            placement = {"allow": list(change.allow or self._sites), "prefer": change.prefer}
             wanted = classroom(name, **WORKSHOP, placement=placement, limits={"start_timeout": 60 + number})
             order = PlaceOrder(actor=actor, request_id=f"{name}-{number}", overwrite=True)
             await self._call(lambda replica: replica.control_service.admission.place(wanted, order))
@@ -68,3 +75,11 @@ class Users:
                 except FederationError:
                     continue
             await asyncio.sleep(0.5)
+
+
+async def _seal_to_all(replica: Any, name: str, actor: str) -> None:
+    """A site that joined after the class was placed is given its secret too."""
+    record = replica.snapshot.classroom(name)
+    if record is None:
+        raise NotFound(name)
+    await replica.control_service.secrets_and_sites.set_secret(auth_secret(record.document), b"legible22", (), actor)

@@ -101,7 +101,9 @@ def _file(verdict: Verdict, site: Site, event: LeaseFile, times: Times) -> None:
     site.order = max(order, site.order)
     for hub, (epoch, close_at, stop_by) in event.permits.items():
         if site.revoked.get(hub, (-1, -1)) > epoch and site.answered == event.seq:
-            verdict.found(event.at, f"{event.site}'s file has a hub that ended at {site.revoked[hub]}", hub, (event.site,))
+            verdict.found(
+                event.at, f"{event.site}'s file has a hub that ended at {site.revoked[hub]}", hub, (event.site,)
+            )
         if close_at is None:
             continue
         ends = site.ends.get((hub, epoch), ())

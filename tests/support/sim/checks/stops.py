@@ -1,5 +1,7 @@
-"""(7) No stop without a reason: the hub's time was over, a higher epoch was heard, or a fault took it. A fencer that was
-started while there was no lease file knows nothing, and may end what it finds."""
+"""(7) No stop without a reason: the hub's time was over, a higher epoch was heard, or a fault took it.
+
+While there is no lease file a fencer goes by what it remembers: one that was started since then knows nothing and ends what
+it finds; one that had not read the last file before that was lost ends what had lapsed in the file before."""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from dataclasses import dataclass, field
 
 from tests.support.sim.checks.verdict import Verdict
 from tests.support.sim.history import (
+    Acked,
     Answered,
     FencerStarted,
     FileLost,
@@ -30,6 +33,8 @@ class Site:
     closes: dict[str, tuple[Pair, float | None]] = field(default_factory=dict)
     heard: dict[str, Pair] = field(default_factory=dict)  # the highest epoch that ended the hub here
     has_file: bool = False
+    order: Pair = (-1, -1)  # of the newest file
+    acked: Pair = (-1, -1)
     blind: bool = False  # the fencer has read no file since it was started
 
     def hears(self, ended: dict[str, Pair]) -> None:
@@ -45,7 +50,9 @@ def check(history: History) -> Verdict:
         match event:
             case LeaseFile():
                 site.closes.update({hub: (epoch, close_at) for hub, (epoch, close_at, _) in event.permits.items()})
-                site.has_file, site.blind = True, False
+                site.has_file, site.blind, site.order = True, False, (event.incarnation, event.seq)
+            case Acked():
+                site.acked = event.order
             case FileLost():
                 site.has_file = False
             case FencerStarted():
@@ -70,7 +77,7 @@ def _judge(verdict: Verdict, site: Site, event: StopBegun | Hub, cause: str) -> 
         verdict.counts["stops after evidence"] += 1
     elif close_at is not None and event.own_s >= close_at - TINY_S:
         verdict.counts["stops after a lapse"] += 1
-    elif cause == "fenced" and site.blind:
+    elif cause == "fenced" and not site.has_file and (site.blind or site.acked < site.order):
         verdict.counts["stops by a fencer that knew nothing"] += 1
     else:
         until = "has no deadline" if close_at is None else f"was good for {close_at - event.own_s:.1f} s more"
