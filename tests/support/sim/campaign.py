@@ -8,12 +8,12 @@ from dataclasses import fields as fields_of
 
 from tests.support.sim.checks.all_checks import judge
 from tests.support.sim.checks.verdict import Violation
-from tests.support.sim.history import Answered, Event, Fault, History, LeaseFile, Leased, LeasesRead, RenewalSent
+from tests.support.sim.history import Acked, Answered, Event, Fault, History, LeaseFile, Leased, LeasesRead, RenewalSent
 from tests.support.sim.run import Outcome, simulate
 from tests.support.sim.schedule import Schedule, draw
 
 BEFORE_S, MOST_LINES = 30.0, 60
-ROUTINE = (RenewalSent, Answered, LeaseFile, Leased, LeasesRead)
+ROUTINE = (Acked, RenewalSent, Answered, LeaseFile, Leased, LeasesRead)
 
 
 @dataclass(slots=True)

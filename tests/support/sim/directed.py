@@ -56,7 +56,7 @@ def hung(seed: int) -> Schedule:
 def hung_and_late(seed: int) -> Schedule:
     """The agent is stopped, and the fencer does its work at the very end of W; iu's clock is slow, the leaders' are fast."""
     rates = (("iu", 0.99), ("tacc", 1.0), ("c1", 1.01), ("c2", 1.01))
-    troubles = (Trouble(1.0, "pause", "agent-iu", 30.0), Trouble(6.0, "pause", "fencer-iu", 6.5))
+    troubles = (Trouble(1.0, "pause", "agent-iu", 30.0), Trouble(6.0, "pause", "fencer-iu", 7.0))
     return _schedule(seed, *troubles, rates=rates, chaos_s=20.0)
 
 

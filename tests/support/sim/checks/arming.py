@@ -1,5 +1,6 @@
 """(5b) Arming: only a renewal arms, and a run counts as heard only after the site had processed an armed answer of this
-run and its fencer had taken the file that came of it (PROTOCOL.md H15 a-c)."""
+run and its fencer had taken the file that came of it (PROTOCOL.md H15 a-c). What that file must not say is that the hub may
+run for ever; a grant that was not taken up (a lost journal) leaves the hub out, which is as good as a deadline."""
 
 from __future__ import annotations
 
@@ -15,12 +16,12 @@ NAME = "5b arming"
 class Site:
     armed: dict[str, Pair] = field(default_factory=dict)  # hub -> its newest run's beginning
     heard: set[str] = field(default_factory=set)
-    filed: dict[str, list[Pair]] = field(default_factory=dict)  # hub -> files in which it had a deadline
-    acked: list[Pair] = field(default_factory=list)
+    files: list[tuple[Pair, frozenset[str]]] = field(default_factory=list)  # order, hubs without a deadline
+    acked: set[Pair] = field(default_factory=set)
 
     def knows(self, hub: str, since: Pair) -> bool:
         """Whether a file with a deadline of this run was written, and taken by the fencer."""
-        return any(since <= order and order in self.acked for order in reversed(self.filed.get(hub, [])))
+        return any(since <= order and order in self.acked and hub not in standing for order, standing in self.files)
 
 
 def check(history: History) -> Verdict:
@@ -30,11 +31,10 @@ def check(history: History) -> Verdict:
         site = sites.setdefault(getattr(event, "site", ""), Site())
         match event:
             case LeaseFile():
-                for hub, (_, close_at, _) in event.permits.items():
-                    if close_at is not None:
-                        site.filed.setdefault(hub, []).append((event.incarnation, event.seq))
+                standing = frozenset(hub for hub, (_, close_at, _) in event.permits.items() if close_at is None)
+                site.files.append(((event.incarnation, event.seq), standing))
             case Acked():
-                site.acked.append(event.order)
+                site.acked.add(event.order)
             case Run():
                 _judge(verdict, site, event)
     return verdict.done()
