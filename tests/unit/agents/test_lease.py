@@ -11,6 +11,7 @@ from agents.lease import Fencing, SiteLease
 from federation.core.holding import Answer, Granted, Held
 from federation.model.errors import Unavailable
 from federation.model.identity import Epoch, Member, RegisterId
+from federation.model.ownership import Mode
 from federation.model.profile import PROFILES, ProfileName
 from federation.runtime.clock import SystemClock
 from federation.runtime.disk import LocalDisk
@@ -107,3 +108,17 @@ def test_every_request_takes_a_new_seq_and_only_processed_answers_are_heard(tmp_
     lease.process(answer(2), NOBODY)
     lease.process(answer(1), NOBODY)
     assert lease.heard == 2
+
+
+def test_an_answer_that_grants_nothing_is_heard_and_is_no_word_about_deadlines(tmp_path: Path) -> None:
+    """A site that missed the first armed grants and then hears that it is deaf still runs its hubs without a deadline: if it
+    were believed to know of one, its silence would move a hub that it serves."""
+    site = Site(tmp_path)
+    lease = site.start_agent()
+    lease.process(answer(1, grants={"h1": E1}), NOBODY)
+    ack = {"boot_id": site.clock.boot_id(), "incarnation": 0, "seq": 9, "at": site.clock.boottime_ns()}
+    (tmp_path / "run" / "ack.json").write_text(json.dumps(ack))
+    deaf = Answer(RegisterId(uuid="r1"), 6, 7, granted=False, grants={}, revoked={})
+    lease.process(deaf, NOBODY)
+    assert (lease.heard, lease.fenced()) == (7, 1)
+    assert lease.held["h1"].mode is Mode.STANDING
