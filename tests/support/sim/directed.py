@@ -76,6 +76,16 @@ def rearmed_and_deaf(seed: int) -> Schedule:
     return _schedule(seed, *troubles, chaos_s=38.0)
 
 
+def told_that_it_is_deaf(seed: int) -> Schedule:
+    """iu is armed again and does not hear of it; all that it hears is that it is deaf, and then nothing for long."""
+    troubles = [
+        Trouble(1.0, "crash", "fencer-iu", 7.0),
+        _cut(8.1, "iu", 6.5, "answers"),
+        _cut(15.7, "iu", 40.0, "answers"),
+    ]
+    return _schedule(seed, *troubles, chaos_s=50.0)
+
+
 def standby_returns(seed: int) -> Schedule:
     """The standby is away for so long that iu is disarmed, and returns: the leader wishes iu armed again."""
     return _schedule(seed, Trouble(1.0, "reboot", "tacc", 10.0), chaos_s=25.0)
@@ -145,7 +155,7 @@ def newcomer(seed: int) -> Schedule:
 DIRECTED: dict[str, Callable[[int], Schedule]] = {
     story.__name__: story
     for story in (
-        fair, stale, cut_off, restarts, blinked, deaf, hung, hung_and_late, leader_dies, register_gap, rearmed_and_deaf,
+        fair, stale, cut_off, restarts, blinked, deaf, hung, hung_and_late, leader_dies, register_gap, rearmed_and_deaf, told_that_it_is_deaf,
         standby_returns, fencer_lags, retired, file_lost, rebooted, rebooted_on_disk, late_name, all_silent,
         nobody_left, newcomer,
     )
