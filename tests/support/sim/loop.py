@@ -202,8 +202,12 @@ class SimLoop(asyncio.BaseEventLoop):
     def resume(self, process: Process) -> None:
         """What was held while it was stopped is due now."""
         if not process.stopped:
-            self._now.extend(process.held)
-            process.held.clear()
+            held, process.held = process.held, deque()
+            for timer in held:
+                if process.host.time(self.true_s) < timer.own_s - SLACK_S:  # its machine's clock had been stopped
+                    self._push(process.host.when(timer.own_s, self.true_s), timer)
+                else:
+                    self._now.append(timer)
 
 
 NOBODY = Context()

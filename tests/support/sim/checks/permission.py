@@ -36,16 +36,14 @@ class Site:
     order: Pair = (-1, -1)  # (incarnation, seq) of the newest lease file in this boot
 
     def take(self, answer: Answered, times: Times) -> None:
-        sent_s = self.sent.get((answer.incarnation, answer.seq))
         self.answered = answer.seq
-        if not answer.granted or sent_s is None:
-            return
-        for hub, grant in answer.grants.items():
-            self.granted.add((hub, grant.epoch))
-            if grant.mode == ARMED:
-                self.ends.setdefault((hub, grant.epoch), []).append(sent_s + times.contact_s)
         for hub, epoch in answer.revoked.items():
             self.revoked[hub] = max(epoch, self.revoked.get(hub, epoch))
+        sent_s = self.sent.get((answer.incarnation, answer.seq))
+        for hub, grant in answer.grants.items() if answer.granted and sent_s is not None else ():
+            self.granted.add((hub, grant.epoch))
+            if grant.mode == ARMED and sent_s is not None:
+                self.ends.setdefault((hub, grant.epoch), []).append(sent_s + times.contact_s)
 
     def too_late(self, hub: str, epoch: Pair, own_s: float) -> str:
         """Why an armed hub must not be open at this moment."""
