@@ -93,7 +93,7 @@ class SiteLease:
 
     def fenced(self) -> int:
         """Seq of the newest grant whose deadlines the fencer of this site has taken: what is not fenced must not be moved,
-        so that an armed grant counts only from there (H15 c). "Not granted" is heard, and says nothing of deadlines. 0: none."""
+        so that an armed grant counts only from there (H15 c). "Not granted" says nothing of deadlines. 0: none."""
         ack = self._fencing.acks.newest()
         mine = ack is not None and ack.incarnation == self._journal.record.incarnation
         return min(self._granted, ack.seq) if ack is not None and mine else 0

@@ -1,6 +1,6 @@
 """Seeded runs of the whole federation with everything going wrong, and planted bugs that they must find.
 
-In processes of their own, with one order of hashes: a seed is the same run everywhere. `make sim SEEDS=n FIRST=k` runs more.
+In processes of their own, with one order of hashes: a seed is the same run everywhere. `make sim` runs more.
 """
 
 from __future__ import annotations

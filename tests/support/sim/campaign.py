@@ -8,7 +8,7 @@ from dataclasses import fields as fields_of
 
 from tests.support.sim.checks.all_checks import judge
 from tests.support.sim.checks.verdict import Violation
-from tests.support.sim.history import Acked, Answered, Event, Fault, History, LeaseFile, Leased, LeasesRead, RenewalSent
+from tests.support.sim.history import Acked, Answered, Event, Fault, History, Leased, LeaseFile, LeasesRead, RenewalSent
 from tests.support.sim.run import Outcome, simulate
 from tests.support.sim.schedule import Schedule, draw
 
@@ -57,7 +57,7 @@ def shows(schedule: Schedule, invariant: str) -> bool:
     """Whether a run violates this invariant (its number is enough)."""
     outcome = simulate(schedule)
     violations, _ = judge(outcome.history, outcome.crashes)
-    return any(v.invariant.split()[0] == invariant.split()[0] for v in violations)
+    return any(v.invariant.split()[0] == invariant.split(maxsplit=1)[0] for v in violations)
 
 
 def shrink(schedule: Schedule, invariant: str) -> Schedule:
@@ -71,10 +71,9 @@ def shrink(schedule: Schedule, invariant: str) -> Schedule:
 
 def describe(outcome: Outcome, violation: Violation) -> str:
     """The violation, the troubles, and what happened to its hub and sites shortly before."""
-    schedule = outcome.schedule
+    schedule, hub = outcome.schedule, f" ({violation.hub})" if violation.hub else ""
     lines = [
-        f"seed {schedule.seed} violates invariant {violation.invariant} at {violation.at:.3f} s"
-        f"{f' ({violation.hub})' if violation.hub else ''}: {violation.text}",
+        f"seed {schedule.seed} violates invariant {violation.invariant} at {violation.at:.3f} s{hub}: {violation.text}",
         f"  sites {' '.join(schedule.sites)}, coordinators {' '.join(schedule.coordinators)}; troubles:",
         *(f"    {trouble}" for trouble in schedule.troubles),
         "  what happened:",

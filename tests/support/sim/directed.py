@@ -54,7 +54,7 @@ def hung(seed: int) -> Schedule:
 
 
 def hung_and_late(seed: int) -> Schedule:
-    """The agent is stopped, and the fencer does its work at the very end of W; iu's clock is slow, the leaders' are fast."""
+    """The agent is stopped, and the fencer works at the very end of W; iu's clock is slow, the leaders' are fast."""
     rates = (("iu", 0.99), ("tacc", 1.0), ("c1", 1.01), ("c2", 1.01))
     troubles = (Trouble(1.0, "pause", "agent-iu", 30.0), Trouble(6.0, "pause", "fencer-iu", 7.0))
     return _schedule(seed, *troubles, rates=rates, chaos_s=20.0)
@@ -155,7 +155,8 @@ def newcomer(seed: int) -> Schedule:
 DIRECTED: dict[str, Callable[[int], Schedule]] = {
     story.__name__: story
     for story in (
-        fair, stale, cut_off, restarts, blinked, deaf, hung, hung_and_late, leader_dies, register_gap, rearmed_and_deaf, told_that_it_is_deaf,
+        fair, stale, cut_off, restarts, blinked, deaf, hung, hung_and_late, leader_dies, register_gap,
+        rearmed_and_deaf, told_that_it_is_deaf,
         standby_returns, fencer_lags, retired, file_lost, rebooted, rebooted_on_disk, late_name, all_silent,
         nobody_left, newcomer,
     )

@@ -58,15 +58,22 @@ class Faults:
         way, *some = trouble.detail
         pairs = [(site, c) for c in some] if way in ("both", "requests") else []
         pairs += [(c, site) for c in some] if way in ("both", "answers") else []
-        for pair in pairs:
-            self._world.network.cut(*pair)
-        return lambda: [self._world.network.cut(*pair, by=-1) for pair in pairs] and None
+        return self._cut(pairs)
 
     def register_cut(self, coordinator: str, trouble: Trouble) -> Undo:
         pairs = [(coordinator, PLACE), (PLACE, coordinator)]
-        for pair in pairs:
-            self._world.network.cut(*pair)
-        return lambda: [self._world.network.cut(*pair, by=-1) for pair in pairs] and None
+        return self._cut(pairs)
+
+    def _cut(self, pairs: list[tuple[str, str]]) -> Undo:
+        network = self._world.network
+        for source, target in pairs:
+            network.cut(source, target)
+
+        def undo() -> None:
+            for source, target in pairs:
+                network.cut(source, target, by=-1)
+
+        return undo
 
     def register_slow(self, _target: str, trouble: Trouble) -> Undo:
         errors = self._world.errors

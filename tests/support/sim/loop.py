@@ -56,7 +56,7 @@ class Process:
         self.paused = False
         self.dead = False
         self.held: deque[Timer] = deque()
-        self.tasks: list[SimTask[Any]] = []
+        self.tasks: list[SimTask] = []
         self.context = contextvars.copy_context()
         self.context.run(PROCESS.set, self)
 
@@ -127,21 +127,27 @@ class SimLoop(asyncio.BaseEventLoop):
         process = PROCESS.get()
         return self.true_s if process is None else process.host.time(self.true_s)
 
-    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> Any:
         timer = Timer(callback, args, context if context is not None else contextvars.copy_context())
         self._now.append(timer)
         return timer
 
-    call_soon_threadsafe = call_soon
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]
 
-    def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> Any:
         timer = Timer(callback, args, context if context is not None else contextvars.copy_context())
         timer.own_s = when
         process = timer.process
         self._push(when if process is None else process.host.when(when, self.true_s), timer)
         return timer
 
-    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> Any:
         return self.call_at(self.time() + delay, callback, *args, context=context)
 
     def _run_once(self) -> None:

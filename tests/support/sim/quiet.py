@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import traceback
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
@@ -28,8 +29,6 @@ def quiet(noticed: list[str]) -> Iterator[None]:
         if isinstance(error, BaseException) and not isinstance(error, EXPECTED):
             noticed.append(f"{true_time():.3f} {where}: {event['event']} {error!r}")
             if loud:
-                import traceback
-
                 traceback.print_exception(error)
         if loud:
             fields = " ".join(f"{k}={v}" for k, v in event.items() if k not in ("event", "exc_info"))

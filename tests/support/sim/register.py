@@ -53,10 +53,12 @@ class SimStore:
         self._random, self._errors, self._truth = random, errors, truth
 
     async def get(self, key: str, *, timeout_s: float | None = None) -> Entry | None:
-        return await self._do(lambda: self._store.get(key), timeout_s)
+        entry: Entry | None = await self._do(lambda: self._store.get(key), timeout_s)
+        return entry
 
     async def list(self, prefix: str, *, timeout_s: float | None = None) -> Listing:
-        return await self._do(lambda: self._store.list(prefix), timeout_s)
+        listing: Listing = await self._do(lambda: self._store.list(prefix), timeout_s)
+        return listing
 
     async def commit(self, transaction: Transaction, *, timeout_s: float | None = None) -> Committed:
         sent_s = self._process.host.time(self._network.loop.true_s)
@@ -96,7 +98,9 @@ class SimStore:
     async def close(self) -> None:
         return
 
-    async def _do(self, ask: Callable[[], Coroutine[Any, Any, Any]], timeout_s: float | None) -> Any:
+    async def _do(  # noqa: C901 - one operation, whole
+        self, ask: Callable[[], Coroutine[Any, Any, Any]], timeout_s: float | None
+    ) -> Any:
         """One operation: there, applied, back; each leg by itself."""
         loop, network, errors, here = self._network.loop, self._network, self._errors, self._process.host.name
         answer: asyncio.Future[Any] = loop.create_future()

@@ -54,7 +54,7 @@ def simulate(schedule: Schedule) -> Outcome:
     return Outcome(schedule, world.history, world.network.counts, [*world.crashes, *noticed, *errors])
 
 
-async def _run(world: World, schedule: Schedule) -> None:
+async def _run(world: World, schedule: Schedule) -> None:  # noqa: C901 - the story of a run
     loop, users = world.loop, Users(world, schedule.sites)
     for name, rate in schedule.rates:
         world.hosts[name].rate = rate
@@ -119,7 +119,7 @@ def _settled(world: World, placed: int) -> bool:
 
 def _weather(world: World, schedule: Schedule) -> None:
     world.network.weather = schedule.weather
-    for field in Errors.__slots__:  # type: ignore[attr-defined]
+    for field in Errors.__slots__:
         setattr(world.errors, field, getattr(schedule.errors, field))
     world.names.failing, world.names.slow = schedule.names_failing, schedule.names_slow
     for machine in world.machines.values():
@@ -128,7 +128,7 @@ def _weather(world: World, schedule: Schedule) -> None:
 
 def _fair(world: World) -> None:
     world.network.weather = Weather()
-    for field in Errors.__slots__:  # type: ignore[attr-defined]
+    for field in Errors.__slots__:
         setattr(world.errors, field, getattr(Errors(), field))
     world.names.failing = world.names.slow = 0.0
     for machine in world.machines.values():

@@ -1,4 +1,4 @@
-"""What the register truly committed, in the history's words: leases, armed runs, owners, takeovers and what they compared."""
+"""What the register truly committed, in the history's words: leases, armed runs, owners, takeovers."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ class RegisterTruth:
         if any(put.key == keys.LEADER for put in transaction.puts):
             self.history.add(h.Elected(self.loop.true_s, by.name, own_s))
 
-    def _put(self, put: Put, revision: int, written: dict[str, Put]) -> None:
+    def _put(  # noqa: C901 - one table
+        self, put: Put, revision: int, written: dict[str, Put]
+    ) -> None:
         now, add = self.loop.true_s, self.history.add
         folder, _, rest = put.key.partition("/")
         if folder not in ("lease", "contact", "own", "mode", "hub", "op", "event", "classroom", "agent"):
@@ -84,7 +86,8 @@ class RegisterTruth:
         elif folder == "agent":
             add(h.Started(now, rest, body["incarnation"]))
         elif folder == "mode":
-            add(h.Wish(now, *rest.split("/"), body["mode"]))
+            site, hub = rest.split("/")
+            add(h.Wish(now, site, hub, body["mode"]))
         elif folder == "hub":
             owner, epoch = body.get("owner") or "", pair(body["epoch"])
             add(h.Owner(now, rest, owner, epoch, bool(body.get("tombstone")), revision))

@@ -69,11 +69,12 @@ class Users:
             for name in world.random.sample(world.coordinators, len(world.coordinators)):
                 try:
                     await world.network.call("user", name, work, 5.0)
-                    return
                 except (Refused, Conflict, NotFound):
                     await asyncio.sleep(1.0)
                 except FederationError:
                     continue
+                else:
+                    return
             await asyncio.sleep(0.5)
 
 

@@ -111,8 +111,8 @@ def test_every_request_takes_a_new_seq_and_only_processed_answers_are_heard(tmp_
 
 
 def test_an_answer_that_grants_nothing_is_heard_and_is_no_word_about_deadlines(tmp_path: Path) -> None:
-    """A site that missed the first armed grants and then hears that it is deaf still runs its hubs without a deadline: if it
-    were believed to know of one, its silence would move a hub that it serves."""
+    """A site that missed the first armed grants and hears that it is deaf runs its hubs without a deadline. Believed to
+    know of one, it would be taken over while it serves."""
     site = Site(tmp_path)
     lease = site.start_agent()
     lease.process(answer(1, grants={"h1": E1}), NOBODY)

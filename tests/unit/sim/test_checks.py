@@ -97,7 +97,8 @@ RIGHT: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
     "open until send + D": (permission.check, [*RENEWED, gate(1.2, "iu", True), HEARD, gate(6.0, "iu", False)]),
     "renewals in order": (
         renewals.check,
-        [Started(0, "iu", 1), Leased(1, "iu", 1, 1, 0, 5), Leased(2, "iu", 1, 2, 1, 6), Leased(3, "iu", 1, 9, 1, 7, deaf=True)],
+        [Started(0, "iu", 1), Leased(1, "iu", 1, 1, 0, 5), Leased(2, "iu", 1, 2, 1, 6),
+         Leased(3, "iu", 1, 9, 1, 7, deaf=True)],
     ),
     "heard after the fencer": (
         arming.check,
@@ -174,7 +175,8 @@ PLANTED: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
     "was good for 2.0 s more": (stops.check, [*RENEWED, StopBegun(4, "iu", "h1", E1, own_s=4.0)]),
     "has no deadline": (
         stops.check, [LeaseFile(1, "iu", 1.0, 1, 1, {"h1": (E1, None, None)}), hub(3, "iu", False, "fenced")]),
-    "iu ended it (fenced)": (stops.check, [*RENEWED, FileLost(2, "iu"), Acked(1.2, "iu", (1, 1)), hub(3, "iu", False, "fenced")]),
+    "iu ended it (fenced)": (
+        stops.check, [*RENEWED, FileLost(2, "iu"), Acked(1.2, "iu", (1, 1)), hub(3, "iu", False, "fenced")]),
     "nobody serves it": (liveness.check, [Calm(1), Left(60, "h1", "nobody serves it")]),
     "closed at iu long after": (liveness.check, [Calm(1), gate(50, "iu", False)]),
     "wanted standing long after": (liveness.check, [Calm(1), Wish(50, "iu", "h1", "standing")]),

@@ -1,4 +1,4 @@
-"""The simulator's loop: a process that is stopped does nothing, a dead one never again, and clocks run at their own rate."""
+"""The simulator's loop: a stopped process does nothing, a dead one never again; clocks run at their own rate."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ NEEDED = (
 )
 
 
-def count(history: History) -> Counter[str]:
+def count(history: History) -> Counter[str]:  # noqa: C901 - one table
     """What happened in one run."""
     seen: Counter[str] = Counter()
     wanted: dict[tuple[str, str], str] = {}

@@ -42,7 +42,7 @@ class Site:
             self.heard[hub] = max(epoch, self.heard.get(hub, epoch))
 
 
-def check(history: History) -> Verdict:
+def check(history: History) -> Verdict:  # noqa: C901 - one table
     verdict = Verdict(NAME)
     sites: dict[str, Site] = {}
     for event in history.events:
@@ -72,7 +72,7 @@ def check(history: History) -> Verdict:
 
 
 def _judge(verdict: Verdict, site: Site, event: StopBegun | Hub, cause: str) -> None:
-    epoch, close_at = site.closes.get(event.hub, (event.epoch, None))
+    _, close_at = site.closes.get(event.hub, (event.epoch, None))
     if site.heard.get(event.hub, (-1, -1)) > event.epoch:
         verdict.counts["stops after evidence"] += 1
     elif close_at is not None and event.own_s >= close_at - TINY_S:
