@@ -99,7 +99,10 @@ class SiteLease:
         return min(self._granted, ack.seq) if ack is not None and mine else 0
 
     def not_armable(self) -> str:
-        """Why hubs of this site must not be armed now; empty: they may."""
+        """Why hubs of this site must not be armed now; empty: they may. While the journal is in quarantine a hub may run
+        here that is not held: no deadline in the lease file would end it."""
+        if self._clock.boottime_ns() < self._quarantine_until_ns:
+            return "the journal of the site was lost a moment ago: what runs there may not be held yet"
         return self._fencing.objection()
 
     def quarantine(self) -> None:
