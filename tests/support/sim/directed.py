@@ -86,6 +86,12 @@ def told_that_it_is_deaf(seed: int) -> Schedule:
     return _schedule(seed, *troubles, chaos_s=50.0)
 
 
+def journal_lost(seed: int) -> Schedule:
+    """iu is disarmed, its journal is lost while w0 runs, it is armed again, and its agent hangs."""
+    troubles = [Trouble(1.0, "crash", "fencer-iu", 4.0), Trouble(4.8, "journal lost", "iu", 0.0)]
+    return _schedule(seed, *troubles, Trouble(9.0, "pause", "agent-iu", 40.0), chaos_s=32.0)
+
+
 def standby_returns(seed: int) -> Schedule:
     """The standby is away for so long that iu is disarmed, and returns: the leader wishes iu armed again."""
     return _schedule(seed, Trouble(1.0, "reboot", "tacc", 10.0), chaos_s=25.0)
@@ -156,7 +162,7 @@ DIRECTED: dict[str, Callable[[int], Schedule]] = {
     story.__name__: story
     for story in (
         fair, stale, cut_off, restarts, blinked, deaf, hung, hung_and_late, leader_dies, register_gap,
-        rearmed_and_deaf, told_that_it_is_deaf,
+        rearmed_and_deaf, told_that_it_is_deaf, journal_lost,
         standby_returns, fencer_lags, retired, file_lost, rebooted, rebooted_on_disk, late_name, all_silent,
         nobody_left, newcomer,
     )

@@ -1,13 +1,13 @@
 """(5b) Arming: only a renewal arms, and a run counts as heard only after the site had processed an armed answer of this
-run and its fencer had taken the file that came of it (PROTOCOL.md H15 a-c). What that file must not say is that the hub may
-run for ever; a grant that was not taken up (a lost journal) leaves the hub out, which is as good as a deadline."""
+run and its fencer had taken the file that came of it (PROTOCOL.md H15 a-c). A grant that was not taken up leaves the hub
+out of the file, which is as good as a deadline if nothing of it runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from tests.support.sim.checks.verdict import Verdict
-from tests.support.sim.history import Acked, History, LeaseFile, Pair, Run
+from tests.support.sim.history import Acked, History, Hub, LeaseFile, Pair, Run
 
 NAME = "5b arming"
 
@@ -16,12 +16,18 @@ NAME = "5b arming"
 class Site:
     armed: dict[str, Pair] = field(default_factory=dict)  # hub -> its newest run's beginning
     heard: set[str] = field(default_factory=set)
-    files: list[tuple[Pair, frozenset[str]]] = field(default_factory=list)  # order, hubs without a deadline
+    files: list[tuple[Pair, frozenset[str], frozenset[str]]] = field(default_factory=list)  # order, standing, armed
+    running: set[str] = field(default_factory=set)
     acked: set[Pair] = field(default_factory=set)
 
     def knows(self, hub: str, since: Pair) -> bool:
         """Whether a file with a deadline of this run was written, and taken by the fencer."""
-        return any(since <= order and order in self.acked and hub not in standing for order, standing in self.files)
+        return any(
+            since <= order
+            and order in self.acked
+            and (hub in armed or (hub not in standing and hub not in self.running))
+            for order, standing, armed in self.files
+        )
 
 
 def check(history: History) -> Verdict:
@@ -32,7 +38,12 @@ def check(history: History) -> Verdict:
         match event:
             case LeaseFile():
                 standing = frozenset(hub for hub, (_, close_at, _) in event.permits.items() if close_at is None)
-                site.files.append(((event.incarnation, event.seq), standing))
+                armed = frozenset(event.permits.keys() - standing)
+                site.files.append(((event.incarnation, event.seq), standing, armed))
+            case Hub(up=True):
+                site.running.add(event.hub)
+            case Hub():
+                site.running.discard(event.hub)
             case Acked():
                 site.acked.add(event.order)
             case Run():
