@@ -1,9 +1,12 @@
 # Each target is one line; `make` or `make help` explains them. Everything they need is installed by scripts/setup.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test proto lint type bench lock fmt
+.PHONY: help setup demo test proto lint type bench lock fmt sim sim-mutants
+SEEDS ?= 20
+FIRST ?= 1
+JOBS ?= 1
 
 help: ## show this help
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
 
 setup: ## make .venv with everything that building and testing needs
 	@scripts/setup dev
@@ -31,3 +34,9 @@ bench: setup ## measure, and write docs/benchmarks.md
 
 lock: setup ## resolve pyproject.toml into requirements/
 	@scripts/lock
+
+sim: setup ## simulate SEEDS=20 runs from FIRST=1 with JOBS=1 processes, everything going wrong, and judge them
+	@.venv/bin/python scripts/sim $(SEEDS) $(FIRST) $(JOBS)
+
+sim-mutants: setup ## plant each known bug and find the simulated run that shows it
+	@.venv/bin/python scripts/sim-mutants

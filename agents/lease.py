@@ -69,6 +69,7 @@ class SiteLease:
         self.seq = 0  # of the newest request of this incarnation
         self.heard = 0  # seq of the newest answer that was processed
         self._canary: Mapping[str, Mapping[str, object]] = {}
+        self._granted = 0  # seq of the newest one that granted something
         self.problems: tuple[str, ...] = ()
         self.granted_mono: float | None = None
         if disk.read(path) is not None:
@@ -120,14 +121,17 @@ class SiteLease:
         return self.seq
 
     def fenced(self) -> int:
-        """Seq of the newest answer whose deadlines the fencer of this site has taken: what is not fenced must not be
-        moved, so that an armed grant counts only from there (H15 c). 0: none."""
+        """Seq of the newest grant whose deadlines the fencer of this site has taken: what is not fenced must not be moved,
+        so that an armed grant counts only from there (H15 c). "Not granted" says nothing of deadlines. 0: none."""
         ack = self._fencing.acks.newest()
         mine = ack is not None and ack.incarnation == self._journal.record.incarnation
-        return min(self.heard, ack.seq) if ack is not None and mine else 0
+        return min(self._granted, ack.seq) if ack is not None and mine else 0
 
     def not_armable(self) -> str:
-        """Why hubs of this site must not be armed now; empty: they may."""
+        """Why hubs of this site must not be armed now; empty: they may. While the journal is in quarantine a hub may run
+        here that is not held: no deadline in the lease file would end it."""
+        if self._in_quarantine():
+            return "the journal of the site was lost a moment ago: what runs there may not be held yet"
         return self._fencing.objection()
 
     def quarantine(self) -> None:
@@ -186,6 +190,7 @@ class SiteLease:
         armed = any(held.mode is Mode.ARMED for held in self.held.values())
         self._armed_from = (self._armed_from or answer.seq) if armed else 0
         if answer.granted:
+            self._granted = answer.seq
             self.granted_mono = self._clock.mono()
         return changed
 

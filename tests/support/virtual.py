@@ -124,6 +124,7 @@ class VirtualFencer:
 
     def __init__(self, site: MemorySite, disk: MemoryDisk, clock: Clock) -> None:
         self._site, self._disk, self._clock = site, disk, clock
+        self._lease, self._ack = Path(f"/run/{site.site}/lease.json"), Path(f"/run/{site.site}/ack.json")
         profile = PROFILES[ProfileName.LAB]
         longest_ns = int((profile.contact_s + profile.fence_s) * (1 + profile.drift) * 1_000_000_000)
         self._guard: Guard[str] = Guard(
@@ -149,10 +150,10 @@ class VirtualFencer:
         return True
 
     def read(self) -> bytes | None:
-        return self._disk.read(Path(f"/run/{self._site.site}/lease.json"))
+        return self._disk.read(self._lease)
 
     def acknowledge(self, content: bytes) -> None:
-        self._disk.replace(Path(f"/run/{self._site.site}/ack.json"), content, durable=False)
+        self._disk.replace(self._ack, content, durable=False)
 
     # --- the guard's means ---
 

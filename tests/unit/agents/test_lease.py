@@ -197,3 +197,28 @@ def test_a_lost_journal_is_in_quarantine_over_a_restart(tmp_path: Path) -> None:
     again.process(answer(1, grants={"h1": E1}), NOBODY)
     assert again.held == {}
     assert "journal was lost" in again.unfit()
+
+
+def test_a_site_that_lost_its_journal_is_not_armed_before_it_holds_what_runs(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    lease = site.start_agent()
+    ack = {"boot_id": site.clock.boot_id(), "incarnation": 0, "seq": 1, "at": site.clock.boottime_ns()}
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "ack.json").write_text(json.dumps(ack))
+    assert lease.not_armable() == ""
+    lease.quarantine()
+    assert "journal of the site was lost" in lease.not_armable()
+
+
+def test_an_answer_that_grants_nothing_is_heard_and_is_no_word_about_deadlines(tmp_path: Path) -> None:
+    """A site that missed the first armed grants and hears that it is deaf runs its hubs without a deadline. Believed to
+    know of one, it would be taken over while it serves."""
+    site = Site(tmp_path)
+    lease = site.start_agent()
+    lease.process(answer(1, grants={"h1": E1}), NOBODY)
+    ack = {"boot_id": site.clock.boot_id(), "incarnation": 0, "seq": 9, "at": site.clock.boottime_ns()}
+    (tmp_path / "run" / "ack.json").write_text(json.dumps(ack))
+    deaf = Answer(RegisterId(uuid="r1"), 6, 7, granted=False, grants={}, revoked={})
+    lease.process(deaf, NOBODY)
+    assert (lease.heard, lease.fenced()) == (7, 1)
+    assert lease.held["h1"].mode is Mode.STANDING

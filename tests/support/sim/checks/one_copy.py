@@ -1,0 +1,75 @@
+"""(1) One copy: a hub is served, and runs, at one site at a time, and not at all at a site that it was taken from.
+
+What a paused machine does after it goes on is counted apart: no L covers that (PROTOCOL.md section 5).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from tests.support.sim.checks.verdict import Verdict
+from tests.support.sim.history import Event, Gate, History, Hub, MachinePause, Owner, Pair, TakenOver
+
+NAME = "1 one copy"
+PAUSED_S = 40.0  # so long after a machine's pause what happens there is exposure, not a violation
+
+
+def check(history: History) -> Verdict:  # noqa: C901 - one table
+    verdict = Verdict(NAME)
+    served: dict[str, dict[str, Pair]] = defaultdict(dict)
+    running: dict[str, dict[str, Pair]] = defaultdict(dict)
+    lost: dict[tuple[str, str], float] = {}  # (hub, site) -> since when it was taken from there
+    paused: dict[str, float] = {}
+
+    def report(event: Event, hub: str, site: str, text: str, sites: tuple[str, ...]) -> None:
+        if any(event.at - paused.get(s, -1e9) < PAUSED_S for s in sites):
+            verdict.counts["exposed by a paused machine"] += 1
+        else:
+            verdict.found(event.at, text, hub, sites)
+
+    for event in history.events:
+        match event:
+            case MachinePause(at=at, site=site):
+                paused[site] = at
+            case Gate(hub=hub, site=site):
+                if _changes(served[hub], site, event.epoch, event.open):
+                    _judge(report, event, served[hub], lost, "served")
+            case Hub(hub=hub, site=site):
+                if _changes(running[hub], site, event.epoch, event.up):
+                    _judge(report, event, running[hub], lost, "running")
+            case TakenOver(hub=hub, source=site):
+                lost[hub, site] = event.at
+                for table, word in ((served, "served"), (running, "running")):
+                    if site in table[hub]:
+                        report(event, hub, site, f"taken over from {site} while it was still {word} there", (site,))
+            case Owner(hub=hub, owner=site):
+                lost.pop((hub, site), None)
+    return verdict.done()
+
+
+def _changes(table: dict[str, Pair], site: str, epoch: Pair, begins: bool) -> bool:
+    if begins:
+        table[site] = epoch
+    else:
+        table.pop(site, None)
+    return begins
+
+
+def _judge(
+    report: object, event: Gate | Hub, table: dict[str, Pair], lost: dict[tuple[str, str], float], word: str
+) -> None:
+    assert callable(report)
+    others = tuple(sorted(site for site in table if site != event.site))
+    if others:
+        where = ", ".join(f"{site} at {table[site]}" for site in others)
+        report(
+            event,
+            event.hub,
+            event.site,
+            f"{word} at {event.site} at {event.epoch} and at {where}",
+            (event.site, *others),
+        )
+    elif (event.hub, event.site) in lost:
+        report(
+            event, event.hub, event.site, f"{word} at {event.site} after it was taken over from there", (event.site,)
+        )
