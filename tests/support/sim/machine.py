@@ -17,6 +17,7 @@ from agents.drivers import memory
 from agents.drivers.base import HubOrder, Route, SiteDrivers
 from agents.drivers.gate import Gate
 from agents.drivers.memory import MemoryEdge, MemoryHubs, MemorySite
+from federation.core.fencing import canary_of
 from tests.support.sim import history as h
 from tests.support.sim.loop import Host, SimLoop
 from tests.support.virtual import START, MemoryDisk, VirtualFencer
@@ -189,6 +190,7 @@ class Machine:
             permits = {
                 hub: (tuple(e["epoch"]), _seconds(e["close_at"]), _seconds(e["stop_by"]))
                 for hub, e in body["hubs"].items()
+                if hub != canary_of(name)  # no class, and never granted
             }
             self.history.add(h.LeaseFile(now, name, own_s, body["incarnation"], body["seq"], permits))
             self.changed("lease file")
