@@ -103,10 +103,18 @@ class Client:
         host, _, port = address.rpartition(":")
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
-            if others_left:
-                grpc.channel_ready_future(self._channel(address)).result(timeout=READY_S)
-        except (OSError, grpc.FutureTimeoutError):
+        except OSError:
             return False
+        return not others_left or self._gets_ready(address)
+
+    def _gets_ready(self, address: str) -> bool:
+        ready = grpc.channel_ready_future(self._channel(address))
+        try:
+            ready.result(timeout=READY_S)
+        except grpc.FutureTimeoutError:
+            return False
+        finally:
+            ready.cancel()  # else a thread of grpc goes on looking, and complains when the channel is closed
         return True
 
     def _stub(self, address: str) -> Any:
