@@ -37,7 +37,7 @@ async def costs(homes: int = HOMES, files: int = FILES) -> list[str]:
         rows.append(await _row("look again", lambda: tacc.look(copy, SECRET)))
         rows.append(await _row("list", lambda: tacc.list("iu", HUB, SECRET)))
         rows.append(await _row("restore of all", lambda: tacc.restore(copy, E2, SECRET)))
-        rows.append(await _row("restore of one home aside", lambda: tacc.restore_aside(copy, "s007", "back", SECRET)))
+        rows.append(await _row("restore of one home aside", lambda: tacc.restore_aside(copy, "s000", "back", SECRET)))
     return rows
 
 

@@ -109,8 +109,8 @@ def _start(program: str, root: Path) -> S3:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    words: list[str | Path] = [program, "--port", f"127.0.0.1:{port}", "--cert", files.cert, "--key", files.key]
-    words += ["--iam-dir", root / "iam", "--quiet", "posix", root / "data"]
+    words = [program, "--port", f"127.0.0.1:{port}", "--cert", str(files.cert), "--key", str(files.key)]
+    words += ["--iam-dir", str(root / "iam"), "--quiet", "posix", str(root / "data")]
     env = {"PATH": os.environ["PATH"], "ROOT_ACCESS_KEY": "root", "ROOT_SECRET_KEY": KEYS["root"]}
     env |= {name: value for name, value in os.environ.items() if name == "HUBFED_TEST_RUN"}
     with (root / "log").open("wb") as log:
