@@ -65,6 +65,13 @@ def test_size_budgets(path: Path) -> None:
         assert not logic, "__init__.py holds no logic"
 
 
+def test_every_test_is_in_a_lane() -> None:
+    lanes = tomllib.loads((ROOT / "tests/lanes.toml").read_text())["lane"]
+    folders = [ROOT / path for lane in lanes for path in lane["paths"]]
+    tests = (ROOT / "tests").rglob("test_*.py")
+    assert [str(test) for test in tests if not any(test.is_relative_to(folder) for folder in folders)] == []
+
+
 def test_the_lanes_fit_into_the_time_that_there_is() -> None:
     lanes = tomllib.loads((ROOT / "tests/lanes.toml").read_text())["lane"]
     assert sum(lane["warm_s"] for lane in lanes) <= 35 * 60
