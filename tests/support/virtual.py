@@ -25,7 +25,7 @@ from agents.link import Self
 from federation.coordinator.replica import Identity, Replica
 from federation.coordinator.replica import Ports as ReplicaPorts
 from federation.coordinator.standing import Leader
-from federation.core.fencing import Fence, Verdict
+from federation.core.fencing import Fence, Verdict, canary_of
 from federation.dns.memory import MemoryNames
 from federation.model.errors import Unavailable
 from federation.model.profile import PROFILES, ProfileName
@@ -128,7 +128,7 @@ class VirtualFencer:
         profile = PROFILES[ProfileName.LAB]
         longest_ns = int((profile.contact_s + profile.fence_s) * (1 + profile.drift) * 1_000_000_000)
         self._guard: Guard[str] = Guard(
-            fence=Fence(clock.boot_id(), longest_ns, clock.boottime_ns()),
+            fence=Fence(clock.boot_id(), longest_ns, clock.boottime_ns(), canary=canary_of(site.site)),
             lease=self,
             stopper=self,
             now_ns=clock.boottime_ns,

@@ -76,16 +76,6 @@ def rearmed_and_deaf(seed: int) -> Schedule:
     return _schedule(seed, *troubles, chaos_s=38.0)
 
 
-def told_that_it_is_deaf(seed: int) -> Schedule:
-    """iu is armed again and does not hear of it; all that it hears is that it is deaf, and then nothing for long."""
-    troubles = [
-        Trouble(1.0, "crash", "fencer-iu", 7.0),
-        _cut(8.1, "iu", 6.5, "answers"),
-        _cut(15.7, "iu", 40.0, "answers"),
-    ]
-    return _schedule(seed, *troubles, chaos_s=50.0)
-
-
 def journal_lost(seed: int) -> Schedule:
     """iu is disarmed, its journal is lost while w0 runs, it is armed again, and its agent hangs."""
     troubles = [Trouble(1.0, "crash", "fencer-iu", 4.0), Trouble(4.8, "journal lost", "iu", 0.0)]
@@ -162,7 +152,7 @@ DIRECTED: dict[str, Callable[[int], Schedule]] = {
     story.__name__: story
     for story in (
         fair, stale, cut_off, restarts, blinked, deaf, hung, hung_and_late, leader_dies, register_gap,
-        rearmed_and_deaf, told_that_it_is_deaf, journal_lost,
+        rearmed_and_deaf, journal_lost,
         standby_returns, fencer_lags, retired, file_lost, rebooted, rebooted_on_disk, late_name, all_silent,
         nobody_left, newcomer,
     )

@@ -295,4 +295,5 @@ class History:
     ended: bool = False  # the run came to its end; else some verdicts are unknown
 
     def add(self, event: Event) -> None:
-        self.events.append(event)
+        if not self.ended:  # what the dead do while their world is taken down is no history
+            self.events.append(event)
