@@ -89,6 +89,7 @@ class Reporter:
             servers=view.servers,
             outdated_servers=view.outdated_servers,
             processes=view.processes,
+            used=view.used,
             homes=homes,
             roster=[agent_pb2.RosterEntry(name=u.name, admin=u.admin) for u in self._rosters.get(view.hub, ())],
             conditions=[wire_condition(c) for c in view.conditions],

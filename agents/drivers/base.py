@@ -57,6 +57,7 @@ class HubView:
     outdated_servers: int = 0
     message: str = ""
     conditions: tuple[Condition, ...] = ()
+    used: int = 0  # differs from what it was if a student's server was started or said something since
 
 
 @dataclass(frozen=True, slots=True)

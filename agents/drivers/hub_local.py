@@ -7,6 +7,7 @@ always found by scanning the machine, so a new agent adopts what an earlier one 
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,6 +126,7 @@ class LocalHubs:
             address=f"127.0.0.1:{file.ports.proxy}",
             processes=len(seen.found),
             servers=len(seen.servers),
+            used=_newest(self.settings.hub_dir(hub) / "logs"),
             outdated_servers=sum(1 for started in seen.servers.values() if started != file.server_hash),
             message=message,
         )
@@ -319,6 +321,14 @@ class LocalHubs:
         text = last_lines(self.settings.hub_dir(hub) / programs.HUB_LOG, 20).decode(errors="replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return lines[-1][:300] if lines else "it wrote nothing to its log"
+
+
+def _newest(logs: Path) -> int:
+    """When a student's server last wrote to its log (ns): each does when it starts and when it ends."""
+    try:
+        return max((entry.stat().st_mtime_ns for entry in os.scandir(logs)), default=0)
+    except OSError:
+        return 0  # no server was ever started
 
 
 def _bare(seen: Census) -> Phase:

@@ -44,6 +44,7 @@ class MemoryHub:
     failure: str = ""
     servers: dict[str, int] = field(default_factory=dict)  # user -> generation of the image it runs
     users: dict[str, bool] = field(default_factory=dict)
+    used: int = 0
     log: list[str] = field(default_factory=list)
 
     @property
@@ -126,11 +127,13 @@ class MemorySite:
         here = self.hubs[hub]
         here.users.setdefault(user, False)
         here.servers[user] = here.order.generation
+        here.used += 1
         here.log.append(f"server of {user} started")
 
     def stop_server(self, hub: str, user: str) -> None:
         """The student's server ends."""
         self.hubs[hub].servers.pop(user, None)
+        self.hubs[hub].used += 1
 
     def record(self, event: str, hub: str) -> None:
         """For checkers: what happened on the machine, in order."""
@@ -199,6 +202,7 @@ class MemoryHubs:
             address=f"{hub}.memory:80",
             processes=here.processes,
             servers=len(here.servers),
+            used=here.used,
             outdated_servers=sum(1 for generation in here.servers.values() if generation < here.order.generation),
             message=self._message(here),
         )

@@ -41,7 +41,7 @@ MOST_UNREAD = 20
 class Use:
     """When students' servers of a hub were seen, on the leader's clock."""
 
-    now: int = 0
+    mark: int | None = None
     last_mono: float | None = None
 
 
@@ -134,6 +134,7 @@ class CopiesLoop:
     async def _copy(self, stored: Stored[Ownership], site: str) -> None:
         ownership, clock = stored.document, self.journalist.clock
         hub, taken, taken_mono = ownership.hub, clock.now(), clock.mono()
+        report = self.observations.hub_at(site, hub)
         run = f"{self.random.getrandbits(48):012x}"
         ask = agent_pb2.CopyAsk(
             hub=hub, epoch=epoch_message(ownership.epoch), run=run, password=self._password(hub, site)
@@ -149,6 +150,7 @@ class CopiesLoop:
             epoch=ownership.epoch,
             run=run,
             taken=taken,
+            used=report.used if report is not None else 0,
             homes=said.homes,
             files=said.files,
             bytes=said.bytes,
@@ -175,9 +177,9 @@ class CopiesLoop:
         if (report.epoch.era, report.epoch.n) != (ownership.epoch.era, ownership.epoch.n):
             return None
         use = self._use.setdefault(hub, Use())
-        if report.servers or use.now:  # those that are gone since the last look ran until some moment after it
+        if report.servers or (use.mark is not None and use.mark != report.used):
             use.last_mono = now_mono
-        use.now = report.servers
+        use.mark = report.used
         index = self.snapshot.home(hub)
         mine = index is not None and index.document.copy_.site == ownership.owner
         age_s = self._age_s(hub) if mine and index is not None and index.document.epoch == ownership.epoch else None
@@ -186,7 +188,7 @@ class CopiesLoop:
             age_s=age_s,
             used=report.servers > 0,
             used_since_copy=self._used_since(hub, age_s),
-            idle_s=now_mono - use.last_mono if use.last_mono is not None and not report.servers else None,
+            idle_s=None if report.servers else now_mono - use.last_mono if use.last_mono is not None else LOOK_S,
         )
 
     def _age_s(self, hub: str) -> float | None:
@@ -200,15 +202,16 @@ class CopiesLoop:
         return max(0.0, (self.journalist.clock.now() - index.document.taken).total_seconds())
 
     def _used_since(self, hub: str, age_s: float | None) -> bool:
-        """Whether students worked since the copy began. Before this leader's first report of the hub, e.g. because its
-        site died together with the last leader, what that one recorded counts: a copy follows the last server closely."""
-        use = self._use.get(hub)
-        if use is None:
-            observed = self.snapshot.observation(hub)
-            return age_s is None or (observed is not None and observed.document.servers > 0)
-        if use.now or age_s is None:
+        """Whether students worked since the copy began, however briefly. While the site does not report, e.g. because it
+        died together with the last leader, what that one recorded counts: a copy follows the last server closely."""
+        stored, index = self.snapshot.ownership(hub), self.snapshot.home(hub)
+        if age_s is None or stored is None or index is None:
             return True
-        return use.last_mono is not None and self.journalist.clock.mono() - use.last_mono < age_s
+        report = self.observations.hub_at(stored.document.owner or "", hub)
+        if report is None or not report.epoch.n:
+            observed = self.snapshot.observation(hub)
+            return observed is not None and observed.document.servers > 0
+        return report.servers > 0 or report.used != index.document.used
 
     def _password(self, hub: str, site: str) -> bytes:
         sealed = self.snapshot.home_key(hub)

@@ -25,6 +25,7 @@ class HomeIndex(Document):
     epoch: Epoch
     run: str
     taken: AwareDatetime
+    used: int = 0  # the site's mark of use when the run began: another one means that students have worked since
     homes: int = 0
     files: int = 0
     bytes: int = 0

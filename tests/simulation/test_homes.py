@@ -99,6 +99,20 @@ async def test_a_class_is_copied_often_while_it_works_and_soon_after_its_last_se
         assert notebook(federation, hub, "tacc") == b"second"
 
 
+async def test_work_of_a_moment_that_no_look_ever_saw_is_copied_too() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        site = federation.sites["iu"]
+        site.stop_server(hub, "s01")
+        await asyncio.sleep(60)
+        work(federation, hub, b"of a moment")
+        site.start_server(hub, "s01")
+        site.stop_server(hub, "s01")
+        before, began = index(replica, hub), federation.clock.mono()
+        await until(lambda: index(replica, hub) != before)
+        assert federation.clock.mono() - began < 30
+        assert federation.copies.of("iu", hub)[-1].files["s01/notes.ipynb"] == b"of a moment"
+
+
 async def test_without_a_copy_that_can_be_opened_there_nothing_is_taken_over() -> None:
     async with class_with_homes() as (federation, replica, hub):
         federation.copies.refusal = "the store does not answer"

@@ -668,6 +668,7 @@ class HubReport(_message.Message):
     CONDITIONS_FIELD_NUMBER: _builtins.int
     HOMES_FIELD_NUMBER: _builtins.int
     PROCESSES_FIELD_NUMBER: _builtins.int
+    USED_FIELD_NUMBER: _builtins.int
     hub: _builtins.str
     generation: _builtins.int
     phase: _builtins.str
@@ -682,6 +683,8 @@ class HubReport(_message.Message):
     """path of the homes, for the admin"""
     processes: _builtins.int
     """how many processes of the hub are alive"""
+    used: _builtins.int
+    """differs from what it was if a student's server was started since, however briefly"""
     @_builtins.property
     def epoch(self) -> _types_pb2.Epoch: ...
     @_builtins.property
@@ -704,10 +707,11 @@ class HubReport(_message.Message):
         conditions: _abc.Iterable[_types_pb2.Condition] | None = ...,
         homes: _builtins.str = ...,
         processes: _builtins.int = ...,
+        used: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "epoch", b"epoch", "gate_open", b"gate_open", "generation", b"generation", "homes", b"homes", "hub", b"hub", "hub_address", b"hub_address", "message", b"message", "outdated_servers", b"outdated_servers", "phase", b"phase", "processes", b"processes", "roster", b"roster", "servers", b"servers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "epoch", b"epoch", "gate_open", b"gate_open", "generation", b"generation", "homes", b"homes", "hub", b"hub", "hub_address", b"hub_address", "message", b"message", "outdated_servers", b"outdated_servers", "phase", b"phase", "processes", b"processes", "roster", b"roster", "servers", b"servers", "used", b"used"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
