@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import signal
 import threading
@@ -34,34 +35,38 @@ class Second:
         self._thread.join()
 
 
-def waits(capsys: pytest.CaptureFixture[str], second: Second) -> str:
-    said = ""
-    while "waiting" not in said:
-        said += capsys.readouterr().err
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """All that is said; a capture that is emptied while another thread speaks loses words."""
+    heard = io.StringIO()
+    monkeypatch.setattr("sys.stderr", heard)
+    return heard
+
+
+def waits(said: io.StringIO, second: Second) -> str:
+    while "waiting" not in said.getvalue():
+        threading.Event().wait(0.01)
     assert not second.came.is_set()
-    return said
+    return said.getvalue()
 
 
-def test_the_second_says_that_it_waits_and_then_has_its_turn(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_second_says_that_it_waits_and_then_has_its_turn(tmp_path: Path, said: io.StringIO) -> None:
     layout = Layout(tmp_path / "f")
     with alone(layout):
         second = Second(layout)
-        assert f"in {layout.root}: waiting for it" in waits(capsys, second)
+        assert f"in {layout.root}: waiting for it" in waits(said, second)
     second.end()
+    before = said.getvalue()
     with alone(layout):
         pass
-    assert capsys.readouterr().err == "", "who need not wait says nothing"
+    assert said.getvalue() == before, "who need not wait says nothing"
 
 
-def test_a_directory_that_was_deleted_meanwhile_is_made_anew(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_directory_that_was_deleted_meanwhile_is_made_anew(tmp_path: Path, said: io.StringIO) -> None:
     layout = Layout(tmp_path / "f")
     with alone(layout):
         second = Second(layout)
-        waits(capsys, second)
+        waits(said, second)
         shutil.rmtree(layout.root)
     second.end()
 
