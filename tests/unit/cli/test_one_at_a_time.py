@@ -6,6 +6,7 @@ import io
 import shutil
 import signal
 import threading
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import pytest
@@ -35,14 +36,6 @@ class Second:
         self._thread.join()
 
 
-@pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """All that is said; a capture that is emptied while another thread speaks loses words."""
-    heard = io.StringIO()
-    monkeypatch.setattr("sys.stderr", heard)
-    return heard
-
-
 def waits(said: io.StringIO, second: Second) -> str:
     while "waiting" not in said.getvalue():
         threading.Event().wait(0.01)
@@ -50,25 +43,27 @@ def waits(said: io.StringIO, second: Second) -> str:
     return said.getvalue()
 
 
-def test_the_second_says_that_it_waits_and_then_has_its_turn(tmp_path: Path, said: io.StringIO) -> None:
+def test_the_second_says_that_it_waits_and_then_has_its_turn(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "f")
-    with alone(layout):
-        second = Second(layout)
-        assert f"in {layout.root}: waiting for it" in waits(said, second)
-    second.end()
-    before = said.getvalue()
-    with alone(layout):
-        pass
+    with redirect_stderr(io.StringIO()) as said:  # a capture that is emptied while another thread speaks loses words
+        with alone(layout):
+            second = Second(layout)
+            assert f"in {layout.root}: waiting for it" in waits(said, second)
+        second.end()
+        before = said.getvalue()
+        with alone(layout):
+            pass
     assert said.getvalue() == before, "who need not wait says nothing"
 
 
-def test_a_directory_that_was_deleted_meanwhile_is_made_anew(tmp_path: Path, said: io.StringIO) -> None:
+def test_a_directory_that_was_deleted_meanwhile_is_made_anew(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "f")
-    with alone(layout):
-        second = Second(layout)
-        waits(said, second)
-        shutil.rmtree(layout.root)
-    second.end()
+    with redirect_stderr(io.StringIO()) as said:
+        with alone(layout):
+            second = Second(layout)
+            waits(said, second)
+            shutil.rmtree(layout.root)
+        second.end()
 
 
 def test_what_was_started_meanwhile_does_not_keep_others_out(
