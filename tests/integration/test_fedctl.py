@@ -505,7 +505,7 @@ def test_what_is_completed_is_what_the_argument_is_about(here: Served) -> None:
     for line, offered in (
         ("fedctl desc", {"describe"}),
         ("fedctl describe compl", {"completed"}),
-        ("fedctl events ta", {"tacc"}),
+        ("fedctl events tac", {"tacc"}),
         ("fedctl sites ", {"iu", "tacc", "join"}),
         ("fedctl secret rm oa", {"oauth-completed"}),
         ("fedctl context use ", {"ada", "all-dead", "dead-first", "eve", "vic"}),

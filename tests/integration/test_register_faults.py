@@ -120,7 +120,8 @@ async def test_how_the_register_is_is_known_before_a_person_loses_patience() -> 
                 assert (await store.status()).endpoint in cluster.endpoints[1:]
             cluster.members[1].signal(signal.SIGSTOP)
             async with asyncio.timeout(DOCTOR_S):
-                with pytest.raises(Unavailable, match="no register member answered"):
+                # nobody answers in time, or the one that is left says that it has no majority
+                with pytest.raises(Unavailable, match=r"no register member answered|timed out"):
                     await store.status()
 
 
