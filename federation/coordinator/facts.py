@@ -10,12 +10,10 @@ from federation.coordinator.wanted import auth_secret
 from federation.core.placement import Choice, Need, SiteFacts, Wish, choose, judge, no_room
 from federation.core.takeover import Target
 from federation.model.classroom import Classroom
+from federation.model.classroom_running import ANY_STANDBY, NO_STANDBY
 from federation.model.status import SiteRecord
 from federation.store import keys
 from federation.store.mirror import Subscription
-
-NO_STANDBY = "none"
-ANY_STANDBY = "auto"
 
 
 def need_of(classroom: Classroom) -> Need:

@@ -143,7 +143,10 @@ class OperationsLoop:
         """Do what the move asks and add what was seen to the facts."""
         hub = facts.operation.hub
         if isinstance(move, LookAtCopies):
-            return replace(facts, copies=await self.copies.look(hub, move.site))
+            problem = await self.copies.look(hub, move.site)
+            if problem:
+                self.takeovers.step_back(hub)
+            return replace(facts, copies=problem)
         if isinstance(move, Name):
             seen = await self.naming.converge(hub)
             return replace(facts, name_leads_here=seen.leads_here, problem=seen.problem)

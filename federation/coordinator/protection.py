@@ -20,6 +20,7 @@ from federation.coordinator.takeovers import Takeovers
 from federation.core.protection import ProtectionFacts, wanted_mode
 from federation.core.takeover import Target, World, target_objection
 from federation.model.classroom import Classroom
+from federation.model.classroom_running import NO_STANDBY
 from federation.model.operation import OperationKind
 from federation.model.ownership import Ownership, WantedMode
 from federation.store import keys
@@ -29,7 +30,6 @@ from federation.store.register import Changes, Register, Stored
 log = structlog.get_logger(__name__)
 
 LOOK_S = 5.0
-NONE = "none"
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class ProtectionLoop:
             witness=self.witness,
             paused=world.paused,
             targets=self._targets(ownership, site, world),
-            wants_standby=classroom.spec.placement.standby != NONE,
+            wants_standby=classroom.spec.placement.standby != NO_STANDBY,
             copies=self.copies.problem_of(hub),
         )
         mode, reasons = wanted_mode(facts)
@@ -102,10 +102,11 @@ class ProtectionLoop:
             return False  # the operation waits for the same report and records it as its step
         for earlier in ownership.earlier:
             closing = self.snapshot.closing(earlier.site, ownership.hub)
-            seen = self.observations.hub_at(earlier.site, ownership.hub)
-            if closing is None or seen is None or seen.processes or seen.gate_open or seen.phase != "stopped":
+            seen = self.observations.seen(earlier.site, ownership.hub, ownership.epoch)
+            report = self.observations.hub_at(earlier.site, ownership.hub)
+            if closing is None or seen is None or report is None or not seen.closed:
                 continue
-            if (seen.epoch.era, seen.epoch.n) < (closing.epoch.era, closing.epoch.n):
+            if (report.epoch.era, report.epoch.n) < (closing.epoch.era, closing.epoch.n):
                 continue
             changes = Changes().only_if(self.leader_guard()).unchanged(stored.key, stored)
             rest = tuple(e for e in ownership.earlier if e.site != earlier.site)

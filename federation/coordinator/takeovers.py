@@ -7,7 +7,7 @@ What becomes of it is decided by `core.takeover.judge` whenever the operation is
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 import structlog
@@ -18,9 +18,9 @@ from federation.coordinator.snapshot import Snapshot
 from federation.core.calendar import urgency
 from federation.core.lease_count import LeaseCounts
 from federation.core.takeover import Go, Hold, HubAtRisk, Nothing, SiteSight, Verdict, World, judge
-from federation.model.errors import FederationError
+from federation.model.errors import Conflict, FederationError
 from federation.model.operation import Operation, OperationKind, Step
-from federation.model.ownership import EarlierOwner, Owned, Pause, SiteLease
+from federation.model.ownership import EarlierOwner, Owned, Pause
 from federation.model.placing import Assignment
 from federation.model.profile import Profile
 from federation.store import keys
@@ -29,7 +29,8 @@ from federation.store.register import Changes, Register, Stored
 
 log = structlog.get_logger(__name__)
 
-MOST_AT_ONCE = 2  # hubs that one site starts at the same time after a takeover
+MOST_AT_ONCE = 2  # hubs that start at the same time after takeovers
+STEP_BACK_S = 10.0  # a hub that could not go when it was its turn leaves it to others for so long
 
 
 @dataclass(slots=True)
@@ -48,6 +49,7 @@ class Takeovers:
     world: World | None = None
     _world_mono: float = 0.0
     _turns: frozenset[str] = frozenset()
+    _stepped_back: dict[str, float] = field(default_factory=dict)  # hub -> until when, monotonic
     _frozen: str = ""
 
     def __post_init__(self) -> None:
@@ -96,11 +98,11 @@ class Takeovers:
         lease, record = self.snapshot.lease(go.source), self.snapshot.classroom_of(hub)
         mode = self.snapshot.wanted_mode(go.source, hub)
         if ownership is None or owned is None or lease is None or record is None or mode is None:
-            return
+            raise Conflict(f"{hub} has changed since it was looked at")
         home = self.snapshot.home(hub)
         lasting = record.document.classroom.spec.storage.protection is not None
-        if lasting and home is None:
-            return  # nothing to restore: a student must never start in an empty home where one existed (I6)
+        if lasting and home is None:  # a student must never start in an empty home where one existed (I6)
+            raise Conflict(f"{hub} has no recorded copy to restore")
         before, now = ownership.document, self.journalist.clock.now()
         epoch = before.epoch.next()
         left = EarlierOwner(site=go.source, epoch=before.epoch, members_ack=lease.members_ack)
@@ -189,27 +191,35 @@ class Takeovers:
         )
 
     def _sight(self, site: str, now_mono: float) -> SiteSight:
-        sight, lease = (
-            self.counts.sight(site),
-            self.snapshot.lease(site) or SiteLease(site=site, incarnation=0, seq=0, heard=0),
-        )
+        sight, lease = self.counts.sight(site), self.snapshot.lease(site)
         return SiteSight(
             name=site,
             silent_s=self.counts.silent_s(site, now_mono),
             revision=sight.revision if sight is not None else 0,
             hubs=len(self.snapshot.mirror.entries(keys.owned_by(site))),
-            incarnation=lease.incarnation,
-            heard=lease.heard,
-            members_ack=lease.members_ack,
+            members_ack=lease.members_ack if lease is not None else 0,
             counting=sight is not None,
         )
 
+    def step_back(self, hub: str) -> None:
+        """It was the hub's turn and it cannot go, e.g. because its copy does not open: others are not kept waiting."""
+        self._stepped_back[hub] = self.journalist.clock.mono() + STEP_BACK_S
+
     def _whose_turn(self) -> frozenset[str]:
-        """The most urgent of those that wait, as many as may start now."""
+        """The most urgent of those that could go now, as many as may start."""
         running = [s.document for s in self.snapshot.under(keys.OPERATIONS, Operation) if _is_failover(s.document)]
         starting = sum(1 for operation in running if operation.step is Step.OWNED)
-        waiting = sorted((o for o in running if o.step is Step.ADMITTED), key=self._order)
+        waiting = sorted((o for o in running if self._could_go(o)), key=self._order)
         return frozenset(operation.hub for operation in waiting[: max(0, MOST_AT_ONCE - starting)])
+
+    def _could_go(self, operation: Operation) -> bool:
+        now_mono = self.journalist.clock.mono()
+        if operation.step is not Step.ADMITTED or self._stepped_back.get(operation.hub, 0.0) > now_mono:
+            return False
+        risk = self._at_risk(operation.hub, operation)
+        return (
+            risk is not None and self.world is not None and isinstance(judge(replace(risk, turn=True), self.world), Go)
+        )
 
     def _order(self, operation: Operation) -> tuple[int, str]:
         record = self.snapshot.classroom_of(operation.hub)

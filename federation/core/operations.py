@@ -33,6 +33,11 @@ class Seen:
     message: str = ""
     homes: str = ""
 
+    @property
+    def closed(self) -> bool:
+        """Nothing of the hub runs there, and nobody is let in."""
+        return self.phase == "stopped" and not self.processes and not self.gate_open
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -251,7 +256,7 @@ def _await_stop(facts: Facts) -> Move:
     site, seen = earlier[-1].site, facts.earlier_seen
     if seen is None:
         return Wait(f"{site}: its agent has not reported; the hub may still run there", LATER_S)
-    if seen.processes > 0 or seen.phase != "stopped" or seen.gate_open:
+    if not seen.closed:
         return Wait(f"{site}: hub is {seen.phase}, {seen.processes} processes left")
     if not seen.epoch_matches:  # a hub that is not in a report may not have been looked at yet
         return Wait(f"{site}: its agent has not confirmed the end of this ownership yet")

@@ -24,8 +24,6 @@ class SiteSight:
     silent_s: float
     revision: int
     hubs: int
-    incarnation: int = 0
-    heard: int = 0
     members_ack: int = 0
     counting: bool = True
 

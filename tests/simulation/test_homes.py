@@ -179,3 +179,19 @@ async def test_a_quiet_class_is_taken_over_by_a_new_leader_although_its_copy_is_
         await federation.kill_site("iu")
         await federation.kill(leader.identity.id)
         await until(lambda: owner(other, hub) == "tacc")
+
+
+async def test_classes_whose_copies_do_not_open_keep_no_other_class_waiting() -> None:
+    """As many as may start at a time cannot go; the next one can."""
+    async with virtual_federation() as federation:
+        replica = await begin(federation)
+        for site in ("iu", "tacc"):
+            federation.start_fencer(site)
+        hubs = [(await place(replica, name, storage=EVERY)).record.document.uid for name in ("a1", "a2", "b3")]
+        for hub in hubs:
+            await served(replica, hub)
+            await until(lambda hub=hub: armed(replica, "iu", hub))  # type: ignore[misc]
+        federation.copies.damaged |= {("iu", hub) for hub in hubs[:2]}
+        await federation.kill_site("iu")
+        await until(lambda: owner(replica, hubs[2]) == "tacc", 60)
+        assert [owner(replica, hub) for hub in hubs[:2]] == ["iu", "iu"]

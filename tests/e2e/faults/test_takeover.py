@@ -40,7 +40,8 @@ def test_a_students_file_is_at_the_other_site_after_the_outage(here: Federation)
             here.lab("heal", "iu")
             until(lambda: here.condition("lab", "PeerClean") == "True", "iu confirms that it closed", 90, here.logs)
             assert here.running(hub=here.hub("lab")["metadata"]["uid"], site="iu") == []
-        assert onlooker.served("tacc")
+        assert onlooker.served("iu"), "it was seen before"
+        assert onlooker.served("tacc"), "and after"
         assert onlooker.overlap("iu", "tacc") == []
 
         async def read() -> str:
@@ -62,6 +63,8 @@ def test_the_class_of_an_agent_that_hangs_is_ended_by_the_fencer_and_taken_over(
             wait_until_served_at(here, "workshop", "tacc")
             here.lab("heal", "iu")
             until(lambda: here.condition("workshop", "PeerClean") == "True", "iu confirms it", 90, here.logs)
+        assert onlooker.served("iu"), "it was seen before"
+        assert onlooker.served("tacc"), "and after"
         assert onlooker.overlap("iu", "tacc") == []
         fenced = [entry for entry in here.history() if entry.event == "fenced" and entry.hub == uid]
         assert [entry.site for entry in fenced] == ["iu"]
