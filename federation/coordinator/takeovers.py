@@ -30,7 +30,7 @@ from federation.store.register import Changes, Register, Stored
 log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 2  # hubs that start at the same time after takeovers
-STEP_BACK_S = 10.0  # a hub that could not go when it was its turn leaves it to others for so long
+STEP_BACK_S = 10.0  # a hub that could not go when it was its turn comes after all others for so long
 
 
 @dataclass(slots=True)
@@ -202,7 +202,7 @@ class Takeovers:
         )
 
     def step_back(self, hub: str) -> None:
-        """It was the hub's turn and it cannot go, e.g. because its copy does not open: others are not kept waiting."""
+        """It was the hub's turn and it cannot go, e.g. because its copy does not open: others come before it."""
         self._stepped_back[hub] = self.journalist.clock.mono() + STEP_BACK_S
 
     def _whose_turn(self) -> frozenset[str]:
@@ -213,19 +213,19 @@ class Takeovers:
         return frozenset(operation.hub for operation in waiting[: max(0, MOST_AT_ONCE - starting)])
 
     def _could_go(self, operation: Operation) -> bool:
-        now_mono = self.journalist.clock.mono()
-        if operation.step is not Step.ADMITTED or self._stepped_back.get(operation.hub, 0.0) > now_mono:
+        if operation.step is not Step.ADMITTED:
             return False
         risk = self._at_risk(operation.hub, operation)
         return (
             risk is not None and self.world is not None and isinstance(judge(replace(risk, turn=True), self.world), Go)
         )
 
-    def _order(self, operation: Operation) -> tuple[int, str]:
+    def _order(self, operation: Operation) -> tuple[bool, int, str]:
+        stepped_back = self._stepped_back.get(operation.hub, 0.0) > self.journalist.clock.mono()
         record = self.snapshot.classroom_of(operation.hub)
         if record is None:
-            return (99, operation.hub)
-        return (urgency(record.document.classroom.spec, self.journalist.clock.now()), operation.hub)
+            return (stepped_back, 99, operation.hub)
+        return (stepped_back, urgency(record.document.classroom.spec, self.journalist.clock.now()), operation.hub)
 
     async def _note_freeze(self) -> None:
         """A freeze is never silent: begun and ended, it is an event."""
