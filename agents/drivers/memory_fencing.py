@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -47,14 +47,19 @@ class MemoryStopper:
             self.site.record("fenced", hub)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DiskFiles:
-    """The LeasePort on a Disk, e.g. one in memory."""
+    """The LeasePort on a Disk in memory, where a file that was replaced is another object."""
 
     disk: Disk
     folder: Path
+    _seen: object = field(default_factory=object)
 
     def changed(self) -> bool:
+        content = self.read()
+        if content is self._seen:
+            return False
+        self._seen = content
         return True
 
     def read(self) -> bytes | None:

@@ -167,9 +167,7 @@ async def test_a_quiet_class_is_taken_over_by_a_new_leader_although_its_copy_is_
     """The new leader has never heard of it from its site; what the last one recorded counts."""
     async with virtual_federation() as federation:
         await begin(federation, "c1", "c2")
-        replicas = federation.transport.replicas
-        leader = next(r for r in replicas.values() if r.standing.leads)
-        other = next(r for r in replicas.values() if r is not leader)
+        leader, other = federation.leader_and_other()
         for site in ("iu", "tacc"):
             federation.start_fencer(site)
         hub = (await place(leader, storage=EVERY)).record.document.uid

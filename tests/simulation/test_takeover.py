@@ -193,9 +193,7 @@ async def test_two_silent_sites_freeze_everything_and_say_so() -> None:
 async def test_the_leader_killed_after_any_step_of_a_failover_leaves_one_hub_that_serves(killed_after: Step) -> None:
     async with virtual_federation() as federation:
         await begin(federation, "c1", "c2")
-        replicas = federation.transport.replicas
-        leader = next(r for r in replicas.values() if r.standing.leads)
-        other = next(r for r in replicas.values() if r is not leader)
+        leader, other = federation.leader_and_other()
         for site in ("iu", "tacc"):
             federation.start_fencer(site)
         hub = (await place(leader, **WORKSHOP)).record.document.uid
@@ -221,9 +219,7 @@ def reached_in_failover(replica: Replica, hub: str, wanted: Step) -> bool:
 async def test_a_new_leader_counts_from_its_own_first_sight() -> None:
     async with virtual_federation() as federation:
         await begin(federation, "c1", "c2")
-        replicas = federation.transport.replicas
-        leader = next(r for r in replicas.values() if r.standing.leads)
-        other = next(r for r in replicas.values() if r is not leader)
+        leader, other = federation.leader_and_other()
         for site in ("iu", "tacc"):
             federation.start_fencer(site)
         hub = (await place(leader, **WORKSHOP)).record.document.uid

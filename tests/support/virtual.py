@@ -6,7 +6,7 @@ Time is the event loop's (looptime lets it jump), so hours pass in milliseconds 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,13 +19,11 @@ from agents.agent import Ports as AgentPorts
 from agents.drivers.base import Capacity
 from agents.drivers.memory import MemorySite
 from agents.drivers.memory_copies import MemoryStore as CopyStore
-from agents.drivers.stopper import Running
-from agents.guard import Guard
+from agents.drivers.memory_fencing import MemoryFencer
 from agents.link import Self
 from federation.coordinator.replica import Identity, Replica
 from federation.coordinator.replica import Ports as ReplicaPorts
 from federation.coordinator.standing import Leader
-from federation.core.fencing import Fence, Verdict, canary_of
 from federation.dns.memory import MemoryNames
 from federation.model.errors import Unavailable
 from federation.model.profile import PROFILES, ProfileName
@@ -119,52 +117,6 @@ class MemoryProber:
         return f"{edge_address} shows no login page for {host}"
 
 
-class VirtualFencer:
-    """A site's fencer on virtual time: the product's guard over the site's files and its memory machine."""
-
-    def __init__(self, site: MemorySite, disk: MemoryDisk, clock: Clock) -> None:
-        self._site, self._disk, self._clock = site, disk, clock
-        self._lease, self._ack = Path(f"/run/{site.site}/lease.json"), Path(f"/run/{site.site}/ack.json")
-        profile = PROFILES[ProfileName.LAB]
-        longest_ns = int((profile.contact_s + profile.fence_s) * (1 + profile.drift) * 1_000_000_000)
-        self._guard: Guard[str] = Guard(
-            fence=Fence(clock.boot_id(), longest_ns, clock.boottime_ns(), canary=canary_of(site.site)),
-            lease=self,
-            stopper=self,
-            now_ns=clock.boottime_ns,
-            say=self._say,
-            boot_id=clock.boot_id(),
-            pid=1,
-        )
-
-    async def run(self) -> None:
-        while True:
-            await self._clock.sleep(self._guard.tick() / 1_000_000_000)
-
-    def _say(self, event: str, /, **fields: object) -> None:
-        self._site.record(event.removeprefix("history."), str(fields.get("hub", "")))
-
-    # --- the guard's files ---
-
-    def changed(self) -> bool:
-        return True
-
-    def read(self) -> bytes | None:
-        return self._disk.read(self._lease)
-
-    def acknowledge(self, content: bytes) -> None:
-        self._disk.replace(self._ack, content, durable=False)
-
-    # --- the guard's means ---
-
-    def look(self, verdict: Verdict) -> Running[str]:
-        hubs = {hub: here for hub, here in self._site.hubs.items() if here.processes}
-        return Running({hub: (hub,) for hub in hubs if verdict.every_hub or hub in verdict.hubs})
-
-    def kill(self, hub: str, seen: Sequence[str]) -> None:
-        self._site.hubs.pop(hub, None)
-
-
 def no_leader(address: str) -> Leader:
     raise Unavailable(f"{address}: logs are not passed on in a virtual federation")
 
@@ -251,7 +203,17 @@ class VirtualFederation:
 
     def start_fencer(self, name: str) -> None:
         tasks = self.tasks[f"fencer-{name}"] = Supervisor(f"fencer-{name}")
-        tasks.start("fencer", VirtualFencer(self.sites[name], self.disks[name], self.clocks[name]).run())
+        longest_s = PROFILES[ProfileName.LAB].longest_s
+        fencer = MemoryFencer(
+            self.sites[name], self.disks[name], Path(f"/run/{name}"), self.clocks[name], longest_s=longest_s
+        )
+        tasks.start("fencer", fencer.run())
+
+    def leader_and_other(self) -> tuple[Replica, Replica]:
+        """Of two replicas, the one that leads and the one that will."""
+        leader, other = sorted(self.transport.replicas.values(), key=lambda replica: not replica.standing.leads)
+        assert leader.standing.leads
+        return leader, other
 
     async def kill_site(self, name: str) -> None:
         """The whole machine: agent, fencer, edge, every hub. Files on its disks stay, tmpfs does not."""

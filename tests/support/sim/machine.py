@@ -20,10 +20,9 @@ from agents.drivers.memory import MemoryEdge, MemoryHubs, MemorySite
 from federation.core.fencing import canary_of
 from tests.support.sim import history as h
 from tests.support.sim.loop import Host, SimLoop
-from tests.support.virtual import START, MemoryDisk, VirtualFencer
+from tests.support.virtual import START, MemoryDisk
 
 NS = 1_000_000_000
-CAUSES = {"stop": "stop", "fenced": "fenced", "reboot": "reboot", "killed.fencer": "fenced"}
 
 
 class HostClock:
@@ -77,7 +76,7 @@ class SimSite(MemorySite):
     def record(self, event: str, hub: str) -> None:
         MemorySite.record(self, event, hub)
         if self.truth is not None:
-            self.truth.changed(CAUSES.get(event, event))
+            self.truth.changed(event)
 
     def drivers(self) -> SiteDrivers:
         return replace(MemorySite.drivers(self), hubs=SimHubs(self), edge=SimEdge(self))
@@ -108,23 +107,6 @@ class SimEdge(MemoryEdge):
         assert isinstance(site, SimSite)
         if site.truth is not None:
             site.truth.changed("published")
-
-
-class SimFencer(VirtualFencer):
-    """Its kills are told to the machine; it reads the lease file when that was replaced, as the real one does."""
-
-    _seen: bytes | None = b""
-
-    def changed(self) -> bool:
-        content = self.read()
-        if content is self._seen:
-            return False
-        self._seen = content
-        return True
-
-    def kill(self, hub: str, seen: object) -> None:
-        if self._site.hubs.pop(hub, None) is not None:
-            self._site.record("killed.fencer", hub)
 
 
 @dataclass(slots=True)

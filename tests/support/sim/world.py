@@ -17,6 +17,7 @@ from typing import Any
 from agents.agent import Agent, Place
 from agents.agent import Ports as AgentPorts
 from agents.drivers.base import Capacity
+from agents.drivers.memory_fencing import MemoryFencer
 from agents.link import Self
 from federation.coordinator.replica import Identity, Replica
 from federation.coordinator.replica import Ports as ReplicaPorts
@@ -30,7 +31,7 @@ from federation.store.register import Register
 from federation.store.remembered import RememberedRegister
 from tests.support.sim import history as h
 from tests.support.sim.loop import Host, Process, SimLoop
-from tests.support.sim.machine import HostClock, Machine, SimDisk, SimFencer, SimSite, TrueClock
+from tests.support.sim.machine import HostClock, Machine, SimDisk, SimSite, TrueClock
 from tests.support.sim.network import Network
 from tests.support.sim.outside import SimNames, SimProber
 from tests.support.sim.register import Errors, SimStore
@@ -208,7 +209,8 @@ class World:
     async def _fencer(self, site: str) -> None:
         machine = self.machines[site]
         self.history.add(h.FencerStarted(self.loop.true_s, site, machine.own_s()))
-        await SimFencer(machine.site, machine.disk, machine.site.clock).run()
+        folder = machine.lease_path.parent
+        await MemoryFencer(machine.site, machine.disk, folder, machine.site.clock, longest_s=LAB.longest_s).run()
 
     # --- looking in from outside, for the workload and the end of a run ---
 
