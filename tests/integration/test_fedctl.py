@@ -325,6 +325,11 @@ def test_a_class_whose_name_was_placed_again_is_found_restored_and_deleted_by_it
     assert third in here.ok("get", "--retired", "-o", "name").out.split()
 
 
+def test_a_class_without_homes_is_not_said_to_have_copies(here: Served) -> None:
+    here.ok("place", here.classroom("kappa-none", storage={"type": "none"}))
+    assert "copies" not in here.ok("retire", "kappa-none", "--delete-homes", "--yes-delete", "kappa-none").err
+
+
 def test_deleting_homes_needs_the_name_typed(here: Served) -> None:
     here.ok("place", here.classroom("theta"))
     for words in (("--delete-homes",), ("--delete-homes", "--yes-delete", "alpha")):
@@ -332,7 +337,7 @@ def test_deleting_homes_needs_the_name_typed(here: Served) -> None:
         assert answer.code == ExitCode.BAD_INPUT, answer
         assert "theta" in answer.err
     assert here.document("get", "theta")["status"]["site"] == "iu"
-    here.ok("retire", "theta", "--delete-homes", "--yes-delete", "theta")
+    assert "copies of them" in here.ok("retire", "theta", "--delete-homes", "--yes-delete", "theta").err
     refused = here.fedctl("restore", "theta")
     assert refused.code == ExitCode.REFUSED
     assert "were deleted" in refused.err

@@ -16,6 +16,7 @@ from federation.cli import output
 from federation.cli.connecting import connected
 from federation.cli.numbers import seconds
 from federation.cli.waiting import wait_for
+from federation.model.classroom_seat import StorageType
 from federation.model.errors import ExitCode
 
 
@@ -43,9 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
         hub = client.call("Get", control_pb2.GetRequest(name=arguments.name)).hub
         if arguments.delete_homes:
             output.data(f"{arguments.name}: retired with its homes")
-            output.say(
-                f"copies of them are not deleted by this: folders {hub.metadata.uid} in the sites' store of copies"
-            )
+            if hub.spec.storage.type != StorageType.NONE:
+                folder = f"folders {hub.metadata.uid} in the sites' store of copies"
+                output.say(f"copies of them, if any were made, are not deleted by this: {folder}")
         else:
             output.data(f"{arguments.name}: retired; {_homes(hub, hub.status.homes or answer.homes)}")
     return code
