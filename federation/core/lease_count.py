@@ -1,8 +1,8 @@
 """How long a site has been silent, as this leader may count it (DESIGN.md 4.2, PROTOCOL.md H2, H11).
 
 The leader counts L from *its own first sight* of the newest grant, on its own clock: later than the grant itself, never
-earlier. Counts restart at zero at election, and after any gap in which the register could not be read: a site may have
-renewed meanwhile, or may not have been able to.
+earlier. Counts start at zero at election (each term has its own), and again after any gap in which the register could
+not be read: a site may have renewed meanwhile, or may not have been able to.
 """
 
 from __future__ import annotations
@@ -41,13 +41,8 @@ class LeaseCounts:
                 self._sights[site] = Sight(revision, now_mono)
         return in_time
 
-    def restart(self) -> None:
-        """Forget everything: elected, or the register is not to be believed."""
-        self._sights.clear()
-        self._read_mono = None
-
     def sight(self, site: str) -> Sight | None:
-        """The newest grant of the site; None: it has none, or nothing was read since the counts restarted."""
+        """The newest grant of the site; None: it has none, or nothing was read yet."""
         return self._sights.get(site)
 
     def silent_s(self, site: str, now_mono: float) -> float:
