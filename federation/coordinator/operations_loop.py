@@ -177,9 +177,10 @@ class OperationsLoop:
             generation=operation.generation,
         )
         earlier = tuple(e for e in before.document.earlier if e.site != site) if before else ()
+        restore = before.document.restore if before else None  # retired before its homes were back: still due (I6)
         changes = self._step(stored, Step.ASSIGNED, f"{site}: {choice.reason}")
         changes.unchanged(keys.ownership(hub), before)
-        changes.put(keys.ownership(hub), Ownership(hub=hub, owner=site, epoch=epoch, earlier=earlier))
+        changes.put(keys.ownership(hub), Ownership(hub=hub, owner=site, epoch=epoch, earlier=earlier, restore=restore))
         changes.delete(keys.closing(site, hub))  # the earlier owner itself: nothing of it is to be closed any more
         changes.put(keys.owned(site, hub), Owned(hub=hub, epoch=epoch))
         changes.put(keys.assignment(hub), assignment)
@@ -225,7 +226,11 @@ class OperationsLoop:
         await self.register.commit(changes)
 
     async def _finish(self, stored: Stored[Operation], step: Step, message: str) -> None:
-        await self.register.commit(self._step(stored, step, message))
+        changes, before = self._step(stored, step, message), self.snapshot.ownership(stored.document.hub)
+        if step is Step.STARTED and before is not None and before.document.restore is not None:
+            # it was started, so its homes are what they must be; from now on they are newer than that copy
+            changes.unchanged(before.key, before).put(before.key, before.document.revise(restore=None))
+        await self.register.commit(changes)
         log.info("operation.step", hub=stored.document.hub, step=step.value, operation_id=stored.document.id)
 
     async def _withdraw(self, stored: Stored[Operation], message: str) -> None:

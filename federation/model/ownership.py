@@ -36,7 +36,7 @@ class Ownership(Document):
     earlier: tuple[EarlierOwner, ...] = ()
     tombstone: bool = False
     homes_at: str | None = None  # the last owner: its homes are there and nowhere else (I6)
-    restore: CopyPoint | None = None  # what the homes must be before the hub is started at this epoch
+    restore: CopyPoint | None = None  # what the homes must be before the hub is started; None once it was
     taken_over: AwareDatetime | None = None  # the last automatic move, by the clock of the leader that made it
 
 

@@ -12,7 +12,8 @@ from federation.coordinator.replica import Replica
 from federation.core.copies import stale_after
 from federation.model.homes import HomeIndex
 from federation.model.status import Condition, ConditionType, Truth
-from tests.simulation.test_place import begin, place, served, until
+from tests.simulation.test_faults import retire, retired
+from tests.simulation.test_place import begin, operation_id, place, served, until
 from tests.simulation.test_takeover import armed, owner, protected, serves
 from tests.support.virtual import VirtualFederation, virtual_federation
 
@@ -138,6 +139,42 @@ async def test_an_agent_that_restarts_in_the_middle_does_not_restore_over_new_wo
         federation.sites["tacc"].hubs.clear()
         federation.start_agent("tacc")
         await until(lambda: hub in federation.sites["tacc"].hubs)
+        assert notebook(federation, hub, "tacc") == b"after the move"
+
+
+@pytest.mark.parametrize("began", [True, False])
+async def test_a_class_retired_before_its_homes_were_back_has_them_when_it_is_restored(began: bool) -> None:
+    """Whether the site had been told to restore or not: never an empty tree, never one of an earlier stay (I6)."""
+    async with class_with_homes() as (federation, replica, hub):
+        federation.copies.restore_s = 1000.0
+        await federation.kill_site("iu")
+        await until(lambda: owner(replica, hub) == "tacc")
+        if began:
+            await until(lambda: hub in federation.sites["tacc"].restoring)
+        await federation.kill("agent-tacc")
+        await retire(replica)
+        await until(lambda: owner(replica, hub) is None)
+        federation.copies.restore_s = 0.0
+        federation.start_agent("tacc")
+        await retired(replica, hub)
+        assert notebook(federation, hub, "tacc") is None
+        await replica.control_service.admission.restore("atm101", actor="user/ann")
+        await until(lambda: not operation_id(replica, hub).startswith("retire"))
+        await served(replica, hub)
+        assert notebook(federation, hub, "tacc") == b"first"
+
+
+async def test_a_class_that_worked_after_its_takeover_and_was_retired_comes_back_with_that_work() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        await federation.kill_site("iu")
+        await until(lambda: owner(replica, hub) == "tacc")
+        await served(replica, hub)
+        work(federation, hub, b"after the move", "tacc")
+        await retire(replica)
+        await retired(replica, hub)
+        await replica.control_service.admission.restore("atm101", actor="user/ann")
+        await until(lambda: not operation_id(replica, hub).startswith("retire"))
+        await served(replica, hub)
         assert notebook(federation, hub, "tacc") == b"after the move"
 
 
