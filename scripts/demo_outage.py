@@ -30,10 +30,9 @@ class Watched:
         assert isinstance(body, dict)
         return body
 
-    def condition(self, kind: str) -> dict[str, str]:
-        """One of its conditions; empty if it is not there."""
-        said = self.hub().get("status", {}).get("conditions", [])
-        return next((c for c in said if c["type"] == kind), {})
+    def conditions(self) -> dict[str, dict[str, str]]:
+        """All its conditions by their type; none while nobody answers."""
+        return {c["type"]: c for c in self.hub().get("status", {}).get("conditions", [])}
 
     def wait(self, true: Callable[[], bool], what: str, limit_s: float) -> None:
         """Until it is so; SystemExit with the last state if that takes too long."""
@@ -45,19 +44,17 @@ class Watched:
 
     def has_copy_since(self, moment: datetime) -> bool:
         """Whether a copy of its homes began after `moment`, and the class may be moved by it."""
-        fresh, protected = self.condition("DataFresh"), self.condition("Protected")
-        if fresh.get("status") != "True" or protected.get("status") != "True":
+        said = self.conditions()
+        if said.get("DataFresh", {}).get("status") != "True" or said.get("Protected", {}).get("status") != "True":
             return False
-        taken = fresh["message"].partition(" as of ")[2].partition(" UTC")[0]
-        return datetime.strptime(taken, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC) >= moment.replace(microsecond=0)
+        taken = said["DataFresh"]["message"].partition(" as of ")[2].partition(" UTC")[0]
+        return datetime.strptime(taken, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC) > moment
 
     def serves_at(self, site: str) -> bool:
-        """Whether it serves there, under its name."""
-        return (
-            self.hub().get("status", {}).get("site") == site
-            and self.condition("Serving").get("status") == "True"
-            and self.condition("NameConverged").get("status") == "True"
-        )
+        """Whether it serves there, under its name. One look: fedctl's own start must not slow what is watched."""
+        status = self.hub().get("status", {})
+        said = {c["type"]: c["status"] for c in status.get("conditions", [])}
+        return status.get("site") == site and said.get("Serving") == said.get("NameConverged") == "True"
 
     def timeline(self, killed: datetime) -> str:
         """What the federation did about the outage, in seconds since the site died."""

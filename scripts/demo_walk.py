@@ -126,10 +126,10 @@ def outage(folder: Path, port: str, password: str, steps: Steps, env: dict[str, 
     fedctl("lab", "kill", "iu", "--dir", str(folder), env=env)
     here.wait(lambda: here.serves_at("tacc"), "it serves at tacc", 180)
     steps.done("iu died; the class serves at tacc, under the same name")
-    asyncio.run(read_back(port, password, steps))
     print(f"\nAfter the death of iu:\n{here.timeline(killed)}\n", flush=True)
-    fedctl("lab", "heal", "iu", "--dir", str(folder), env=env)
-    here.wait(lambda: here.condition("PeerClean").get("status") == "True", "iu confirms that it closed", 120)
+    fedctl("lab", "heal", "iu", "--dir", str(folder), env=env)  # it comes back while the student works
+    asyncio.run(read_back(port, password, steps))
+    here.wait(lambda: here.conditions().get("PeerClean", {}).get("status") == "True", "iu confirms that it closed", 120)
     if not here.serves_at("tacc"):
         raise SystemExit("demo: iu came back and the class does not serve at tacc any more")
     steps.done("iu is back, has confirmed that it closed, and does not serve")

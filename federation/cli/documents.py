@@ -11,6 +11,7 @@ from google.protobuf.json_format import MessageToDict
 from federation.api.v1 import control_pb2, types_pb2
 from federation.cli import output
 
+API_VERSION = "hubfed/v1"
 HEAD = ("NAME", "SITE", "PHASE", "EPOCH", "URL", "AGE")
 WIDE = (*HEAD, "STUDENTS", "SERVERS", "GENERATION", "MODE", "UID")
 
@@ -32,7 +33,40 @@ def hub_document(hub: types_pb2.Hub) -> dict[str, Any]:
     status["epoch"] = epoch_text(hub.status.epoch)
     status.setdefault("url", "")
     status.setdefault("conditions", [])
-    return {"apiVersion": "hubfed/v1", "kind": "Classroom", **body}
+    return {"apiVersion": API_VERSION, "kind": "Classroom", **body}
+
+
+def site_document(site: control_pb2.Site) -> dict[str, Any]:
+    """A site in the same shape: what was said when it joined is its spec, all else its status."""
+    status = plain(site)
+    metadata = {key: status.pop(key) for key in ("name", "uid") if key in status}
+    spec = {"kind": status.pop("kind", "")}
+    status.setdefault("conditions", [])
+    return {"apiVersion": API_VERSION, "kind": "Site", "metadata": metadata, "spec": spec, "status": status}
+
+
+def secret_document(secret: control_pb2.SecretInfo) -> dict[str, Any]:
+    """A secret in the same shape; its value is nowhere but at the sites."""
+    status = plain(secret)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Secret",
+        "metadata": {"name": status.pop("name")},
+        "status": {"sites": [], "used_by": [], **status},
+    }
+
+
+def event_document(event: types_pb2.Event) -> dict[str, Any]:
+    """An event in the same shape: what happened is its spec, for it never changes."""
+    spec = plain(event)
+    revision = spec.pop("revision", 0)
+    return {"apiVersion": API_VERSION, "kind": "Event", "metadata": {"revision": revision}, "spec": spec}
+
+
+def list_document(items: Iterable[dict[str, Any]], freshness: control_pb2.Freshness | None = None) -> dict[str, Any]:
+    """Documents under `items`; the last known state is marked as such."""
+    body = {"apiVersion": API_VERSION, "kind": "List", "items": list(items)}
+    return marked(body, freshness) if freshness is not None else body
 
 
 def show_hubs(
@@ -47,8 +81,7 @@ def show_hubs(
         if single and len(documents) == 1:
             output.document(marked(documents[0], freshness), form)
         else:
-            body = {"apiVersion": "hubfed/v1", "kind": "List", "items": documents}
-            output.document(marked(body, freshness), form)
+            output.document(list_document(documents, freshness), form)
     elif form == "name":
         for name in _names(hubs):
             output.data(name)

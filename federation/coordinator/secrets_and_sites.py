@@ -14,7 +14,7 @@ from federation.coordinator.wanted import auth_secret
 from federation.core.calendar import current_window
 from federation.core.in_force import secret_in_force
 from federation.model.classroom import ClassroomSpec
-from federation.model.errors import InvalidRequest, NotFound, Refused
+from federation.model.errors import Conflict, InvalidRequest, NotFound, Refused
 from federation.model.identity import DNS_LABEL, Members
 from federation.model.placing import ClassroomRecord, SealedSecret, SealedVersion
 from federation.model.status import SiteRecord
@@ -22,6 +22,7 @@ from federation.store import keys
 from federation.store.register import Changes
 
 MOST_SECRET_BYTES = 64 * 1024
+JOIN_ATTEMPTS = 4
 KINDS = ("local",)  # the kinds whose drivers exist
 
 
@@ -70,6 +71,14 @@ class SecretsAndSites:
 
     async def join(self, request: control_pb2.JoinSiteRequest, actor: str) -> None:
         """Make (name, uid) a member; the same pair again changes nothing. A new uid for a known name is a new site."""
+        for _attempt in range(JOIN_ATTEMPTS):
+            try:
+                return await self._join(request, actor)
+            except Conflict:  # another site joined, or an agent said hello, at the same moment: nothing to ask a person
+                continue
+        return await self._join(request, actor)
+
+    async def _join(self, request: control_pb2.JoinSiteRequest, actor: str) -> None:
         _require_label("site", request.name)
         if request.kind not in KINDS:
             raise InvalidRequest(f"site {request.name}: kind {request.kind!r} is not one of {', '.join(KINDS)}")

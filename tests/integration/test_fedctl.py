@@ -367,7 +367,9 @@ def test_events_watch_and_sites(here: Served) -> None:
     assert "place.admitted" in here.ok("events", "kappa").out
     assert here.fedctl("events", "nobody").code == ExitCode.NOT_FOUND
     sites = here.document("sites")["items"]
-    assert [site["name"] for site in sites] == ["iu", "tacc"]
+    assert [site["metadata"]["name"] for site in sites] == ["iu", "tacc"]
+    tacc = here.document("sites", "tacc")
+    assert (tacc["kind"], tacc["spec"]["kind"], tacc["status"]["capacity"]["cpu_millis"] > 0) == ("Site", "local", True)
     assert here.ok("sites", "-o", "name").out.split() == ["iu", "tacc"]
     watching = here.begin("watch", "kappa", "-o", "json")
     assert watching.stdout is not None
@@ -428,6 +430,8 @@ def test_secrets_are_taken_from_standard_input_and_never_shown(here: Served) -> 
     listed = here.ok("secret", "list").out
     assert "oauth-x" in listed
     assert "s3cr3t" not in listed
+    found = {item["metadata"]["name"]: item["status"] for item in here.document("secret", "list")["items"]}
+    assert found["oauth-x"]["sites"] == ["iu", "tacc"]
     here.ok("secret", "rm", "oauth-x")
     assert "oauth-x" not in here.ok("secret", "list").out
     assert here.fedctl("secret", "rm", "oauth-x").code == ExitCode.NOT_FOUND

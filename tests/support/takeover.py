@@ -10,7 +10,7 @@ from tests.support.federation import Federation, until
 def edges(here: Federation) -> dict[str, str]:
     """host:port of each site's edge."""
     items = json.loads(here.fedctl("sites", "-o", "json").out)["items"]
-    return {item["name"]: item["edge_address"] for item in items}
+    return {item["metadata"]["name"]: item["status"]["edge_address"] for item in items}
 
 
 def site_of(here: Federation, name: str) -> str:

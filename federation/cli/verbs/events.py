@@ -11,7 +11,7 @@ import argparse
 from federation.api.v1 import control_pb2
 from federation.cli import output
 from federation.cli.connecting import add_document_output, connected
-from federation.cli.documents import marked, plain, tell_staleness
+from federation.cli.documents import event_document, list_document, tell_staleness
 from federation.cli.numbers import count
 from federation.model.errors import ExitCode
 
@@ -29,8 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         answer = client.call("Events", control_pb2.EventsRequest(name=arguments.name, limit=arguments.limit))
     tell_staleness(answer.freshness)
     if arguments.output != "table":
-        body = {"items": [plain(event) for event in answer.items]}
-        output.document(marked(body, answer.freshness), arguments.output)
+        output.document(list_document(map(event_document, answer.items), answer.freshness), arguments.output)
     else:
         head = ("AT", "ABOUT", "TYPE", "MESSAGE", "BY")
         output.table(head, [(e.at, e.hub or e.site, e.type, e.message, e.actor) for e in answer.items])

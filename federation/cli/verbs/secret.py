@@ -19,7 +19,7 @@ from pathlib import Path
 from federation.api.v1 import control_pb2
 from federation.cli import output
 from federation.cli.connecting import connected
-from federation.cli.documents import plain
+from federation.cli.documents import list_document, secret_document
 from federation.model.errors import ExitCode, InvalidRequest
 
 
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _list(answer: control_pb2.ListSecretsResponse, form: str) -> int:
     if form != "table":
-        output.document({"items": [plain(item) for item in answer.items]}, form)
+        output.document(list_document(map(secret_document, answer.items)), form)
     else:
         rows = [(s.name, ",".join(s.sites), ",".join(s.used_by), s.changed, s.actor) for s in answer.items]
         output.table(("NAME", "SITES", "USED BY", "CHANGED", "BY"), rows)

@@ -13,7 +13,7 @@ from pathlib import Path
 from federation.api.v1 import control_pb2, types_pb2
 from federation.cli import output
 from federation.cli.connecting import add_output, connected
-from federation.cli.documents import marked, plain, tell_staleness
+from federation.cli.documents import list_document, marked, site_document, tell_staleness
 from federation.model.errors import ExitCode, InvalidRequest
 
 
@@ -33,8 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
         answer = client.call("ListSites", control_pb2.ListSitesRequest(name=name))
     tell_staleness(answer.freshness)
     if arguments.output in ("json", "yaml"):
-        body = {"items": [plain(site) for site in answer.items]}
-        output.document(marked(body, answer.freshness), arguments.output)
+        documents = [site_document(site) for site in answer.items]
+        single = marked(documents[0], answer.freshness) if name else list_document(documents, answer.freshness)
+        output.document(single, arguments.output)
     elif arguments.output == "name":
         for site in answer.items:
             output.data(site.name)

@@ -74,9 +74,9 @@ def apart(federation_here: Federation) -> Iterator[Apart]:
 
 def test_local_sites_say_that_their_students_are_isolated(here: Federation) -> None:
     sites = json.loads(here.fedctl("sites", "-o", "json").out)["items"]
-    assert {site["name"] for site in sites} == {"iu", "tacc"}
+    assert {site["metadata"]["name"] for site in sites} == {"iu", "tacc"}
     for site in sites:
-        said = next(c for c in site["conditions"] if c["type"] == "Isolated")
+        said = next(c for c in site["status"]["conditions"] if c["type"] == "Isolated")
         assert (said["status"], said["reason"]) == ("True", "OneUidPerStudent"), said["message"]
 
 

@@ -119,9 +119,9 @@ def test_without_root_its_sites_say_so_and_ctrl_c_in_the_middle_leaves_nothing_b
             if "assigned" in line:
                 break
         isolated = {
-            site["name"]: (said["status"], said["reason"])
+            site["metadata"]["name"]: (said["status"], said["reason"])
             for site in sites(newcomer, seen)
-            for said in site["conditions"]
+            for said in site["status"]["conditions"]
             if said["type"] == "Isolated"
         }
         os.killpg(running.pid, signal.SIGINT)
