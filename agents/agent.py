@@ -15,7 +15,7 @@ from random import Random
 import structlog
 
 from agents.canary import Canary
-from agents.copying import Copying
+from agents.copying import Copying, FinalCopies
 from agents.drivers.base import SiteDrivers
 from agents.failsafe import Failsafe, Peers
 from agents.fencer_ack import FencerAcks
@@ -102,6 +102,7 @@ class Agent:
         self.lease = SiteLease(place.lease, ports.disk, self.journal, ports.clock, fencing)
         self.wanted = WantedHubs(place.wanted, ports.disk)
         self.reporter = Reporter(who.kind, who.version)
+        finals = FinalCopies()
         self.reconciler = Reconciler(
             ports.drivers,
             self.lease,
@@ -110,8 +111,9 @@ class Agent:
             sealing,
             ports.clock,
             fence_grace_s=who.profile.fence_s * FENCE_GRACE,
+            finals=finals,
         )
-        self.copying = Copying(ports.drivers.copies, self.lease, sealing)
+        self.copying = Copying(ports.drivers.copies, ports.drivers.hubs, self.lease, sealing, finals)
         self.canary = Canary(
             who.site,
             ports.drivers.canary,
@@ -199,6 +201,7 @@ class Agent:
     async def _answer_copies(self, ask: agent_pb2.Ask) -> None:
         try:
             self.reporter.answer(await self.copying.answer(ask))
+            self._hubs.wake(ask.copy.hub)  # a move waits to hear which copy is the last word
         finally:
             self._answering.pop(ask.id, None)
 

@@ -5,11 +5,12 @@ An agent without a grant makes no copy (PROTOCOL.md H7): what it has is not the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 import structlog
 
-from agents.drivers.base import CopiesDriver, CopyRef
+from agents.drivers.base import CopiesDriver, CopyRef, HubDriver
 from agents.lease import SiteLease
 from federation.api.v1 import agent_pb2
 from federation.model.errors import FederationError, Refused
@@ -20,13 +21,44 @@ MOST_UNREAD = 20
 log = structlog.get_logger(__name__)
 
 
+@dataclass(slots=True)
+class FinalCopies:
+    """Which copy of each hub was begun after its last stop: all that was written here is in it. Memory only: an agent
+    that was restarted does not know, and the leader has the hub copied once more."""
+
+    runs: dict[str, str] = field(default_factory=dict)  # hub -> run
+    _starts: Counter[str] = field(default_factory=Counter)
+
+    def started(self, hub: str) -> None:
+        """The hub is being started: whatever was copied is not the last word."""
+        self._starts[hub] += 1
+        self.runs.pop(hub, None)
+
+    def mark(self, hub: str) -> int:
+        """To be taken before a copy begins, and given to `made`."""
+        return self._starts[hub]
+
+    def made(self, hub: str, run: str, mark: int) -> None:
+        """The copy was made while the hub was stopped, and it was not started meanwhile."""
+        if mark == self._starts[hub]:
+            self.runs[hub] = run
+
+    def unsaved(self, hub: str, run: str) -> str:
+        """Why the hub must not be given up with `run` as its final copy; empty: it may, or needs none."""
+        if not run or self.runs.get(hub) == run:
+            return ""
+        return "the copy on record is not known to be the last word"
+
+
 @dataclass(frozen=True, slots=True)
 class Copying:
     """`answer` never raises: what went wrong is said to the leader."""
 
     copies: CopiesDriver
+    hubs: HubDriver
     lease: SiteLease
     sealing: SealingKey
+    finals: FinalCopies
 
     async def answer(self, ask: agent_pb2.Ask) -> agent_pb2.Answer:
         """Carry out `copy` or `look`."""
@@ -50,7 +82,11 @@ class Copying:
         if held is None or held.epoch != epoch or self.lease.lapsed(order.hub):
             raise Refused(f"{order.hub} is not held here at epoch {epoch}")
         password = self.sealing.open(order.password).decode()
+        mark = self.finals.mark(order.hub)
+        stopped = not (await self.hubs.observe(order.hub)).processes
         saved = await self.copies.save(order.hub, epoch, password, run=order.run)
+        if stopped:
+            self.finals.made(order.hub, order.run, mark)
         return agent_pb2.Copied(
             snapshot=saved.snapshot,
             homes=len(saved.homes),

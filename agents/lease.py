@@ -113,6 +113,21 @@ class SiteLease:
         if hub not in self.held and self.ended.get(hub, Epoch(era=0, n=0)) < epoch:
             self._journal.write(ended={**self.ended, hub: epoch})
 
+    def release(self, hub: str, epoch: Epoch) -> None:
+        """Give the hub up for ever at this epoch, after it was stopped for a planned move: on disk, then out of the lease
+        file, so that neither grants nor promises that are still on their way open it (H8). Unavailable: not given up."""
+        record = self._journal.record
+        accepted = {known: at for known, at in record.accepted.items() if known != hub}
+        self._journal.write(released={**record.released, hub: epoch}, accepted=accepted)
+        kept = {known: held for known, held in self.held.items() if known != hub}
+        self._record_history(kept)
+        self._write_file(kept, self._file_seq())
+        self.held = kept
+
+    def released(self, hub: str) -> Epoch | None:
+        """The newest epoch that was given up."""
+        return self._journal.record.released.get(hub)
+
     def next_seq(self) -> int:
         """Each attempt takes a new number, also a retry: a conflict is never with oneself (H14). What is granted counts
         from here."""

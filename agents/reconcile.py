@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from agents.copying import copy_ref
+from agents.copying import FinalCopies, copy_ref
 from agents.drivers.base import HubOrder, HubView, Phase, Route, SiteDrivers
 from agents.lease import SiteLease
 from agents.link import read_epoch
-from agents.report import Reporter
+from agents.report import GivenUp, Reporter
 from agents.wanted import WantedHubs
 from federation.api.v1 import agent_pb2
 from federation.core.site_hub import Act, Decision, WantedHub, decide
@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 STEADY_S = 5.0
 BUSY_S = 0.1
+DRAINING_S = 1.0
+RUNNING = ("running", "draining")  # states of a directive in which the hub runs
 ROSTER_S = 30.0
 FIRST_ROSTER_S = 1.0  # students come first
 
@@ -44,6 +46,7 @@ class Reconciler:
     sealing: SealingKey
     clock: Clock
     fence_grace_s: float  # of F: so long a hub whose lease ran out may take to end by itself
+    finals: FinalCopies
     _orders: dict[str, tuple[bytes, HubOrder]] = field(default_factory=dict)
     _views: dict[str, HubView] = field(default_factory=dict)
     _rosters_mono: dict[str, float] = field(default_factory=dict)
@@ -62,7 +65,7 @@ class Reconciler:
     def lacks_grant(self, hub: str) -> bool:
         """Whether the hub is wanted running at an epoch that is not held yet."""
         directive, held = self.wanted.hubs.get(hub), self.lease.held.get(hub)
-        running = directive is not None and directive.state == "running"
+        running = directive is not None and directive.state in RUNNING
         return running and directive is not None and (held is None or held.epoch < read_epoch(directive.epoch))
 
     def phase(self, hub: str) -> Phase | None:
@@ -84,6 +87,8 @@ class Reconciler:
             self._homes[hub] = await self.drivers.homes.where(hub) or ""
         self._claim(hub, view)
         decision = self._decide(hub, view)
+        if decision.act is Act.START:
+            self.finals.started(hub)
         try:
             message = await self._act(hub, view, decision)
         except FederationError as error:
@@ -97,6 +102,8 @@ class Reconciler:
         self._views[hub] = view
         await self._report(hub, view, message or view.message)
         if decision.act is Act.START:
+            if view.draining:
+                return DRAINING_S
             return STEADY_S * 2 if view.phase is Phase.SERVING and self._open.get(hub) else BUSY_S
         return STEADY_S * 2 if view.processes or hub in self.lease.held else None
 
@@ -109,7 +116,7 @@ class Reconciler:
         busy, now = False, self.clock.mono()
         for hub, view in list(self._views.items()):
             waits = view.phase is Phase.SERVING and hub in self.lease.held and not self._open.get(hub)
-            closes = self.lease.lapsed(hub) and self._open.get(hub)
+            closes = self._open.get(hub) and (self.lease.lapsed(hub) or view.phase is Phase.STOPPED)
             if now < self._gates_mono.get(hub, 0.0) and not (waits or closes):
                 continue  # a wake for one hub is no reason to look at all the others
             self._gates_mono[hub] = now + STEADY_S * 2
@@ -143,7 +150,9 @@ class Reconciler:
     def _as_wanted(self, hub: str, view: HubView) -> bool:
         """It served what is wanted before anything was done: the same order once more has changed nothing."""
         directive = self.wanted.hubs.get(hub)
-        if directive is None or directive.state != "running" or view.phase is not Phase.SERVING:
+        if directive is None or directive.state not in RUNNING or view.phase is not Phase.SERVING:
+            return False
+        if view.draining is not bool(directive.notice):
             return False
         return (view.epoch, view.generation) == (read_epoch(directive.epoch), directive.generation)
 
@@ -165,9 +174,11 @@ class Reconciler:
         if directive is not None:
             wanted = WantedHub(
                 epoch=read_epoch(directive.epoch),
-                running=directive.state == "running",
+                running=directive.state in RUNNING,
                 generation=directive.generation,
                 delete_homes=directive.delete_homes,
+                release=directive.state == "released",
+                unsaved=self.finals.unsaved(hub, directive.copied_run),
             )
         return decide(
             wanted=wanted,
@@ -195,6 +206,10 @@ class Reconciler:
                 held = self.lease.held.get(hub)  # still held: its time is over, and F is what is left
                 await self.drivers.hubs.stop(hub, grace_s=self.fence_grace_s if held is not None else None)
                 self._record("history.stop", hub, str(held.epoch if held is not None else self.lease.ended.get(hub)))
+            case Act.RELEASE:
+                epoch = self.lease.held[hub].epoch
+                self.lease.release(hub, epoch)
+                self._record("history.release", hub, str(epoch))
             case Act.DELETE_HOMES:
                 await self.drivers.homes.delete(hub)
                 self._homes[hub] = ""
@@ -244,6 +259,7 @@ class Reconciler:
             classroom=Classroom(name=directive.name, spec=spec),
             public_url=directive.url,
             secrets=self._secrets(directive),
+            notice=directive.notice,
         )
         self._orders[hub] = (encoded, order)
         return order
@@ -275,7 +291,12 @@ class Reconciler:
             self.reporter.gone(hub)
             return
         self.reporter.hub(
-            view, epoch, gate_open=self._open.get(hub, False), message=message, homes=self._homes.get(hub, "")
+            view,
+            epoch,
+            gate_open=self._open.get(hub, False),
+            message=message,
+            homes=self._homes.get(hub, ""),
+            given_up=GivenUp(self.lease.released(hub), self.finals.runs.get(hub, "")),
         )
 
     async def route_canary(self, route: Route | None) -> None:

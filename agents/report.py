@@ -18,6 +18,15 @@ SIGN_OF_LIFE_S = 5.0
 PART_BYTES = 1 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """What planned moves need to know of a hub: the newest epoch that this site gave up for ever, and the run of a copy
+    that was made since it was last stopped."""
+
+    released: Epoch | None = None
+    final_run: str = ""
+
+
 @dataclass(eq=False, slots=True)
 class _Stream:
     """What one session has yet to send. Each has its own, so that a dying stream cannot swallow a newer one's news."""
@@ -77,7 +86,16 @@ class Reporter:
         """Users that the hub knows; goes out with the hub's next report."""
         self._rosters[hub] = users
 
-    def hub(self, view: HubView, epoch: Epoch | None, *, gate_open: bool, message: str, homes: str) -> None:
+    def hub(
+        self,
+        view: HubView,
+        epoch: Epoch | None,
+        *,
+        gate_open: bool,
+        message: str,
+        homes: str,
+        given_up: GivenUp | None = None,
+    ) -> None:
         """One hub as it was just seen."""
         report = agent_pb2.HubReport(
             hub=view.hub,
@@ -93,7 +111,12 @@ class Reporter:
             homes=homes,
             roster=[agent_pb2.RosterEntry(name=u.name, admin=u.admin) for u in self._rosters.get(view.hub, ())],
             conditions=[wire_condition(c) for c in view.conditions],
+            draining=view.draining,
+            active_servers=view.active_servers,
+            final_run=given_up.final_run if given_up is not None else "",
         )
+        if given_up is not None and given_up.released is not None:
+            report.released.CopyFrom(wire_epoch(given_up.released))
         if epoch is not None:
             report.epoch.CopyFrom(wire_epoch(epoch))
         if self._hubs.get(view.hub) != report:

@@ -18,13 +18,15 @@ log = structlog.get_logger(__name__)
 
 
 class WantedHubs:
-    """The newest complete set of directives, by hub uid."""
+    """The newest complete set of directives, by hub uid. Those of a leader that was replaced are not taken: thawed, it may
+    still order the stop of a class whose move was given up since (PROTOCOL.md H14 b)."""
 
     def __init__(self, path: Path, disk: Disk) -> None:
         self._path = path
         self._disk = disk
         self.hubs: dict[str, agent_pb2.WantedHub] = {}
         self.revision = 0
+        self._leader = agent_pb2.Wanted()  # register and epoch of the newest leader that was heard
         self._parts: dict[str, agent_pb2.WantedHub] | None = None
         self._load()
 
@@ -34,6 +36,10 @@ class WantedHubs:
 
     def take(self, part: agent_pb2.Wanted) -> set[str]:
         """Take a part; returns the hubs whose directives changed (none before the first complete part)."""
+        if part.register == self._leader.register and part.leader_epoch < self._leader.leader_epoch:
+            log.warning("wanted.of_an_older_leader", epoch=part.leader_epoch, newest=self._leader.leader_epoch)
+            return set()
+        self._leader = agent_pb2.Wanted(register=part.register, leader_epoch=part.leader_epoch)
         target = dict(self.hubs) if self._parts is None else self._parts
         target.update((hub.hub, self._newer(hub)) for hub in part.hubs)
         for hub in part.gone:
@@ -56,6 +62,7 @@ class WantedHubs:
     def _replace(self, hubs: dict[str, agent_pb2.WantedHub], revision: int) -> None:
         if hubs != self.hubs:
             whole = agent_pb2.Wanted(revision=revision, hubs=[hubs[name] for name in sorted(hubs)], complete=True)
+            whole.MergeFrom(self._leader)
             try:
                 self._disk.replace(self._path, whole.SerializeToString())
             except Unavailable as error:
@@ -75,3 +82,4 @@ class WantedHubs:
             return
         self.hubs = {hub.hub: hub for hub in whole.hubs}
         self.revision = whole.revision
+        self._leader = agent_pb2.Wanted(register=whole.register, leader_epoch=whole.leader_epoch)

@@ -30,6 +30,7 @@ class HubOrder:
     classroom: Classroom
     public_url: str  # what students type, e.g. http://atm101.localhost:8000
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    notice: str = ""  # what whoever comes is told: nobody signs in and no server starts; empty: as usual
 
 
 class Phase(StrEnum):
@@ -58,6 +59,8 @@ class HubView:
     message: str = ""
     conditions: tuple[Condition, ...] = ()
     used: int = 0  # differs from what it was if a student's server was started or said something since
+    draining: bool = False  # it has taken the order's notice: nobody new is let in
+    active_servers: int = 0  # of servers, those used within the last minutes; counted only while it drains
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,7 @@ class LocalHubs:
             message = "" if not seen.found else "processes without a hub file"
             return HubView(hub=hub, phase=_bare(seen), processes=len(seen.found), message=message)
         phase, message = await self._phase(file, seen)
+        draining = bool(file.notice) and phase is Phase.SERVING
         return HubView(
             hub=hub,
             phase=phase,
@@ -129,6 +130,8 @@ class LocalHubs:
             used=_newest(self.settings.hub_dir(hub) / "logs"),
             outdated_servers=sum(1 for started in seen.servers.values() if started != file.server_hash),
             message=message,
+            draining=draining,
+            active_servers=await self.api.active_servers(file, self.clock.now()) if draining and seen.servers else 0,
         )
 
     async def list(self) -> tuple[str, ...]:
@@ -190,6 +193,7 @@ class LocalHubs:
             server_settings=server_settings(order),
             roster=wanted,
             applied=known.applied if known and seen.hub_lives else wanted,
+            notice=order.notice,
             groups=self._groups(order.hub, known),
         )
         if file != known:

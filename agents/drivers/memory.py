@@ -45,6 +45,7 @@ class MemoryHub:
     servers: dict[str, int] = field(default_factory=dict)  # user -> generation of the image it runs
     users: dict[str, bool] = field(default_factory=dict)
     used: int = 0
+    idle: set[str] = field(default_factory=set)  # users in whose servers nobody does anything
     log: list[str] = field(default_factory=list)
 
     @property
@@ -125,6 +126,8 @@ class MemorySite:
     def start_server(self, hub: str, user: str) -> None:
         """A student signs in and starts a server."""
         here = self.hubs[hub]
+        if here.order.notice:
+            raise DriverError(f"{hub}: {here.order.notice}")
         here.users.setdefault(user, False)
         here.servers[user] = here.order.generation
         here.used += 1
@@ -203,6 +206,8 @@ class MemoryHubs:
             processes=here.processes,
             servers=len(here.servers),
             used=here.used,
+            draining=bool(here.order.notice),
+            active_servers=len(here.servers.keys() - here.idle) if here.order.notice else 0,
             outdated_servers=sum(1 for generation in here.servers.values() if generation < here.order.generation),
             message=self._message(here),
         )

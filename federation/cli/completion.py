@@ -144,6 +144,7 @@ OF_NAME: dict[str, Completer] = {
     "names": _classrooms,
     "yes_delete": _classrooms,
     "site": _sites,
+    "vouch": _sites,
     "context": _any_context,
     "dir": DirectoriesCompleter(),
 }

@@ -108,26 +108,30 @@ class Admission:
             running = await self._hurry(operation) if order.now else operation.document
             return Admitted(stored, running, changed=False, generated={})
         order.refuse_if_older(stored)
+        if operation is not None:
+            refuse_while_moving(operation.document)
         return await self._place_again(classroom, stored, operation, order)
 
     async def _hurry(self, operation: Stored[Operation]) -> Operation:
         """--now for a change that was accepted already and waits for the end of a meeting."""
-        if operation.document.step is not Step.ADMITTED or operation.document.now:
-            return operation.document
+        running = operation.document
+        if running.kind is not OperationKind.PLACE or running.step is not Step.ADMITTED or running.now:
+            return running
         hurried = operation.document.revise(now=True)
         await self.register.commit(Changes().unchanged(operation.key, operation).put(operation.key, hurried))
         return hurried
 
     async def retire(self, name: str, *, delete_homes: bool, actor: str) -> Admitted:
         """Order the end of a hub, given by its name or uid. Homes stay unless `delete_homes`."""
-        stored, operation = await self._live(name)
+        stored, operation = await self.live(name)
         record = stored.document
         if record.retired is not None and (record.homes_deleted or not delete_homes):
             return Admitted(stored, operation.document, changed=False, generated={})
         if record.retired is not None and not operation.document.done:
             raise Refused(f"{name} is still being retired", help=f"`fedctl watch {name}`, then delete its homes.")
+        refuse_while_moving(operation.document)
         retired = record.revise(retired=self.journalist.clock.now(), actor=actor, homes_deleted=delete_homes)
-        order = self._operation(OperationKind.RETIRE, retired, actor, delete_homes=delete_homes)
+        order = self.operation(OperationKind.RETIRE, retired, actor, delete_homes=delete_homes)
         changes = Changes().unchanged(stored.key, stored).unchanged(operation.key, operation)
         changes.put(stored.key, retired).put(operation.key, order)
         if record.retired is None:  # else its host names were given up then, and may be another's
@@ -141,7 +145,7 @@ class Admission:
     async def restore(self, name: str, *, actor: str) -> Admitted:
         """Undo a retirement: the same hub, with its homes, at a new epoch. By its uid also one whose name was taken by
         a later class, if the name is free again."""
-        stored, operation = await self._live(name)
+        stored, operation = await self.live(name)
         record = stored.document
         if record.retired is None:
             self._refuse_if_others_wait(name, record)
@@ -153,7 +157,7 @@ class Admission:
         fields = {name: getattr(record, name) for name in type(record).model_fields}
         generation = record.generation + 1
         live = ClassroomRecord.model_validate({**fields, "retired": None, "former": None, "generation": generation})
-        order = self._operation(OperationKind.PLACE, live, actor)
+        order = self.operation(OperationKind.PLACE, live, actor)
         key = keys.classroom(record.classroom.name)
         changes = Changes().unchanged(stored.key, stored).unchanged(operation.key, operation)
         if stored.key != key:
@@ -179,7 +183,7 @@ class Admission:
     async def _step_aside(self, changes: Changes, older: ClassroomRecord) -> None:
         """The class that has the name now is kept by its uid; Refused while it is live."""
         name = older.classroom.name
-        later, operation = await self._live(name)
+        later, operation = await self.live(name)
         if later.document.retired is None or not operation.document.done:
             raise Refused(
                 f"{older.uid} cannot be restored: its name {name} belongs to {later.document.uid}",
@@ -188,7 +192,8 @@ class Admission:
         changes.unchanged(later.key, later).unchanged(operation.key, operation)
         changes.put(keys.retired(later.document.uid), later.document)
 
-    async def _live(self, name: str) -> tuple[Stored[ClassroomRecord], Stored[Operation]]:
+    async def live(self, name: str) -> tuple[Stored[ClassroomRecord], Stored[Operation]]:
+        """A classroom by its name or uid, and its newest operation; NotFound without either."""
         stored = await find_classroom(self.register, name)
         if stored is None:
             raise NotFound(f"no classroom is named {name}")
@@ -216,7 +221,7 @@ class Admission:
         changes = Changes().unchanged(where, old).put(where, record)
         if old is not None:
             changes.put(keys.retired(old.document.uid), old.document)
-        order = self._operation(OperationKind.PLACE, record, actor)
+        order = self.operation(OperationKind.PLACE, record, actor)
         changes.absent(keys.operation(hub)).put(keys.operation(hub), order)
         await self._claim_hosts(changes, classroom, hub)
         generated = await self._add_secret(changes, record, asked)
@@ -243,7 +248,7 @@ class Admission:
             request_id=asked.request_id,
             former=former,
         )
-        order = self._operation(OperationKind.PLACE, record, actor).revise(now=asked.now)
+        order = self.operation(OperationKind.PLACE, record, actor).revise(now=asked.now)
         changes = Changes().unchanged(stored.key, stored).put(stored.key, record)
         changes.unchanged(keys.operation(record.uid), operation).put(keys.operation(record.uid), order)
         await self._claim_hosts(changes, classroom, HubUid(record.uid))
@@ -297,9 +302,10 @@ class Admission:
             )
         return SealedSecret(name=name, sealed=boxes, changed=self.journalist.clock.now(), actor=actor)
 
-    def _operation(
+    def operation(
         self, kind: OperationKind, record: ClassroomRecord, actor: str, *, delete_homes: bool = False
     ) -> Operation:
+        """A new operation that was accepted now."""
         now = self.journalist.clock.now()
         operation = Operation(
             id=f"{kind.value}-{record.uid}-{record.generation}-{self.random.getrandbits(24):06x}",
@@ -331,3 +337,12 @@ def require_typed_name(name: str, typed: str) -> None:
     """Deleting homes needs the name typed; InvalidRequest otherwise."""
     if typed != name:
         raise InvalidRequest(f"deleting the homes of {name} needs its name typed, got {typed!r}")
+
+
+def refuse_while_moving(operation: Operation) -> None:
+    """A class that is on its way cannot be changed or retired: half of what it is lies between two sites."""
+    if operation.kind is OperationKind.MOVE and not operation.done:
+        raise Refused(
+            f"{operation.name} is being moved from {operation.source} to {operation.target}",
+            help=f"Wait (`fedctl watch {operation.name}`), or `fedctl move {operation.name} --cancel` first.",
+        )

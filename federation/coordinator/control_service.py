@@ -23,6 +23,7 @@ from federation.coordinator.admission import (
 )
 from federation.coordinator.checking import Checking
 from federation.coordinator.facts import Planner
+from federation.coordinator.move_orders import FailoverOrder, MoveOrder, MoveOrders
 from federation.coordinator.observations import Sightings
 from federation.coordinator.pausing import set_pause
 from federation.coordinator.secrets_and_sites import SecretsAndSites
@@ -56,6 +57,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
     standing: Standing
     watching: Watching
     secrets_and_sites: SecretsAndSites
+    orders: MoveOrders
 
     async def Place(self, request: control_pb2.PlaceRequest, context: Any) -> control_pb2.PlaceResponse:  # noqa: ARG002
         classroom = self.checking.read(request.classroom)
@@ -276,6 +278,44 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
     ) -> control_pb2.SetPauseResponse:
         changed = await set_pause(self.admission, paused=request.paused, reason=request.reason, actor=actor())
         return control_pb2.SetPauseResponse(changed=changed)
+
+    async def Move(self, request: control_pb2.MoveRequest, context: Any) -> control_pb2.MoveResponse:  # noqa: ARG002
+        asked = MoveOrder(
+            actor(), request.to, request.reason, request.now, drain_s=request.drain_s, accept_loss=request.accept_loss
+        )
+        return await self._moved(await self.orders.move(request.name, asked))
+
+    async def CancelMove(
+        self,
+        request: control_pb2.CancelMoveRequest,
+        context: Any,  # noqa: ARG002
+    ) -> control_pb2.MoveResponse:
+        return await self._moved(await self.orders.cancel(request.name, actor()))
+
+    async def Failover(
+        self,
+        request: control_pb2.FailoverRequest,
+        context: Any,  # noqa: ARG002
+    ) -> control_pb2.MoveResponse:
+        asked = FailoverOrder(actor(), request.reason, request.vouched_site, request.to, request.accept_loss)
+        return await self._moved(await self.orders.failover(request.name, asked))
+
+    async def SetCordon(
+        self,
+        request: control_pb2.SetCordonRequest,
+        context: Any,  # noqa: ARG002
+    ) -> control_pb2.SetCordonResponse:
+        changed, notes = await self.orders.cordon(
+            request.site, request.reason if request.cordoned else None, actor(), drain=request.drain
+        )
+        return control_pb2.SetCordonResponse(changed=changed, notes=notes)
+
+    async def _moved(self, admitted: Admitted) -> control_pb2.MoveResponse:
+        return control_pb2.MoveResponse(
+            hub=await self._hub(admitted),
+            operation=views.operation_message(admitted.operation),
+            changed=admitted.changed,
+        )
 
     async def Status(self, request: control_pb2.StatusRequest, context: Any) -> control_pb2.StatusResponse:  # noqa: ARG002
         return await self.standing.status()

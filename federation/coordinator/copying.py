@@ -23,6 +23,7 @@ from federation.coordinator.wanted import epoch_message
 from federation.core.copies import CopyFacts, due_in, stale_after, urgency_of
 from federation.model.errors import DriverError
 from federation.model.homes import CopyPoint, HomeIndex
+from federation.model.operation import OperationKind, Step
 from federation.model.ownership import Ownership
 from federation.store import keys
 from federation.store.interface import Guard
@@ -33,6 +34,7 @@ log = structlog.get_logger(__name__)
 MOST_AT_ONCE = 2  # runs at one site
 LOOK_S, SOON_S = 10.0, 1.0
 LIMIT_S = 1800.0
+FINAL_AGAIN_S = 5.0
 LOOK_LIMIT_S = 60.0
 MOST_UNREAD = 20
 
@@ -59,6 +61,7 @@ class CopiesLoop:
     actor: str
     _errors: dict[str, str] = field(default_factory=dict)  # why the last run of a hub failed
     _waiting: dict[str, tuple[str, float, float]] = field(default_factory=dict)  # hub -> site, urgency, when it looked
+    _final_mono: dict[str, float] = field(default_factory=dict)  # hub -> when its final copy was made
     _running: Counter[str] = field(default_factory=Counter)
     _use: dict[str, Use] = field(default_factory=dict)
     _taken_mono: dict[str, tuple[str, float]] = field(default_factory=dict)  # hub -> snapshot and when its run began
@@ -70,6 +73,13 @@ class CopiesLoop:
             return None
         if generation.classroom.spec.storage.protection is None or self.snapshot.home_key(hub) is None:
             return None
+        if self.final_due(stored.document):
+            asked_mono = self._final_mono.get(hub)
+            if asked_mono is not None and self.journalist.clock.mono() - asked_mono < FINAL_AGAIN_S:
+                return SOON_S  # it was copied a moment ago, and the site has not said yet that this is the last word
+            await self._copy(stored, stored.document.owner)
+            self._final_mono[hub] = self.journalist.clock.mono()
+            return SOON_S
         facts = self._facts(stored.document, generation.classroom.spec.storage.protection.every.seconds)
         if facts is None:
             return LOOK_S
@@ -85,6 +95,30 @@ class CopiesLoop:
         finally:
             self._running[site] -= 1
         return LOOK_S
+
+    def is_final(self, ownership: Ownership) -> bool:
+        """Whether the copy on record is the one that the owner says it made since it last stopped the hub."""
+        index = self.snapshot.home(ownership.hub)
+        report = self.observations.hub_at(ownership.owner or "", ownership.hub)
+        if index is None or report is None or not report.final_run:
+            return False
+        same = (index.document.epoch, index.document.copy_.site) == (ownership.epoch, ownership.owner)
+        return same and index.document.run == report.final_run
+
+    def error_of(self, hub: str) -> str:
+        """Why the last run of this leader failed; empty: it did not."""
+        return self._errors.get(hub, "")
+
+    def final_due(self, ownership: Ownership) -> bool:
+        """A planned move has stopped the hub, and what was written last is not on record yet. Whoever waits for this
+        copy has no class at all, so it waits for no turn."""
+        operation = self.snapshot.operation(ownership.hub)
+        if operation is None or operation.document.kind is not OperationKind.MOVE:
+            return False
+        if operation.document.step not in (Step.STOPPED, Step.COPIED) or operation.document.source != ownership.owner:
+            return False
+        seen = self.observations.seen(ownership.owner, ownership.hub, ownership.epoch)
+        return seen is not None and seen.closed and not seen.released and not self.is_final(ownership)
 
     def _turn(self, site: str, hub: str, urgency: float) -> bool:
         """Whether the hub may be copied now: the site has a slot, and nobody who looked just now is more overdue."""

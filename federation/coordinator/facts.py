@@ -126,13 +126,27 @@ class Planner:
         wish = replace(wish, sealed_to=frozenset(secret.sealed) if secret is not None else None)
         others = [site for site in self.sites() if site.name != owner and wish.standby in (None, owner, site.name)]
         verdicts = sorted((judge(site, need, wish) for site in others), key=lambda v: (not v.fits, -v.score, v.site))
-        key = self.snapshot.home_key(hub)
-        closed = generation.classroom.spec.storage.protection is not None
-        closed_to = {v.site for v in verdicts if closed and (key is None or v.site not in key.sealed)}
-        unopened = "it cannot open the copies of the homes: it joined after the class was placed"
-        return tuple(
-            Target(v.site, v.reason if not v.fits else unopened if v.site in closed_to else "") for v in verdicts
-        )
+        return tuple(Target(v.site, v.reason if not v.fits else self._unopened(hub, v.site)) for v in verdicts)
+
+    def objection_to(self, hub: str, target: str) -> str:
+        """Why the hub could not run at `target`, which a person or a rule has named: rules, room, secrets; empty: it
+        could. Its lease is another question."""
+        generation, record = self.snapshot.in_force(hub), self.snapshot.classroom_of(hub)
+        site = next((site for site in self.sites() if site.name == target), None)
+        if generation is None or record is None or site is None:
+            return "it has not joined"
+        secret = self.snapshot.secret(auth_secret(record.document))
+        sealed_to = frozenset(secret.sealed) if secret is not None else None
+        wish = replace(wish_of(generation.classroom, None), sealed_to=sealed_to)
+        verdict = judge(site, need_of(generation.classroom), wish)
+        return self._unopened(hub, target) if verdict.fits else verdict.reason
+
+    def _unopened(self, hub: str, site: str) -> str:
+        generation, key = self.snapshot.in_force(hub), self.snapshot.home_key(hub)
+        lasting = generation is not None and generation.classroom.spec.storage.protection is not None
+        if not lasting or (key is not None and site in key.sealed):
+            return ""
+        return "it cannot open the copies of the homes: it joined after the class was placed"
 
     def reserve(self, hub: str, site: str, classroom: Classroom) -> None:
         """Count a decision that is about to be written: other hubs are placed while the register takes it."""
@@ -159,6 +173,7 @@ class Planner:
             reserved_cpu_millis=reserved[0],
             reserved_memory_bytes=reserved[1],
             silent_s=self.sightings.age_s(site.name),
+            cordon=str(site.cordon) if site.cordon is not None else "",
         )
 
     def _reserved(self) -> dict[str, tuple[int, int]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from federation.api.v1 import agent_pb2
-from federation.core.operations import Seen
+from federation.core.operation_facts import Seen
 from federation.model.identity import Epoch
 from federation.runtime.clock import Clock
 
@@ -104,6 +104,10 @@ class Observations:
             processes=report.processes,
             message=report.message,
             homes=report.homes,
+            draining=report.draining,
+            servers=report.servers,
+            active_servers=report.active_servers,
+            released=(report.released.era, report.released.n) == (epoch.era, epoch.n),
         )
 
     def forget_all(self) -> None:

@@ -15,6 +15,7 @@ import structlog
 from federation.coordinator.copying import CopiesLoop
 from federation.coordinator.events import Journalist
 from federation.coordinator.facts import Planner
+from federation.coordinator.moves import PlannedMoves
 from federation.coordinator.naming import Naming, former_hosts, hosts_of
 from federation.coordinator.observations import Observations
 from federation.coordinator.probe import Prober
@@ -22,25 +23,28 @@ from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.takeovers import Takeovers
 from federation.coordinator.wanted import auth_secret
 from federation.core.in_force import meeting_to_wait_for
-from federation.core.operations import (
+from federation.core.operation_facts import (
+    Acquire,
     Assign,
     Confirm,
     End,
     Facts,
     Finish,
+    Keep,
     LookAtCopies,
     Move,
     Name,
     Probe,
+    Release,
     TakeOver,
     Unname,
     Wait,
     Withdraw,
-    next_move,
 )
+from federation.core.operations import next_move
 from federation.core.placement import Choice
 from federation.model.identity import Epoch
-from federation.model.operation import Operation, Step
+from federation.model.operation import Operation, OperationKind, Step
 from federation.model.ownership import EarlierOwner, Owned, Ownership
 from federation.model.placing import Assignment
 from federation.store import keys
@@ -60,6 +64,7 @@ class OperationsLoop:
     planner: Planner
     takeovers: Takeovers
     copies: CopiesLoop
+    moves: PlannedMoves
     naming: Naming
     prober: Prober
     journalist: Journalist
@@ -92,6 +97,8 @@ class OperationsLoop:
                 await self._withdraw(stored, message)
             case End():
                 await self._end(stored)
+            case Release() | Acquire() | Keep():
+                await self._change_owner(stored, move)
             case Confirm(step, message):
                 await self._confirm(stored, step, message)
             case Finish(step, message):
@@ -104,6 +111,19 @@ class OperationsLoop:
             case _ as never:
                 assert_never(never)
         return 0.0
+
+    async def _change_owner(self, stored: Stored[Operation], move: Release | Acquire | Keep) -> None:
+        operation = stored.document
+        match move:
+            case Release(message):
+                await self.moves.release(operation, self._step(stored, Step.RELEASED, message))
+            case Acquire(site, reason):
+                await self.moves.acquire(operation, move, self._step(stored, Step.OWNED, f"{site} owns it: {reason}"))
+            case Keep(reason):
+                message = f"it stays at {operation.source}: {reason}"
+                await self.moves.keep(operation, move, self._step(stored, Step.OWNED, message))
+            case _ as never:
+                assert_never(never)
 
     def _facts(self, operation: Operation) -> Facts:
         hub = operation.hub
@@ -137,6 +157,7 @@ class OperationsLoop:
             earlier_seen=earlier_seen,
             in_meeting=meeting,
             no_room=no_room,
+            move=self.moves.facts(operation, ownership),
         )
 
     async def _look(self, facts: Facts, move: Probe | Name | Unname | LookAtCopies) -> Facts:
@@ -251,6 +272,8 @@ class OperationsLoop:
 
     def _step(self, stored: Stored[Operation], step: Step, message: str) -> Changes:
         operation = stored.document.finished(step, self.journalist.clock.now(), message)
+        if operation.kind is OperationKind.MOVE and step is Step.STOPPED:
+            operation = self.moves.stopped(operation)
         changes = self._guarded(stored).put(stored.key, operation)
         if step in (Step.ASSIGNED, Step.OWNED):
             self._give_up_former_hosts(changes, operation.hub)

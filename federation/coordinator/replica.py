@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 import structlog
@@ -20,11 +20,14 @@ from federation.coordinator.control_service import ControlService
 from federation.coordinator.copying import CopiesLoop
 from federation.coordinator.events import Journalist, trim_regularly
 from federation.coordinator.facts import Planner
+from federation.coordinator.move_orders import MoveOrders
+from federation.coordinator.moves import PlannedMoves
 from federation.coordinator.naming import Naming
 from federation.coordinator.observations import Observations, Sightings
 from federation.coordinator.operations_loop import OperationsLoop
 from federation.coordinator.probe import Prober
 from federation.coordinator.protection import ProtectionLoop
+from federation.coordinator.relocations import Relocations
 from federation.coordinator.reports_loop import ReportsLoop
 from federation.coordinator.secrets_and_sites import SecretsAndSites
 from federation.coordinator.sessions import Sessions
@@ -33,6 +36,7 @@ from federation.coordinator.standing import Leader, LeaderSeen, Standing
 from federation.coordinator.takeovers import Takeovers
 from federation.coordinator.wanted import GENERATED, WantedBuilder
 from federation.coordinator.watching import Watching
+from federation.core.relocation import Policy
 from federation.dns.interface import NameDriver
 from federation.model.errors import FederationError
 from federation.model.profile import Profile
@@ -52,7 +56,7 @@ NAME_LOOK_S = 20.0
 RELIST_S = 300.0
 BACKOFF_MOST_S = 15.0
 WOKEN = {
-    keys.OPERATIONS: ("operations", "protection", "hub-reports"),
+    keys.OPERATIONS: ("operations", "protection", "hub-reports", "copies"),
     keys.HUBS: ("operations", "protection", "hub-reports"),
     keys.OWNED: ("hub-reports",),
     keys.MODES: ("hub-reports",),
@@ -86,6 +90,7 @@ class Identity:
     addresses: tuple[str, ...]
     profile: Profile
     witness: bool = False  # the register and the coordinators have a third failure domain
+    relocation: Policy = field(default_factory=Policy)
     patience_s: float = 0.0
 
 
@@ -117,6 +122,7 @@ class Replica:
         )
         self._loops: dict[str, Loop] = {}
         admission = Admission(register, self.snapshot, self.journalist, random)
+        self.orders = MoveOrders(admission, self.snapshot, self.planner, self.sightings, identity.profile)
         self.control_service = ControlService(
             self.snapshot,
             Checking(register, self.snapshot),
@@ -127,6 +133,7 @@ class Replica:
             self.standing,
             self.watching,
             SecretsAndSites(admission, self.snapshot),
+            self.orders,
         )
         self.agent_service = AgentService(
             register,
@@ -234,6 +241,9 @@ class Replica:
             self.identity.witness,
             self.actor,
         )
+        moves = PlannedMoves(
+            ports.register, self.snapshot, self.observations, self.planner, takeovers, copies, ports.clock
+        )
         operations = OperationsLoop(
             ports.register,
             self.snapshot,
@@ -241,6 +251,7 @@ class Replica:
             self.planner,
             takeovers,
             copies,
+            moves,
             self.naming,
             ports.prober,
             self.journalist,
@@ -260,6 +271,10 @@ class Replica:
             self.actor,
         )
 
+        relocations = Relocations(
+            self.snapshot, self.orders, takeovers, ports.clock, self.identity.relocation, self.actor
+        )
+
         def loop(name: str, reconcile: Reconcile, list_keys: Callable[[], Iterable[str]], relist_s: float) -> Loop:
             pace = Pace(relist_s=relist_s, backoff_most_s=min(BACKOFF_MOST_S, relist_s))
             return Loop(name, reconcile, list_keys, clock=ports.clock, random=ports.random, pace=pace)
@@ -268,6 +283,7 @@ class Replica:
             "leases": loop("leases", takeovers.look, lambda: (keys.LEASES,), takeovers.look_s),
             "copies": loop("copies", copies.reconcile, reports.hub_keys, 30.0),
             "protection": loop("protection", protection.reconcile, reports.hub_keys, 5.0),
+            "relocations": loop("relocations", relocations.reconcile, reports.hub_keys, 30.0),
             "operations": loop("operations", operations.reconcile, operations.keys, 5.0),
             "hub-reports": loop("hub-reports", reports.reconcile_hub, reports.hub_keys, 30.0),
             "site-reports": loop("site-reports", reports.reconcile_site, reports.site_keys, 5.0),

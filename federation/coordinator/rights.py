@@ -58,6 +58,10 @@ RIGHTS: Rights = {
     _control("ListSecrets"): Right(OPERATORS),
     _control("RemoveSecret"): Right(OPERATORS),
     _control("SetPause"): Right(OPERATORS),
+    _control("Move"): Right(OPERATORS),
+    _control("CancelMove"): Right(OPERATORS),
+    _control("Failover"): Right(OPERATORS),
+    _control("SetCordon"): Right(OPERATORS),
     # changing the federation
     _control("JoinSite"): Right(ADMINS),
     # for probes and tools: they tell nothing about classes

@@ -17,7 +17,7 @@ from federation.coordinator.facts import Planner
 from federation.coordinator.snapshot import Snapshot
 from federation.core.calendar import urgency
 from federation.core.lease_count import LeaseCounts
-from federation.core.takeover import Go, Hold, HubAtRisk, Nothing, SiteSight, Verdict, World, judge
+from federation.core.takeover import Go, Hold, HubAtRisk, Nothing, SiteSight, Target, Verdict, World, judge
 from federation.model.errors import Conflict, FederationError
 from federation.model.operation import Operation, OperationKind, Step
 from federation.model.ownership import EarlierOwner, Owned, Pause
@@ -96,8 +96,8 @@ class Takeovers:
         hub = stored.document.hub
         ownership, owned = self.snapshot.ownership(hub), self.snapshot.get(keys.owned(go.source, hub), Owned)
         lease, record = self.snapshot.lease(go.source), self.snapshot.classroom_of(hub)
-        mode = self.snapshot.wanted_mode(go.source, hub)
-        if ownership is None or owned is None or lease is None or record is None or mode is None:
+        mode, forced = self.snapshot.wanted_mode(go.source, hub), stored.document.forced
+        if ownership is None or owned is None or lease is None or record is None or (mode is None and not forced):
             raise Conflict(f"{hub} has changed since it was looked at")
         home = self.snapshot.home(hub)
         lasting = record.document.classroom.spec.storage.protection is not None
@@ -109,13 +109,22 @@ class Takeovers:
         earlier = (*(e for e in before.earlier if e.site not in (go.source, go.target)), left)
         restore = home.document.copy_ if lasting and home is not None else None
         after = before.revise(
-            owner=go.target, epoch=epoch, earlier=earlier, homes_at=None, restore=restore, taken_over=now
+            owner=go.target,
+            epoch=epoch,
+            earlier=earlier,
+            homes_at=None,
+            restore=restore,
+            taken_over=now,
+            home=None if go.target == before.home else before.home or go.source,
         )
         changes.unchanged(keys.home(hub), home)
-        changes.only_if(Guard(keys.lease(go.source), revision=go.counted)).absent(keys.PAUSE)
-        changes.unchanged(ownership.key, ownership).unchanged(owned.key, owned).unchanged(mode.key, mode)
+        changes.only_if(Guard(keys.lease(go.source), revision=go.counted))
+        changes.unchanged(ownership.key, ownership).unchanged(owned.key, owned)
+        changes.unchanged(keys.mode(go.source, hub), mode)
+        if not forced:
+            changes.absent(keys.PAUSE)
         changes.put(ownership.key, after).put(keys.owned(go.target, hub), Owned(hub=hub, epoch=epoch))
-        changes.delete(owned.key).delete(mode.key).delete(keys.closing(go.target, hub))
+        changes.delete(owned.key).delete(keys.mode(go.source, hub)).delete(keys.closing(go.target, hub))
         changes.put(keys.closing(go.source, hub), Owned(hub=hub, epoch=epoch))
         assigned = Assignment(
             hub=hub, site=go.target, standby=go.source, reason=go.reason, generation=record.document.generation
@@ -169,14 +178,18 @@ class Takeovers:
         document, site = ownership.document, ownership.document.owner or ""
         mode, moved = self.snapshot.wanted_mode(site, hub), document.taken_over
         now = self.journalist.clock.now()
+        targets = self.planner.standbys(hub, site)
+        if operation is not None and operation.target:  # the person who ordered it has named the site
+            targets = (Target(operation.target, self.planner.objection_to(hub, operation.target)),)
         return HubAtRisk(
             ownership=document,
             owned=self.snapshot.owned(site, hub),
             wanted=mode.document if mode is not None else None,
-            targets=self.planner.standbys(hub, site),
+            targets=targets,
             counted=operation.counted if operation is not None else 0,
             moved_s=(now - moved).total_seconds() if moved is not None else None,
             turn=hub in self._turns,
+            forced=operation is not None and operation.forced,
         )
 
     def _see(self, now_mono: float) -> World:
@@ -240,8 +253,9 @@ class Takeovers:
 
 
 def _may_be_interrupted(operation: Operation) -> bool:
-    """A failover that waits already, and a retirement, are let be."""
-    if operation.done or operation.kind is OperationKind.PLACE:
+    """A failover that waits already, and a retirement, are let be. A planned move is over when its source dies before it
+    has given the hub up, and when its target dies after it took it."""
+    if operation.done or operation.kind in (OperationKind.PLACE, OperationKind.MOVE):
         return True
     return operation.kind is OperationKind.FAILOVER and operation.step is not Step.ADMITTED
 

@@ -144,6 +144,7 @@ def site_messages(snapshot: Snapshot, planner: Planner, sightings: Sightings) ->
             incarnation=agent.incarnation if agent else 0,
             lease_age_s=-1.0 if age is None else age,
             version=site.version,
+            cordon=str(site.cordon) if site.cordon is not None else "",
         )
         messages.append(message)
     return messages

@@ -8,6 +8,7 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from federation.api.v1 import agent_pb2, types_pb2
 from federation.api.v1.classroom_pb2 import ClassroomSpec
@@ -15,6 +16,7 @@ from federation.coordinator.snapshot import Snapshot
 from federation.core.in_force import generation_in_force, secret_in_force
 from federation.model.classroom import Classroom
 from federation.model.identity import Epoch, RegisterId, name_of
+from federation.model.operation import Operation, OperationKind, Step
 from federation.model.placing import ClassroomRecord, Generation
 from federation.runtime.bridge import to_message
 from federation.runtime.clock import Clock
@@ -45,6 +47,31 @@ def spec_message(classroom: Classroom) -> ClassroomSpec:
     return to_message(classroom.spec, ClassroomSpec)
 
 
+STATES = {
+    Step.CHECKED: "draining",
+    Step.DRAINED: "stopped",
+    Step.STOPPED: "stopped",
+    Step.COPIED: "released",
+}
+"""What the source of a planned move is to do with the hub after each finished step; at all others it runs."""
+
+
+def _state(operation: Operation, site: str) -> str:
+    moving = operation.kind is OperationKind.MOVE and operation.source == site
+    return STATES.get(operation.step, "running") if moving else "running"
+
+
+def _notice(operation: Operation) -> str:
+    """What students read while the hub drains."""
+    begun = operation.history[-1].at if operation.history else operation.created
+    latest = (begun + timedelta(seconds=operation.drain_s)).strftime("%H:%M UTC")
+    return (
+        f"This class moves to other machines, at {latest} at the latest. Save your work: servers are stopped then and "
+        "nobody can start one meanwhile. A few minutes later the class is here again, under the same address, with "
+        "all files."
+    )
+
+
 @dataclass(slots=True)
 class WantedBuilder:
     """Builds wanted documents of one site from the snapshot; specs are converted once per generation."""
@@ -73,18 +100,28 @@ class WantedBuilder:
             return None  # the mirror has the one and not yet the other: the next change brings it
         record, operation = stored.document, self.snapshot.operation(hub)
         wanted = generation_in_force(record, operation.document if operation else None)
+        state = _state(operation.document, self.site) if operation else "running"
         return agent_pb2.WantedHub(
             hub=hub,
             name=name_of(hub),
             epoch=epoch_message(epoch),
             generation=wanted.number,
-            state="running",
+            state=state,
+            notice=_notice(operation.document) if operation and state == "draining" else "",
+            copied_run=self._final_run(hub, operation.document) if operation and state == "released" else "",
             spec=self._spec(hub, wanted),
             operation=operation.document.id if operation else "",
             sealed=self._sealed(record, wanted),
             restore=self._restore(hub, epoch),
             url=self.url_of(wanted.classroom.spec.dns.host),
         )
+
+    def _final_run(self, hub: str, operation: Operation) -> str:
+        """The run without which the hub is not to be given up; empty where the loss of it was accepted, or there is
+        nothing to copy."""
+        index, generation = self.snapshot.home(hub), self.snapshot.in_force(hub)
+        lasting = generation is not None and generation.classroom.spec.storage.protection is not None
+        return index.document.run if index is not None and lasting and not operation.accept_loss else ""
 
     def _stopped(self, hub: str, epoch: Epoch) -> agent_pb2.WantedHub:
         operation = self.snapshot.operation(hub)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from federation.core.operations import Seen
+from federation.core.operation_facts import Seen
 from federation.model.homes import HomeIndex
 from federation.model.ownership import Mode, Owned, Ownership, WantedMode
 from federation.model.status import Condition, ConditionType, HubPhase, Truth
@@ -48,6 +48,8 @@ class HubFacts:
 def phase_of(facts: HubFacts) -> HubPhase:
     """One word for the whole."""
     if facts.ownership.owner is None:
+        if not facts.ownership.tombstone:
+            return HubPhase.STARTING  # released for a planned move: the next owner is about to take it
         return HubPhase.STOPPING if facts.ownership.earlier else HubPhase.RETIRED
     if _silent(facts):
         return HubPhase.DEGRADED
@@ -100,7 +102,8 @@ def _serving(facts: HubFacts) -> Condition:
 def _owned(facts: HubFacts) -> Condition:
     ownership = facts.ownership
     if ownership.owner is None:
-        return Condition(type=ConditionType.OWNED, status=Truth.FALSE, reason="Ended", message=f"at {ownership.epoch}")
+        reason = "Ended" if ownership.tombstone else "Released"
+        return Condition(type=ConditionType.OWNED, status=Truth.FALSE, reason=reason, message=f"at {ownership.epoch}")
     message = f"{ownership.owner} at epoch {ownership.epoch}"
     return Condition(type=ConditionType.OWNED, status=Truth.TRUE, reason="Owned", message=message)
 

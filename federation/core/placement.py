@@ -33,6 +33,7 @@ class SiteFacts:
     joined: bool = True
     silent_s: float | None = 0.0  # since the last renewal was seen; None: never seen
     isolated: bool = True
+    cordon: str = ""  # why nothing new is placed there; empty: it is open
 
     @property
     def free_cpu_millis(self) -> int:
@@ -89,6 +90,10 @@ def _present(site: SiteFacts, _need: Need, _wish: Wish) -> str | None:
     return None
 
 
+def _open(site: SiteFacts, _need: Need, _wish: Wish) -> str | None:
+    return f"is cordoned: {site.cordon}" if site.cordon else None
+
+
 def _homes(site: SiteFacts, _need: Need, wish: Wish) -> str | None:
     if wish.homes_at is not None and site.name != wish.homes_at:
         return f"its students' homes are at {wish.homes_at}, and there is no copy here"
@@ -119,7 +124,7 @@ def _memory(site: SiteFacts, need: Need, _wish: Wish) -> str | None:
     return None
 
 
-RULES: tuple[Rule, ...] = (_allowed, _present, _homes, _secret, _cpu, _memory)
+RULES: tuple[Rule, ...] = (_allowed, _present, _open, _homes, _secret, _cpu, _memory)
 
 
 def no_room(site: SiteFacts, need: Need) -> str | None:

@@ -6,6 +6,8 @@ The table, top row first:
 | yes                    | -              | -                        | stop it; when nothing is left, remains may go  |
 | no                     | its time is over | -                      | stop it; it starts again with the next grant   |
 | no                     | yes            | running                  | start it, or mend what died (same order: no-op) |
+| no                     | yes            | stopped                  | stop it: the site still holds it, and a move began |
+| no                     | yes            | released, and its final copy is the one on record | give the epoch up for ever |
 | no                     | yes            | no, or another epoch     | leave it as it is, wait for the directive      |
 | no                     | no             | -                        | leave it as it is; the gate is closed          |
 
@@ -29,12 +31,15 @@ class WantedHub:
     running: bool
     generation: int = 0
     delete_homes: bool = False
+    release: bool = False  # stopped for a planned move, and to be given up
+    unsaved: str = ""  # why it must not be given up: the copy on record is not known to be all that is here
 
 
 class Act(StrEnum):
     START = "start"
     STOP = "stop"
     DELETE_HOMES = "delete-homes"
+    RELEASE = "release"
     LEAVE = "leave"
 
 
@@ -70,6 +75,17 @@ def decide(
         return Decision(Act.STOP, over) if processes > 0 else Decision(Act.LEAVE, over)
     if wanted is None:
         return Decision(Act.LEAVE, "no directive yet")
-    if not wanted.running or wanted.epoch != held.epoch:
+    if wanted.epoch != held.epoch:
         return Decision(Act.LEAVE, f"the directive is of epoch {wanted.epoch}, held is {held.epoch}")
+    if not wanted.running:
+        return _moved(wanted, processes)
     return Decision(Act.START, "granted and wanted")
+
+
+def _moved(wanted: WantedHub, processes: int) -> Decision:
+    """A planned move of a hub that this site holds: stopped first, and given up only when nothing could be missing."""
+    if processes > 0:
+        return Decision(Act.STOP, "the class is moved to another site")
+    if not wanted.release:
+        return Decision(Act.LEAVE, "stopped for a move")
+    return Decision(Act.LEAVE, wanted.unsaved) if wanted.unsaved else Decision(Act.RELEASE, "moved to another site")

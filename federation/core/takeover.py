@@ -68,7 +68,8 @@ class Target:
 @dataclass(frozen=True, slots=True)
 class HubAtRisk:
     """One hub of a silent site. `targets` in order of preference; `counted`: the lease revision with which this began,
-    0 before it began; `moved_s`: since its last automatic move; `turn`: nobody more urgent waits for the same place."""
+    0 before it began; `moved_s`: since its last automatic move; `turn`: nobody more urgent waits for the same place;
+    `forced`: a person vouches that nothing of it runs at the owner any more."""
 
     ownership: Ownership
     owned: Owned | None
@@ -77,6 +78,7 @@ class HubAtRisk:
     counted: int = 0
     moved_s: float | None = None
     turn: bool = True
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ def judge(hub: HubAtRisk, world: World) -> Verdict:
     if not world.is_lapsed(sight):
         waited = f"{source} is not silent for {world.takeover_s:g} s yet, as this leader counts"
         return Hold(waited) if hub.counted else Nothing(waited)
-    objection = world.frozen or _not_armed(hub, source) or _too_soon(hub)
+    objection = "" if hub.forced else world.frozen or _not_armed(hub, source) or _too_soon(hub)
     if objection:
         return Hold(objection)
     return _choose(hub, world, sight)
@@ -148,7 +150,8 @@ def _choose(hub: HubAtRisk, world: World, source: SiteSight) -> Verdict:
         if not objection:
             if not hub.turn:
                 return Hold(f"{target.site} starts other classes first")
-            reason = f"{source.name} was silent for {source.silent_s:.0f} s"
+            vouched = ", and a person vouches for its end" if hub.forced else ""
+            reason = f"{source.name} was silent for {source.silent_s:.0f} s{vouched}"
             return Go(source.name, target.site, source.revision, reason)
         objections.append(f"{target.site}: {objection}")
     return Hold(f"no site can take it: {'; '.join(objections) or 'no other site is allowed'}")
@@ -157,13 +160,19 @@ def _choose(hub: HubAtRisk, world: World, source: SiteSight) -> Verdict:
 def target_objection(name: str, ownership: Ownership, owner: SiteSight, world: World) -> str:
     """Why `name` may not take over from the owner, whatever the class; empty: it may. A target must be known to the
     owner and to every earlier owner that has not confirmed that it closed (H5); a deaf or silent site is none (H4)."""
+    objection = lease_objection(name, ownership, world)
+    if not objection and not world.members.known_in(name, owner.members_ack):
+        return f"{owner.name} has not acknowledged it as a member"
+    return objection
+
+
+def lease_objection(name: str, ownership: Ownership, world: World) -> str:
+    """Why `name` may not become the owner of a hub whose last owner has given it up; empty: it may."""
     sight = world.sites.get(name)
     if sight is None or not sight.counting:
         return "its lease was not seen yet"
     if sight.silent_s > world.fresh_s:
         return "it is silent itself"
-    if not world.members.known_in(name, owner.members_ack):
-        return f"{owner.name} has not acknowledged it as a member"
     for earlier in ownership.earlier:
         if earlier.site != name and not world.members.known_in(name, earlier.members_ack):
             return f"{earlier.site}, which has not confirmed that it closed, has not acknowledged it as a member"

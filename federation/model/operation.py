@@ -13,6 +13,7 @@ class OperationKind(StrEnum):
     PLACE = "place"
     RETIRE = "retire"
     FAILOVER = "failover"
+    MOVE = "move"
 
 
 class Step(StrEnum):
@@ -21,6 +22,10 @@ class Step(StrEnum):
     ADMITTED = "admitted"  # spec accepted and durable: place has returned
     ASSIGNED = "assigned"  # a site owns the hub at a new epoch
     OWNED = "owned"  # failover: the standby owns the hub at a higher epoch
+    CHECKED = "checked"  # move: the target can take the hub; it lets nobody new in from now on
+    DRAINED = "drained"  # move: nobody works, or the limit is over; the hub is stopped from now on
+    COPIED = "copied"  # move: the final copy is on record; the site gives the hub up from now on
+    RELEASED = "released"  # move: the site has given its epoch up for ever; nobody owns the hub
     STARTED = "started"  # the agent reports the hub serving at that epoch and generation
     VERIFIED = "verified"  # the login page was seen through the site's edge
     NAMED = "named"  # the name leads there, seen from outside
@@ -54,8 +59,15 @@ class Operation(Document):
     actor: str
     delete_homes: bool = False
     now: bool = False  # a change that restarts the hub does not wait for the end of a meeting
-    source: str = ""  # failover: the silent site
-    counted: int = 0  # failover: the register revision of its lease with which this began; another one: it lives
+    source: str = ""  # failover: the silent site; move: the owner
+    target: str = ""  # move: where to
+    reason: str = ""  # move, forced failover: what the person who ordered it said, or which rule ordered it
+    drain_s: float = 0.0  # move: how long students who work are waited for
+    accept_loss: bool = False  # move, forced failover: go on with an older copy if no newer one can be had
+    forced: bool = False  # failover: a person vouches that nothing of the hub runs at the source
+    cancelled: str = ""  # move: why it is to be given up
+    counted: int = 0  # failover: the register revision of its lease with which this began; another one: it lives.
+    # move: that of the target's lease when the hub had stopped: it has to renew before anything is given up
     interrupted: Operation | None = None  # failover: what was under way; it goes on if the failover is withdrawn
 
     @property

@@ -77,6 +77,18 @@ class Roster(Document):
     users: tuple[RosterEntry, ...] = ()
 
 
+class Cordon(Model):
+    """Nothing new is placed at a site; with `drain` what is there is moved away, by planned moves."""
+
+    reason: str
+    actor: str
+    since: AwareDatetime
+    drain: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.actor}{', what is there is moved away' if self.drain else ''})"
+
+
 class SiteRecord(Document):
     """Key `site/<name>`: what a site is and can hold, as it reported on change."""
 
@@ -88,6 +100,7 @@ class SiteRecord(Document):
     edge_address: str = ""
     conditions: tuple[Condition, ...] = ()
     version: str = ""
+    cordon: Cordon | None = None
 
 
 def changed_conditions(

@@ -16,23 +16,26 @@ from itertools import product
 import pytest
 
 from federation.core.calendar import Window
-from federation.core.operations import (
+from federation.core.operation_facts import (
+    Acquire,
     Assign,
     Confirm,
     End,
     Facts,
     Finish,
+    Keep,
     LookAtCopies,
     Move,
     Name,
     Probe,
+    Release,
     Seen,
     TakeOver,
     Unname,
     Wait,
     Withdraw,
-    next_move,
 )
+from federation.core.operations import next_move
 from federation.core.placement import Choice
 from federation.model.identity import Epoch
 from federation.model.operation import Operation, OperationKind, Step
@@ -167,8 +170,8 @@ def carry_out(world: World, move: Move) -> World:
             return replace(world, document=world.operation.revise(waiting_for=reason).model_dump_json())
         case Probe() | Name() | Unname():
             raise AssertionError("a look is followed by what was seen")
-        case LookAtCopies() | TakeOver() | Withdraw():
-            raise AssertionError("a failover is in the federation's simulation")
+        case LookAtCopies() | TakeOver() | Withdraw() | Release() | Acquire() | Keep():
+            raise AssertionError("a failover is in the federation's simulation, a planned move in test_moving")
 
 
 def leader_moves(world: World) -> Iterator[World]:

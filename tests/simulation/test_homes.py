@@ -34,9 +34,10 @@ def fresh(replica: Replica, hub: str) -> Condition:
 
 
 @asynccontextmanager
-async def class_with_homes() -> AsyncIterator[tuple[VirtualFederation, Replica, str]]:
+async def class_with_homes(failback_s: float | None = None) -> AsyncIterator[tuple[VirtualFederation, Replica, str]]:
     """A class at iu whose student has saved a notebook that has been copied; armed, with tacc as its standby."""
     async with virtual_federation() as federation:
+        federation.failback_s = failback_s
         replica = await begin(federation)
         for site in ("iu", "tacc"):
             federation.start_fencer(site)

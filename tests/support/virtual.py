@@ -24,6 +24,7 @@ from agents.link import Self
 from federation.coordinator.replica import Identity, Replica
 from federation.coordinator.replica import Ports as ReplicaPorts
 from federation.coordinator.standing import Leader
+from federation.core.relocation import Policy
 from federation.dns.memory import MemoryNames
 from federation.model.errors import Unavailable
 from federation.model.profile import PROFILES, ProfileName
@@ -139,6 +140,7 @@ class VirtualFederation:
     clocks: dict[str, MachineClock] = field(default_factory=dict)
     failsafe: bool = True
     witness: bool = True
+    failback_s: float | None = None
     copies: CopyStore = field(default_factory=CopyStore)  # that the sites share
 
     async def start_replica(self, name: str) -> Replica:
@@ -147,7 +149,15 @@ class VirtualFederation:
         store = self.stores[name] = KillableStore(self.store)
         register = await Register.open(cast(Store, store), UUID, remembered=remembered)
         tasks = self.tasks[name] = Supervisor(name)
-        identity = Identity(name, name, "virtual", ("c1", "c2"), PROFILES[ProfileName.LAB], witness=self.witness)
+        identity = Identity(
+            name,
+            name,
+            "virtual",
+            ("c1", "c2"),
+            PROFILES[ProfileName.LAB],
+            witness=self.witness,
+            relocation=Policy(failback_s=self.failback_s),
+        )
         ports = ReplicaPorts(
             register,
             self.names,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +15,7 @@ from federation.model.status import RosterEntry
 
 LIMIT_S = 5.0
 PAGE = 200
+ACTIVE_S = 600.0
 
 
 class HubApi:
@@ -43,6 +45,14 @@ class HubApi:
             found += [RosterEntry(name=user["name"], admin=bool(user["admin"])) for user in batch]
             if len(batch) < PAGE:
                 return tuple(sorted(found, key=lambda entry: entry.name))
+
+    async def active_servers(self, file: HubFile, now: datetime) -> int:
+        """Students' servers in which something happened within ACTIVE_S before `now`. The hub hears of a server's activity
+        every five minutes, so a shorter time would call a student who works idle."""
+        since = (now - timedelta(seconds=ACTIVE_S)).isoformat()
+        running = await self._call(file, "GET", f"users?state=active&limit={PAGE}")
+        servers = (server for user in running for server in (user.get("servers") or {}).values())
+        return sum(1 for server in servers if (server.get("last_activity") or since) >= since)
 
     async def add_users(self, file: HubFile, names: Iterable[str]) -> None:
         """Make them known; who is known already stays as they are."""

@@ -116,6 +116,7 @@ class HubFile(Document):
     server_settings: ServerSettings
     roster: Roster
     applied: Roster  # what the running hub was last told
+    notice: str = ""  # live: nobody signs in and no server starts, and this is why
     groups: tuple[str, ...] = ()  # control groups made for it, also by earlier agents
 
     @property

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import json
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from agents.drivers.local.hub_file import HubFile, HubSettings
-from agents.drivers.local.sign_in import CLASSES, authenticator
+from agents.drivers.local.sign_in import CLASSES, authenticator, notice_of
 from agents.drivers.local.spawner import StudentSpawner
+
+
+class Announcement:
+    """Shown on every page of the hub while it drains; read anew for each page. Jinja asks whether it is there, then for
+    its text, which is escaped here: the template trusts what it is given."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __bool__(self) -> bool:
+        return bool(notice_of(self._file))
+
+    def __html__(self) -> str:
+        return escape(notice_of(self._file))
+
+    __str__ = __html__
 
 
 def apply(c: Any, path: Path) -> None:
@@ -29,6 +46,7 @@ def apply(c: Any, path: Path) -> None:
     hub.concurrent_spawn_limit = file.hub_settings.concurrent_spawns
     hub.active_server_limit = file.hub_settings.active_servers
     hub.log_level = "INFO"
+    hub.template_vars = {"announcement": Announcement(path)}
     proxy = c.ConfigurableHTTPProxy
     proxy.should_start = False
     proxy.api_url = f"http://127.0.0.1:{file.ports.proxy_api}"

@@ -10,6 +10,8 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+from tornado import web
+
 from agents.drivers.local.hub_file import HubFile, Roster
 
 CLASSES = {
@@ -18,6 +20,12 @@ CLASSES = {
     "globus": ("oauthenticator.globus", "GlobusOAuthenticator"),
     "cilogon": ("oauthenticator.cilogon", "CILogonOAuthenticator"),
 }
+
+
+def notice_of(file: Path) -> str:
+    """What whoever comes is told while the hub lets nobody new in; empty: it does."""
+    found = HubFile.read(file)
+    return found.notice if found is not None else ""
 
 
 def authenticator(kind: str, file: Path) -> type[Any]:
@@ -30,6 +38,11 @@ def authenticator(kind: str, file: Path) -> type[Any]:
         return found.roster if found is not None else Roster()
 
     class FromRoster(wrapped):  # type: ignore[misc]
+        async def get_authenticated_user(self, handler: Any, data: Any) -> Any:
+            if notice := notice_of(file):
+                raise web.HTTPError(503, notice, reason="Moving")
+            return await super().get_authenticated_user(handler, data)
+
         async def check_allowed(self, username: str, authentication: Any = None) -> bool:
             if username in now().names:
                 return True

@@ -23,6 +23,14 @@ GRACE_S = 8.0
 SERVER = "agents.drivers.local.student_server"
 
 
+class NotNow(RuntimeError):
+    """The hub lets nobody new in; JupyterHub shows `jupyterhub_message` to whoever asked for a server."""
+
+    def __init__(self, notice: str) -> None:
+        super().__init__(notice)
+        self.jupyterhub_message = notice
+
+
 class StudentSpawner(Spawner):  # type: ignore[misc]
     """One student's server as a process of this machine."""
 
@@ -48,6 +56,8 @@ class StudentSpawner(Spawner):  # type: ignore[misc]
 
     async def start(self) -> tuple[str, int]:
         file = self._file()
+        if file.notice:
+            raise NotNow(file.notice)
         await self._stop_everything(file)
         uid = gid = None
         if file.place.first_uid is not None:

@@ -496,17 +496,23 @@ class WantedHub(_message.Message):
     DELETE_HOMES_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
     RESTORE_FIELD_NUMBER: _builtins.int
+    NOTICE_FIELD_NUMBER: _builtins.int
+    COPIED_RUN_FIELD_NUMBER: _builtins.int
     hub: _builtins.str
     """uid name"""
     name: _builtins.str
     generation: _builtins.int
     state: _builtins.str
-    """running or stopped"""
+    """running, draining (runs, and lets nobody new in), stopped, or released (given up for ever)"""
     operation: _builtins.str
     """id of the operation that ordered a stop"""
     delete_homes: _builtins.bool
     url: _builtins.str
     """what students type"""
+    notice: _builtins.str
+    """draining: what students are told"""
+    copied_run: _builtins.str
+    """released: the run of the final copy that is on record; empty: it may go without one"""
     @_builtins.property
     def epoch(self) -> _types_pb2.Epoch: ...
     @_builtins.property
@@ -533,10 +539,12 @@ class WantedHub(_message.Message):
         delete_homes: _builtins.bool = ...,
         url: _builtins.str = ...,
         restore: Global___CopyRef | None = ...,
+        notice: _builtins.str = ...,
+        copied_run: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "restore", b"restore", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_homes", b"delete_homes", "epoch", b"epoch", "generation", b"generation", "hub", b"hub", "name", b"name", "operation", b"operation", "restore", b"restore", "sealed", b"sealed", "spec", b"spec", "state", b"state", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copied_run", b"copied_run", "delete_homes", b"delete_homes", "epoch", b"epoch", "generation", b"generation", "hub", b"hub", "name", b"name", "notice", b"notice", "operation", b"operation", "restore", b"restore", "sealed", b"sealed", "spec", b"spec", "state", b"state", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -669,6 +677,10 @@ class HubReport(_message.Message):
     HOMES_FIELD_NUMBER: _builtins.int
     PROCESSES_FIELD_NUMBER: _builtins.int
     USED_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    ACTIVE_SERVERS_FIELD_NUMBER: _builtins.int
+    RELEASED_FIELD_NUMBER: _builtins.int
+    FINAL_RUN_FIELD_NUMBER: _builtins.int
     hub: _builtins.str
     generation: _builtins.int
     phase: _builtins.str
@@ -685,12 +697,22 @@ class HubReport(_message.Message):
     """how many processes of the hub are alive"""
     used: _builtins.int
     """differs from what it was if a student's server was started since, however briefly"""
+    draining: _builtins.bool
+    """it lets nobody new in"""
+    active_servers: _builtins.int
+    """of servers: those in which somebody did something lately; counted while it drains"""
+    final_run: _builtins.str
+    """the run of a copy that was made since it was last stopped"""
     @_builtins.property
     def epoch(self) -> _types_pb2.Epoch: ...
     @_builtins.property
     def roster(self) -> _containers.RepeatedCompositeFieldContainer[Global___RosterEntry]: ...
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Condition]: ...
+    @_builtins.property
+    def released(self) -> _types_pb2.Epoch:
+        """the newest epoch that the site has given up for ever"""
+
     def __init__(
         self,
         *,
@@ -708,10 +730,14 @@ class HubReport(_message.Message):
         homes: _builtins.str = ...,
         processes: _builtins.int = ...,
         used: _builtins.int = ...,
+        draining: _builtins.bool = ...,
+        active_servers: _builtins.int = ...,
+        released: _types_pb2.Epoch | None = ...,
+        final_run: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "released", b"released"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "epoch", b"epoch", "gate_open", b"gate_open", "generation", b"generation", "homes", b"homes", "hub", b"hub", "hub_address", b"hub_address", "message", b"message", "outdated_servers", b"outdated_servers", "phase", b"phase", "processes", b"processes", "roster", b"roster", "servers", b"servers", "used", b"used"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_servers", b"active_servers", "conditions", b"conditions", "draining", b"draining", "epoch", b"epoch", "final_run", b"final_run", "gate_open", b"gate_open", "generation", b"generation", "homes", b"homes", "hub", b"hub", "hub_address", b"hub_address", "message", b"message", "outdated_servers", b"outdated_servers", "phase", b"phase", "processes", b"processes", "released", b"released", "roster", b"roster", "servers", b"servers", "used", b"used"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

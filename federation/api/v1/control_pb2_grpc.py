@@ -125,6 +125,26 @@ class ControlServiceStub:
                 request_serializer=federation_dot_api_dot_v1_dot_control__pb2.StatusRequest.SerializeToString,
                 response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.StatusResponse.FromString,
                 _registered_method=True)
+        self.Move = channel.unary_unary(
+                '/federation.api.v1.ControlService/Move',
+                request_serializer=federation_dot_api_dot_v1_dot_control__pb2.MoveRequest.SerializeToString,
+                response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.MoveResponse.FromString,
+                _registered_method=True)
+        self.CancelMove = channel.unary_unary(
+                '/federation.api.v1.ControlService/CancelMove',
+                request_serializer=federation_dot_api_dot_v1_dot_control__pb2.CancelMoveRequest.SerializeToString,
+                response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.MoveResponse.FromString,
+                _registered_method=True)
+        self.Failover = channel.unary_unary(
+                '/federation.api.v1.ControlService/Failover',
+                request_serializer=federation_dot_api_dot_v1_dot_control__pb2.FailoverRequest.SerializeToString,
+                response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.MoveResponse.FromString,
+                _registered_method=True)
+        self.SetCordon = channel.unary_unary(
+                '/federation.api.v1.ControlService/SetCordon',
+                request_serializer=federation_dot_api_dot_v1_dot_control__pb2.SetCordonRequest.SerializeToString,
+                response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.SetCordonResponse.FromString,
+                _registered_method=True)
 
 
 class ControlServiceServicer:
@@ -239,6 +259,34 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Move(self, request, context):
+        """Move a hub to another site with all that is in it; nothing is stopped before the target could take it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelMove(self, request, context):
+        """Give a move up that has not reached its target yet; the hub goes on where it was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Failover(self, request, context):
+        """A hub of a site that is dead, by a person's word: for hubs that are not moved by themselves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetCordon(self, request, context):
+        """Keep new hubs away from a site, and with drain move those away that are there; or end that.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -331,6 +379,26 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.Status,
                     request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.StatusRequest.FromString,
                     response_serializer=federation_dot_api_dot_v1_dot_control__pb2.StatusResponse.SerializeToString,
+            ),
+            'Move': grpc.unary_unary_rpc_method_handler(
+                    servicer.Move,
+                    request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.MoveRequest.FromString,
+                    response_serializer=federation_dot_api_dot_v1_dot_control__pb2.MoveResponse.SerializeToString,
+            ),
+            'CancelMove': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelMove,
+                    request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.CancelMoveRequest.FromString,
+                    response_serializer=federation_dot_api_dot_v1_dot_control__pb2.MoveResponse.SerializeToString,
+            ),
+            'Failover': grpc.unary_unary_rpc_method_handler(
+                    servicer.Failover,
+                    request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.FailoverRequest.FromString,
+                    response_serializer=federation_dot_api_dot_v1_dot_control__pb2.MoveResponse.SerializeToString,
+            ),
+            'SetCordon': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetCordon,
+                    request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.SetCordonRequest.FromString,
+                    response_serializer=federation_dot_api_dot_v1_dot_control__pb2.SetCordonResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -819,6 +887,114 @@ class ControlService:
             '/federation.api.v1.ControlService/Status',
             federation_dot_api_dot_v1_dot_control__pb2.StatusRequest.SerializeToString,
             federation_dot_api_dot_v1_dot_control__pb2.StatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Move(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.api.v1.ControlService/Move',
+            federation_dot_api_dot_v1_dot_control__pb2.MoveRequest.SerializeToString,
+            federation_dot_api_dot_v1_dot_control__pb2.MoveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelMove(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.api.v1.ControlService/CancelMove',
+            federation_dot_api_dot_v1_dot_control__pb2.CancelMoveRequest.SerializeToString,
+            federation_dot_api_dot_v1_dot_control__pb2.MoveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Failover(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.api.v1.ControlService/Failover',
+            federation_dot_api_dot_v1_dot_control__pb2.FailoverRequest.SerializeToString,
+            federation_dot_api_dot_v1_dot_control__pb2.MoveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetCordon(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.api.v1.ControlService/SetCordon',
+            federation_dot_api_dot_v1_dot_control__pb2.SetCordonRequest.SerializeToString,
+            federation_dot_api_dot_v1_dot_control__pb2.SetCordonResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,14 @@ class ControlServiceStub:
     SetPause: _grpc.UnaryUnaryMultiCallable[_control_pb2.SetPauseRequest, _control_pb2.SetPauseResponse]
     """Switch automatic moves off or on again. When it has answered, no hub is moved by itself any more."""
     Status: _grpc.UnaryUnaryMultiCallable[_control_pb2.StatusRequest, _control_pb2.StatusResponse]
+    Move: _grpc.UnaryUnaryMultiCallable[_control_pb2.MoveRequest, _control_pb2.MoveResponse]
+    """Move a hub to another site with all that is in it; nothing is stopped before the target could take it."""
+    CancelMove: _grpc.UnaryUnaryMultiCallable[_control_pb2.CancelMoveRequest, _control_pb2.MoveResponse]
+    """Give a move up that has not reached its target yet; the hub goes on where it was."""
+    Failover: _grpc.UnaryUnaryMultiCallable[_control_pb2.FailoverRequest, _control_pb2.MoveResponse]
+    """A hub of a site that is dead, by a person's word: for hubs that are not moved by themselves."""
+    SetCordon: _grpc.UnaryUnaryMultiCallable[_control_pb2.SetCordonRequest, _control_pb2.SetCordonResponse]
+    """Keep new hubs away from a site, and with drain move those away that are there; or end that."""
 
 @_typing.type_check_only
 class ControlServiceAsyncStub(ControlServiceStub):
@@ -74,6 +82,14 @@ class ControlServiceAsyncStub(ControlServiceStub):
     SetPause: _aio.UnaryUnaryMultiCallable[_control_pb2.SetPauseRequest, _control_pb2.SetPauseResponse]  # type: ignore[assignment]
     """Switch automatic moves off or on again. When it has answered, no hub is moved by itself any more."""
     Status: _aio.UnaryUnaryMultiCallable[_control_pb2.StatusRequest, _control_pb2.StatusResponse]  # type: ignore[assignment]
+    Move: _aio.UnaryUnaryMultiCallable[_control_pb2.MoveRequest, _control_pb2.MoveResponse]  # type: ignore[assignment]
+    """Move a hub to another site with all that is in it; nothing is stopped before the target could take it."""
+    CancelMove: _aio.UnaryUnaryMultiCallable[_control_pb2.CancelMoveRequest, _control_pb2.MoveResponse]  # type: ignore[assignment]
+    """Give a move up that has not reached its target yet; the hub goes on where it was."""
+    Failover: _aio.UnaryUnaryMultiCallable[_control_pb2.FailoverRequest, _control_pb2.MoveResponse]  # type: ignore[assignment]
+    """A hub of a site that is dead, by a person's word: for hubs that are not moved by themselves."""
+    SetCordon: _aio.UnaryUnaryMultiCallable[_control_pb2.SetCordonRequest, _control_pb2.SetCordonResponse]  # type: ignore[assignment]
+    """Keep new hubs away from a site, and with drain move those away that are there; or end that."""
 
 class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -202,5 +218,37 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.StatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.StatusResponse, _abc.Awaitable[_control_pb2.StatusResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Move(
+        self,
+        request: _control_pb2.MoveRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.MoveResponse, _abc.Awaitable[_control_pb2.MoveResponse]]:
+        """Move a hub to another site with all that is in it; nothing is stopped before the target could take it."""
+
+    @_abc_1.abstractmethod
+    def CancelMove(
+        self,
+        request: _control_pb2.CancelMoveRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.MoveResponse, _abc.Awaitable[_control_pb2.MoveResponse]]:
+        """Give a move up that has not reached its target yet; the hub goes on where it was."""
+
+    @_abc_1.abstractmethod
+    def Failover(
+        self,
+        request: _control_pb2.FailoverRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.MoveResponse, _abc.Awaitable[_control_pb2.MoveResponse]]:
+        """A hub of a site that is dead, by a person's word: for hubs that are not moved by themselves."""
+
+    @_abc_1.abstractmethod
+    def SetCordon(
+        self,
+        request: _control_pb2.SetCordonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.SetCordonResponse, _abc.Awaitable[_control_pb2.SetCordonResponse]]:
+        """Keep new hubs away from a site, and with drain move those away that are there; or end that."""
 
 def add_ControlServiceServicer_to_server(servicer: ControlServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from federation.core.conditions import HubFacts, conditions_of
-from federation.core.operations import Seen
+from federation.core.operation_facts import Seen
 from federation.model.identity import Epoch
 from federation.model.ownership import Ownership
 from federation.model.status import ConditionType, Truth

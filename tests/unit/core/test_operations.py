@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from federation.core.operations import (
+from federation.core.operation_facts import (
     Assign,
     Confirm,
     End,
@@ -21,8 +21,8 @@ from federation.core.operations import (
     Unname,
     Wait,
     Withdraw,
-    next_move,
 )
+from federation.core.operations import next_move
 from federation.core.placement import Choice
 from federation.core.takeover import Go, Hold, Nothing, Verdict
 from federation.model.identity import Epoch

@@ -37,8 +37,20 @@ def test_a_directive_of_another_epoch_starts_nothing() -> None:
     assert act(wanted=WantedHub(E2, running=True), held=Held(E1)) is Act.LEAVE
 
 
-def test_a_directive_to_stop_stops_nothing_while_the_hub_is_held() -> None:
-    assert act(wanted=WantedHub(E1, running=False), held=Held(E1), processes=3) is Act.LEAVE
+def test_a_directive_to_stop_counts_only_at_the_epoch_that_is_held() -> None:
+    assert act(wanted=WantedHub(E2, running=False), held=Held(E1), processes=3) is Act.LEAVE
+    assert act(wanted=WantedHub(E1, running=False), held=Held(E2), processes=3) is Act.LEAVE
+    assert act(wanted=WantedHub(E1, running=False), held=Held(E1), processes=3) is Act.STOP
+
+
+def test_a_hub_is_given_up_only_stopped_held_and_when_nothing_could_be_missing_from_its_last_copy() -> None:
+    told = WantedHub(E1, running=False, release=True)
+    assert act(wanted=told, held=Held(E1)) is Act.RELEASE
+    assert act(wanted=told, held=Held(E1), processes=1) is Act.STOP
+    assert act(wanted=WantedHub(E1, running=False, release=True, unsaved="it ran again"), held=Held(E1)) is Act.LEAVE
+    assert act(wanted=told, held=Held(E2)) is Act.LEAVE
+    assert act(wanted=told) is Act.LEAVE
+    assert act(wanted=WantedHub(E1, running=False), held=Held(E1)) is Act.LEAVE
 
 
 def test_a_hub_that_nobody_mentions_runs_on() -> None:

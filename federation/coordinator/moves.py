@@ -1,0 +1,159 @@
+"""The leader's part of planned moves: what `core.moving` looks at, and the transactions that change the owner.
+
+DESIGN.md 4.4, PROTOCOL.md section 3 (Released, Acquire, Cancel move). Each compares the operation, the hub's record and
+the leader; Released also the agent's incarnation, so that a message of an earlier one, whose journal may be lost,
+counts for nothing; Acquire also the newest lease of the new owner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from federation.coordinator.copying import CopiesLoop
+from federation.coordinator.facts import Planner
+from federation.coordinator.observations import Observations
+from federation.coordinator.snapshot import Snapshot
+from federation.coordinator.takeovers import Takeovers
+from federation.core.calendar import current_window
+from federation.core.operation_facts import Acquire, Keep, MoveFacts
+from federation.core.takeover import lease_objection, target_objection
+from federation.model.errors import Conflict
+from federation.model.operation import Operation, OperationKind, Step
+from federation.model.ownership import AgentRecord, Owned, Ownership
+from federation.model.placing import Assignment
+from federation.runtime.clock import Clock
+from federation.store import keys
+from federation.store.interface import Guard
+from federation.store.register import Changes, Register, Stored
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class PlannedMoves:
+    """For the operations loop. One per term of leadership."""
+
+    register: Register
+    snapshot: Snapshot
+    observations: Observations
+    planner: Planner
+    takeovers: Takeovers
+    copies: CopiesLoop
+    clock: Clock
+
+    def facts(self, operation: Operation, ownership: Ownership | None) -> MoveFacts | None:
+        """What a planned move depends on now; None for other operations."""
+        hub, generation = operation.hub, self.snapshot.in_force(operation.hub)
+        if operation.kind is not OperationKind.MOVE or ownership is None or generation is None:
+            return None
+        now, spec = self.clock.now(), generation.classroom.spec
+        since = operation.history[-1].at if operation.history else operation.created
+        released = ownership.owner is None
+        objection = self.planner.objection_to(hub, operation.target) or self._lease(ownership, operation.target)
+        return MoveFacts(
+            objection=objection or self._not_heard(operation),
+            source_objection=self._lease(ownership, operation.source) if released else "",
+            meeting=current_window(spec, now),
+            in_step_s=(now - since).total_seconds(),
+            lasting=spec.storage.protection is not None,
+            has_copy=self.snapshot.home(hub) is not None,
+            copied=self.copies.is_final(ownership),
+            copy_problem=self.copies.error_of(hub),
+        )
+
+    def _lease(self, ownership: Ownership, site: str) -> str:
+        world = self.takeovers.seen_world()
+        if world is None:
+            return "the register was not read for a while"
+        owner = world.sites.get(ownership.owner or "")
+        if owner is None:
+            return lease_objection(site, ownership, world)
+        return target_objection(site, ownership, owner, world)
+
+    def _not_heard(self, operation: Operation) -> str:
+        """A target that died a moment ago looks fresh, and nothing but a person's word could take the hub away from it
+        before it is armed there. So it must have been heard since the class was stopped."""
+        lease = self.snapshot.mirror.get(keys.lease(operation.target))
+        if (
+            operation.step not in (Step.STOPPED, Step.COPIED, Step.RELEASED)
+            or lease is None
+            or lease.revision > operation.counted
+        ):
+            return ""
+        return "it was not heard since the class was stopped"
+
+    def stopped(self, operation: Operation) -> Operation:
+        """The operation with what the target is to do better than: its newest renewal of now."""
+        lease = self.snapshot.mirror.get(keys.lease(operation.target))
+        return operation.revise(counted=lease.revision if lease is not None else 0)
+
+    async def release(self, operation: Operation, changes: Changes) -> None:
+        """Nobody owns the hub from now on, at the epoch that its owner has given up for ever."""
+        before, site = self._ownership(operation.hub), operation.source
+        agent, memory = self.snapshot.get(keys.agent(site), AgentRecord), self.observations.site(site)
+        if agent is None or memory is None or memory.incarnation != agent.document.incarnation:
+            raise Conflict(f"{site} has another agent than the one that reported")
+        home = self.snapshot.home(operation.hub)
+        changes.unchanged(before.key, before).unchanged(agent.key, agent)
+        changes.unchanged(keys.home(operation.hub), home)
+        changes.put(before.key, before.document.revise(owner=None))
+        changes.delete(keys.owned(site, operation.hub)).delete(keys.mode(site, operation.hub))
+        await self.register.commit(changes)
+        log.info("move.released", hub=operation.hub, site=site, epoch=str(before.document.epoch))
+
+    async def acquire(self, operation: Operation, to: Acquire, changes: Changes) -> None:
+        """Make `to.site` the owner of the released hub. Its homes there become what the final copy says, unless it is
+        the site that has just given the hub up."""
+        hub, before = operation.hub, self._ownership(operation.hub)
+        lease, record = self.snapshot.mirror.get(keys.lease(to.site)), self.snapshot.classroom_of(hub)
+        home, generation = self.snapshot.home(hub), self.snapshot.in_force(hub)
+        if lease is None or record is None or generation is None:
+            raise Conflict(f"{hub} has changed since it was looked at")
+        lasting = generation.classroom.spec.storage.protection is not None and to.site != operation.source
+        if lasting and home is None:  # a student must never start in an empty home where one existed (I6)
+            raise Conflict(f"{hub} has no recorded copy to restore")
+        epoch = before.document.epoch.next()
+        after = before.document.revise(
+            owner=to.site,
+            epoch=epoch,
+            earlier=tuple(e for e in before.document.earlier if e.site != to.site),
+            restore=home.document.copy_ if lasting and home is not None else None,
+            home=None,
+        )
+        other = operation.source if to.site == operation.target else operation.target
+        assigned = Assignment(
+            hub=hub, site=to.site, standby=other, reason=to.reason, generation=record.document.generation
+        )
+        changes.only_if(Guard(keys.lease(to.site), revision=lease.revision))
+        changes.unchanged(before.key, before).unchanged(keys.home(hub), home)
+        changes.put(before.key, after).put(keys.owned(to.site, hub), Owned(hub=hub, epoch=epoch))
+        changes.delete(keys.closing(to.site, hub)).put(keys.assignment(hub), assigned)
+        self.planner.reserve(hub, to.site, record.document.classroom)
+        try:
+            committed = await self.register.commit(changes)
+        except BaseException:
+            self.planner.release(hub)
+            raise
+        self.planner.committed(hub, committed.revision)
+        log.info("move.acquired", hub=hub, site=to.site, epoch=str(epoch), why=to.reason)
+
+    async def keep(self, operation: Operation, why: Keep, changes: Changes) -> None:
+        """The owner stays, at the next epoch: it may have given up this one, and would refuse it for ever (H8 c)."""
+        hub, before = operation.hub, self._ownership(operation.hub)
+        owned = self.snapshot.get(keys.owned(operation.source, hub), Owned)
+        if owned is None:
+            raise Conflict(f"{hub} has changed since it was looked at")
+        epoch = before.document.epoch.next()
+        changes.unchanged(before.key, before).unchanged(owned.key, owned)
+        changes.put(before.key, before.document.revise(epoch=epoch)).put(owned.key, Owned(hub=hub, epoch=epoch))
+        changes.delete(keys.mode(operation.source, hub))
+        await self.register.commit(changes)
+        log.info("move.kept", hub=hub, site=operation.source, epoch=str(epoch), why=why.reason)
+
+    def _ownership(self, hub: str) -> Stored[Ownership]:
+        stored = self.snapshot.ownership(hub)
+        if stored is None:
+            raise Conflict(f"{hub} has no owner's record")
+        return stored

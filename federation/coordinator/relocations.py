@@ -1,0 +1,113 @@
+"""Orders the planned moves that a rule asks for: hubs of a drained site, and hubs that go home after an outage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from federation.coordinator.move_orders import MoveOrder, MoveOrders
+from federation.coordinator.snapshot import Snapshot
+from federation.coordinator.takeovers import Takeovers
+from federation.core.calendar import windows
+from federation.core.relocation import SYSTEM_DRAIN_S, HubThere, Policy, Relocate, relocate
+from federation.model.classroom import ClassroomSpec
+from federation.model.errors import Conflict, Refused
+from federation.model.operation import Operation, OperationKind
+from federation.model.ownership import Ownership
+from federation.model.status import ConditionType, SiteRecord, Truth
+from federation.runtime.clock import Clock
+from federation.store import keys
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 10.0
+MOST_AT_ONCE = 2  # moves by rule at the same time
+DAY = timedelta(days=1)
+
+
+@dataclass(slots=True)
+class Relocations:
+    """`reconcile(hub)`; one per term of leadership: how long a site has been well is counted anew by each leader."""
+
+    snapshot: Snapshot
+    orders: MoveOrders
+    takeovers: Takeovers
+    clock: Clock
+    policy: Policy
+    actor: str
+    _well_since_mono: dict[str, float] = field(default_factory=dict)
+
+    async def reconcile(self, hub: str) -> float | None:
+        """Order a move of this hub if a rule asks for one and nothing speaks against it now."""
+        self._watch_sites()
+        stored = self.snapshot.ownership(hub)
+        there = self._there(stored.document) if stored is not None else None
+        if stored is None or there is None:
+            return None if stored is None else LOOK_S
+        decision = relocate(there, self.policy)
+        if not isinstance(decision, Relocate):
+            return LOOK_S
+        if self._moving() >= MOST_AT_ONCE:
+            return LOOK_S
+        record = self.snapshot.classroom_of(hub)
+        if record is None:
+            return LOOK_S
+        asked = MoveOrder(self.actor, to=decision.to, reason=decision.reason, drain_s=SYSTEM_DRAIN_S)
+        try:
+            await self.orders.move(record.document.uid, asked)
+        except (Conflict, Refused) as error:
+            log.info("relocation.not_ordered", hub=hub, error=error.message)
+        return LOOK_S
+
+    def _there(self, ownership: Ownership) -> HubThere | None:
+        hub, site = ownership.hub, ownership.owner
+        generation, operation = self.snapshot.in_force(hub), self.snapshot.operation(hub)
+        if site is None or generation is None or operation is None:
+            return None
+        cordon, spec = self._site(site), generation.classroom.spec
+        observed = self.snapshot.observation(hub)
+        return HubThere(
+            site=site,
+            drained=cordon.cordon.reason if cordon is not None and cordon.cordon and cordon.cordon.drain else "",
+            home=ownership.home,
+            home_well_s=self._well_s(ownership.home),
+            movable=spec.placement.movable,
+            servers=observed.document.servers if observed is not None else 0,
+            meets_within_s=self._meets_within_s(spec),
+            busy=not operation.document.done,
+        )
+
+    def _meets_within_s(self, spec: ClassroomSpec) -> float | None:
+        now = self.clock.now()
+        coming = windows(spec, now, now + DAY)
+        return max(0.0, (coming[0].warm - now).total_seconds()) if coming else None
+
+    def _moving(self) -> int:
+        running = (s.document for s in self.snapshot.under(keys.OPERATIONS, Operation))
+        return sum(1 for operation in running if operation.kind is OperationKind.MOVE and not operation.done)
+
+    def _watch_sites(self) -> None:
+        world, now_mono = self.takeovers.seen_world(), self.clock.mono()
+        for site in self.snapshot.sites():
+            sight = world.sites.get(site.name) if world is not None else None
+            fresh = sight is not None and world is not None and sight.counting and sight.silent_s <= world.fresh_s
+            if fresh and _is_fit(site):
+                self._well_since_mono.setdefault(site.name, now_mono)
+            else:
+                self._well_since_mono.pop(site.name, None)
+
+    def _well_s(self, site: str | None) -> float | None:
+        since = self._well_since_mono.get(site or "")
+        return self.clock.mono() - since if since is not None else None
+
+    def _site(self, name: str) -> SiteRecord | None:
+        stored = self.snapshot.site(name)
+        return stored.document if stored is not None else None
+
+
+def _is_fit(site: SiteRecord) -> bool:
+    """Its agent reports, its gate and fencer were proven, and nobody has closed it."""
+    bad = {ConditionType.READY, ConditionType.FENCED}
+    return site.cordon is None and all(c.status is Truth.TRUE for c in site.conditions if c.type in bad)
