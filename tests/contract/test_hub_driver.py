@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -119,6 +120,22 @@ async def test_a_new_image_is_for_new_servers_only_and_old_ones_are_counted(benc
     assert view.servers >= 1
     assert pids == bench.pids(newest.hub)
     await bench.drivers.hubs.stop(newest.hub)
+
+
+async def test_a_hub_with_a_notice_lets_nobody_new_in_says_why_and_leaves_those_alone_who_are_in(
+    bench: HubBench, newest: HubOrder
+) -> None:
+    await bench.start_server(newest.hub, "ada")
+    pids = bench.pids(newest.hub)
+    await bench.drivers.hubs.start(replace(newest, notice="This class moves. <b>Save</b> your work."))
+    view = await bench.drivers.hubs.observe(newest.hub)
+    assert (view.draining, view.servers, view.active_servers) == (True, 1, 1)
+    assert "This class moves." in await bench.turned_away(newest.hub, "bob")
+    assert "<b>Save</b>" not in await bench.turned_away(newest.hub, "bob") or not pids, "it is text, not a page"
+    assert pids == bench.pids(newest.hub)
+    await bench.drivers.hubs.start(newest)
+    assert not (await bench.drivers.hubs.observe(newest.hub)).draining
+    await bench.start_server(newest.hub, "bob")
 
 
 async def test_logs_end_with_the_newest_line(bench: HubBench, newest: HubOrder) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Protocol
 
 import aiohttp
@@ -14,11 +15,12 @@ import pytest
 from agents.drivers.base import Capacity, HubDriver, SiteDrivers
 from agents.drivers.hub_local import LocalHubs
 from agents.drivers.memory import MemorySite
-from federation.model.errors import Unavailable
+from federation.model.errors import DriverError, Unavailable
 from federation.model.identity import Epoch
 from federation.runtime.clock import SystemClock
 from federation.runtime.node import ensure_proxy
-from tests.support.local_site import E1, GIB, LocalSite, running_site, until
+from federation.runtime.student import Student
+from tests.support.local_site import E1, GIB, PASSWORD, LocalSite, running_site, until
 
 
 class HubBench(Protocol):
@@ -38,6 +40,10 @@ class HubBench(Protocol):
 
     async def start_server(self, hub: str, user: str) -> None:
         """Start one student's server and wait until it is counted."""
+        ...
+
+    async def turned_away(self, hub: str, user: str) -> str:
+        """What somebody reads who signs in and asks for a server now; they must get neither."""
         ...
 
     def pids(self, hub: str) -> set[int]:
@@ -62,6 +68,11 @@ class MemoryBench:
 
     async def start_server(self, hub: str, user: str) -> None:
         self.site.start_server(hub, user)
+
+    async def turned_away(self, hub: str, user: str) -> str:
+        with pytest.raises(DriverError) as refused:
+            self.site.start_server(hub, user)
+        return refused.value.message
 
     def pids(self, hub: str) -> set[int]:
         return set()
@@ -94,6 +105,22 @@ class LocalBench:
                     return bool((await answer.json())["servers"].get("", {}).get("ready"))
 
             await until(ready, f"the server of {user} is ready", 60)
+
+    async def turned_away(self, hub: str, user: str) -> str:
+        file = local_hubs(self.drivers.hubs).file(hub)
+        assert file is not None
+        async with Student(f"http://127.0.0.1:{file.ports.proxy}", f"{hub}.localhost", user) as student:
+            assert await student.sign_in(PASSWORD) == HTTPStatus.SERVICE_UNAVAILABLE
+            async with student.session.get(student.base / "hub/login") as page:
+                text = await page.text()
+        url = f"http://127.0.0.1:{file.ports.hub}/hub/api/users/{user}"
+        headers = {"Authorization": f"token {file.secrets.api_token}"}
+        async with aiohttp.ClientSession(headers=headers) as session:
+            async with session.post(f"{url}/server") as answer:
+                await answer.read()
+            async with session.get(url) as answer:
+                assert "" not in (await answer.json())["servers"]
+        return text
 
     def pids(self, hub: str) -> set[int]:
         return {found.pid for found in self.site.processes.find(self.site.settings.marks(HUB=hub))}
