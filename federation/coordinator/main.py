@@ -14,6 +14,7 @@ from federation.api.v1 import agent_pb2_grpc, control_pb2, control_pb2_grpc
 from federation.coordinator.probe import HttpProber
 from federation.coordinator.replica import Identity, Ports, Replica
 from federation.coordinator.rights import RIGHTS
+from federation.core.relocation import Policy
 from federation.dns.frontdoor import FrontDoorNames
 from federation.dns.interface import NameDriver
 from federation.model.errors import DeadlineExceeded, InvalidRequest, Refused, Unavailable
@@ -134,6 +135,7 @@ def assemble(federation: FederationFile, settings: CoordinatorSettings, parts: P
     addresses = tuple(c.address for c in federation.spec.coordinators)
     times, witnesses = federation.spec.times(), sum(c.witness for c in federation.spec.coordinators)
     patience = patience_s(times.leader_ttl_s, at_witness=settings.witness, witnesses=witnesses)
+    after = federation.spec.failback_after
     identity = Identity(
         settings.id,
         settings.address,
@@ -142,6 +144,7 @@ def assemble(federation: FederationFile, settings: CoordinatorSettings, parts: P
         times,
         witness=federation.spec.has_witness,
         patience_s=patience,
+        relocation=Policy(failback_s=after.seconds if after is not None else None),
     )
     ports = Ports(
         register=parts.register,

@@ -49,8 +49,8 @@ def spec_message(classroom: Classroom) -> ClassroomSpec:
 
 STATES = {
     Step.CHECKED: "draining",
-    Step.DRAINED: "stopped",
-    Step.STOPPED: "stopped",
+    Step.DRAINED: "moving",
+    Step.STOPPED: "moving",
     Step.COPIED: "released",
 }
 """What the source of a planned move is to do with the hub after each finished step; at all others it runs."""

@@ -98,17 +98,18 @@ def _copy(facts: Facts, known: MoveFacts) -> Move:
     operation = facts.operation
     if known.objection and known.in_step_s >= PATIENCE_S:
         return _turn_round(operation, f"{operation.target}: {known.objection}")
-    if not known.lasting:
-        return Finish(Step.COPIED, "no homes are kept (storage.type none)")
     if facts.seen is not None and not facts.seen.closed:
         return Wait(f"{operation.source}: the hub runs again, so it is stopped again")
-    if known.copied and known.objection:
-        return Wait(f"{operation.target}: {known.objection}")
-    if known.copied:
-        return Finish(Step.COPIED, "the final copy is on record")
-    if known.copy_problem and operation.accept_loss and known.has_copy:
-        return Finish(Step.COPIED, f"without a final copy, as was accepted: {known.copy_problem}")
-    return _copy_again(operation, known)
+    if not known.lasting:
+        message = "no homes are kept (storage.type none)"
+    elif known.copied:
+        message = "the final copy is on record"
+    elif known.copy_problem and operation.accept_loss and known.has_copy:
+        message = f"without a final copy, as was accepted: {known.copy_problem}"
+    else:
+        return _copy_again(operation, known)
+    # nothing is given up for a target that may have died a moment ago
+    return Wait(f"{operation.target}: {known.objection}") if known.objection else Finish(Step.COPIED, message)
 
 
 def _copy_again(operation: Operation, known: MoveFacts) -> Move:

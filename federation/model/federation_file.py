@@ -12,6 +12,7 @@ from typing import Self
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from federation.model.profile import PROFILES, Profile, ProfileName
+from federation.model.quantities import Duration
 from federation.model.refusal import Problem, problems_in, refuse, refuse_all
 from federation.model.scalars import Flag, Listen, Number, Site, Text
 from federation.model.schema import Model
@@ -20,6 +21,7 @@ from federation.model.site_file import SiteMetadata, TlsPaths
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PRODUCTION_ENDPOINTS = 3  # fewer register members survive no failure
 PRODUCTION_COORDINATORS = 2
+LEAST_FAILBACK_S = 300
 WITNESS = "witness"
 """The name of the third failure domain: it holds a register member and a coordinator, never a hub."""
 WITNESS_ENDPOINTS = 3  # with fewer register members the witness and one site are no majority
@@ -157,6 +159,12 @@ class FederationSpec(Model):
     register_: RegisterSettings = Field(alias="register", description="The register.")
     coordinators: tuple[CoordinatorSettings, ...] = Field(description="All coordinators.", min_length=1)
     names: Names = Field(description="Names of the hubs.")
+    failback_after: Duration | None = Field(
+        None,
+        description="A class that an outage moved goes back, outside its class times, when its site has been well for so"
+        " long; default: only `fedctl move` brings it back.",
+        examples=["1h"],
+    )
     tls: TlsPaths | None = Field(None, description="Certificate of coordinators that name none of their own.")
     admins: tuple[Site, ...] = Field(("admin",), description="Users who are admins of a new federation.", min_length=1)
 
@@ -166,7 +174,13 @@ class FederationSpec(Model):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        problems = [*self._twins(), *self._strange_members(), *self._unfit_for_production(), *self._unsafe_times()]
+        problems = [
+            *self._twins(),
+            *self._strange_members(),
+            *self._unfit_for_production(),
+            *self._unsafe_times(),
+            *self._hasty(),
+        ]
         if problems:
             raise refuse_all(problems)
         return self
@@ -178,6 +192,12 @@ class FederationSpec(Model):
             found = [problem for line in error.errors() for problem in problems_in(line.get("ctx"))]
             return [problem.below("timing") for problem in found]
         return []
+
+    def _hasty(self) -> list[Problem]:
+        if self.failback_after is None or self.failback_after.seconds >= LEAST_FAILBACK_S:
+            return []
+        wrong = f"a site that comes and goes would pull its classes along: {self.failback_after} is too short"
+        return [Problem(wrong, "5m or longer", "1h", ("failback_after",))]
 
     def _twins(self) -> list[Problem]:
         ids = [coordinator.id for coordinator in self.coordinators]

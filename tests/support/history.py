@@ -18,8 +18,8 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line: grant, revoke, start, open, close or stop of a hub at a site; fenced: stopped by the fencer; killed: the
-    whole site died (no hub is named)."""
+    """One line: grant, revoke, start, open, close, stop or release of a hub at a site; fenced: stopped by the fencer;
+    killed: the whole site died (no hub is named)."""
 
     at_ns: int
     site: str
@@ -64,8 +64,9 @@ class _State:
     highest: dict[str, tuple[Pair, str]] = field(default_factory=dict)
     running: dict[str, str] = field(default_factory=dict)
     opened: dict[str, str] = field(default_factory=dict)
+    released: dict[tuple[str, str], Pair] = field(default_factory=dict)
 
-    def take(self, e: Entry) -> None:
+    def take(self, e: Entry) -> None:  # noqa: C901 - one table
         where = (e.site, e.hub)
         match e.event:
             case "grant":
@@ -81,6 +82,10 @@ class _State:
             case "stop" | "fenced":
                 _end(self.running, e)
                 _end(self.opened, e)
+            case "release":
+                self.released[where] = e.epoch
+                if self.running.get(e.hub) == e.site or self.opened.get(e.hub) == e.site:
+                    self.found.append(f"{e.hub}: released by {e.site} at {e.epoch} while it was there")
             case "killed":
                 for table in (self.running, self.opened):
                     for hub in [hub for hub, site in table.items() if site == e.site]:
@@ -96,6 +101,8 @@ class _State:
     def _begin(self, e: Entry, table: dict[str, str]) -> None:
         if e.epoch not in self.granted.get((e.site, e.hub), set()):
             self.found.append(f"{e.hub}: {e.event} at {e.site} at {e.epoch} without a grant")
+        if e.epoch <= self.released.get((e.site, e.hub), (0, 0)):
+            self.found.append(f"{e.hub}: {e.event} at {e.site} at {e.epoch}, which it had given up")
         other = table.get(e.hub)
         if other is not None and other != e.site:
             self.found.append(f"{e.hub}: {e.event} at {e.site} while it was at {other}: two copies")

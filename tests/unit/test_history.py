@@ -39,6 +39,8 @@ def without(*ats: int) -> list[Entry]:
         (without(7), "without a grant"),
         (without(6), "two copies"),
         (without(5, 6), "two copies"),
+        ([*RIGHT[:5], entry(6, "iu", "release")], "released by iu at (1, 1) while it was there"),
+        ([*RIGHT[:6], entry(7, "iu", "release"), entry(8, "iu", "grant"), entry(9, "iu", "open")], "it had given up"),
         ([*RIGHT, entry(10, "iu", "grant", E1)], "granted to iu at (1, 1) after (1, 2) at tacc"),
         ([*RIGHT, entry(10, "iu", "grant", E2)], "granted to iu at (1, 2) after (1, 2) at tacc"),
     ],

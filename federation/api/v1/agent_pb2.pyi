@@ -503,7 +503,7 @@ class WantedHub(_message.Message):
     name: _builtins.str
     generation: _builtins.int
     state: _builtins.str
-    """running, draining (runs, and lets nobody new in), stopped, or released (given up for ever)"""
+    """running; draining: runs, and lets nobody new in; moving: stopped, and still held; released: given up for"""
     operation: _builtins.str
     """id of the operation that ordered a stop"""
     delete_homes: _builtins.bool
@@ -516,7 +516,9 @@ class WantedHub(_message.Message):
     @_builtins.property
     def epoch(self) -> _types_pb2.Epoch: ...
     @_builtins.property
-    def spec(self) -> _classroom_pb2.ClassroomSpec: ...
+    def spec(self) -> _classroom_pb2.ClassroomSpec:
+        """ever at this epoch; stopped: the ownership ended"""
+
     @_builtins.property
     def sealed(self) -> _containers.ScalarMap[_builtins.str, _builtins.bytes]:
         """secret name -> sealed box for this site"""

@@ -11,6 +11,7 @@ from tests.support.sim.network import Weather
 from tests.support.sim.schedule import Change, Schedule, Trouble
 
 COORDINATORS = ("c1", "c2")
+MOVE_GIVEN_UP_S = 1.9  # the hub has stopped, and iu is about to be told to give it up
 
 
 def _schedule(seed: int, *troubles: Trouble, chaos_s: float = 28.0, calm_s: float = 0.5, **fields: object) -> Schedule:
@@ -148,12 +149,37 @@ def newcomer(seed: int) -> Schedule:
     return _schedule(seed, _cut(1.0, "iu", 40.0), _cut(10.0, "tacc", 40.0), changes=changes, chaos_s=24.0)
 
 
+MOVE = (Change(-1.0, "place", "w0", "iu"), Change(1.0, "move", "w0", "tacc"))
+
+
+def moved(seed: int) -> Schedule:
+    """w0 is moved to tacc."""
+    return _schedule(seed, changes=MOVE, chaos_s=14.0)
+
+
+def moved_with_late_grants(seed: int) -> Schedule:
+    """The same, while old answers come in place of new ones and renewals take seconds."""
+    weather = Weather(stale=0.2, slow=0.6, slow_s=2.0)
+    return _schedule(seed, changes=MOVE, chaos_s=25.0, weather=weather)
+
+
+def moved_with_slow_stops(seed: int) -> Schedule:
+    """The same, and processes take seconds to end."""
+    return _schedule(seed, changes=MOVE, chaos_s=20.0, slow_stop_s=3.0)
+
+
+def move_given_up(seed: int) -> Schedule:
+    """iu gives w0 up, and is not heard; then the move is cancelled."""
+    changes = (*MOVE, Change(4.0, "cancel", "w0"))
+    return _schedule(seed, _cut(MOVE_GIVEN_UP_S, "iu", 5.0, "requests"), changes=changes, chaos_s=20.0, calm_s=20.0)
+
+
 DIRECTED: dict[str, Callable[[int], Schedule]] = {
     story.__name__: story
     for story in (
         fair, stale, cut_off, restarts, blinked, deaf, hung, hung_and_late, leader_dies, register_gap,
         rearmed_and_deaf, journal_lost,
         standby_returns, fencer_lags, retired, file_lost, rebooted, rebooted_on_disk, late_name, all_silent,
-        nobody_left, newcomer,
+        nobody_left, newcomer, moved, moved_with_late_grants, moved_with_slow_stops, move_given_up,
     )
 }  # fmt: skip

@@ -125,6 +125,7 @@ class Journaled(Event):
     floor: Mapping[str, Pair]
     ended: Mapping[str, Pair]
     lost: bool = False
+    released: Mapping[str, Pair] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,8 @@ class Machine:
             body = json.loads(json.loads(content)["journal"])
             floor = {hub: (e["era"], e["n"]) for hub, e in body["floor"].items()}
             ended = {hub: (e["era"], e["n"]) for hub, e in body["ended"].items()}
-            self.history.add(h.Journaled(now, name, floor, ended))
+            released = {hub: (e["era"], e["n"]) for hub, e in body["released"].items()}
+            self.history.add(h.Journaled(now, name, floor, ended, released=released))
 
     def _reachable(self, up: dict[str, h.Pair]) -> dict[str, h.Pair]:
         site = self.site

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -31,7 +31,8 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a user does to a class: place, change, retire, restore. `at`: seconds into the chaos; before 0: set up."""
+    """What a user does to a class: place, change, retire, restore, move (to `prefer`), cancel a move. `at`: seconds into
+    the chaos; before 0: set up."""
 
     at: float
     what: str
@@ -118,7 +119,17 @@ def _changes(random: Random, sites: tuple[str, ...]) -> tuple[Change, ...]:
             changes.append(Change(at, "change", name, random.choice(sites)))
         elif draw < 0.4:
             changes.append(Change(at, "place", f"{name}x", random.choice(sites)))
-    return tuple(changes)
+    return (*changes, *_moves(Random(f"moves {random.random()}"), names, sites))
+
+
+def _moves(random: Random, names: list[str], sites: tuple[str, ...]) -> Iterator[Change]:
+    """Planned moves at bad moments; some are given up on the way."""
+    for name in names:
+        if random.random() < 0.4:
+            at = CHAOS_S * 0.9 * random.random()
+            yield Change(at, "move", name, random.choice(sites))
+            if random.random() < 0.3:
+                yield Change(at + 5 * random.random(), "cancel", name)
 
 
 Story = Callable[[Random, float, tuple[str, ...], tuple[str, ...]], list[Trouble]]

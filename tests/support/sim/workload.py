@@ -7,6 +7,7 @@ from typing import Any
 
 from federation.api.v1 import control_pb2, types_pb2
 from federation.coordinator.admission import PlaceOrder
+from federation.coordinator.move_orders import MoveOrder
 from federation.coordinator.wanted import auth_secret
 from federation.model.errors import Conflict, FederationError, NotFound, Refused
 from tests.support.classrooms import classroom
@@ -54,6 +55,11 @@ class Users:
             wanted = classroom(name, **WORKSHOP, placement=placement, limits={"start_timeout": 60 + number})
             order = PlaceOrder(actor=actor, request_id=f"{name}-{number}", overwrite=True)
             await self._call(lambda replica: replica.control_service.admission.place(wanted, order))
+        elif change.what == "move":
+            order_ = MoveOrder(actor, to=change.prefer, now=True)
+            await self._call(lambda replica: replica.orders.move(name, order_))
+        elif change.what == "cancel":
+            await self._call(lambda replica: replica.orders.cancel(name, actor))
         elif change.what == "retire":
             await self._call(
                 lambda replica: replica.control_service.admission.retire(name, delete_homes=False, actor=actor)

@@ -87,3 +87,13 @@ def test_a_coordinator_is_at_one_place_beside_a_known_member(place: dict[str, An
     assert len(checked.findings) == 1
     assert says in str(checked.findings[0])
     assert checked.findings[0].path.startswith("spec.coordinators[0]")
+
+
+@pytest.mark.parametrize(
+    ("after", "right"), [("1h", True), ("5m", True), ("4m", False), ("0s", False), ("soon", False)]
+)
+def test_classes_go_home_only_after_a_time_that_means_something(after: str, right: bool) -> None:
+    checked = read(MEMBERS, PLACES, failback_after=after)
+    assert (checked.findings == ()) is right
+    if not right:
+        assert checked.findings[0].path == "spec.failback_after"

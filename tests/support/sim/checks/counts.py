@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.support.sim.history import ARMED, Answered, Elected, Gate, History, Leased, Note, Run, Wish
+from tests.support.sim.history import ARMED, Answered, Elected, Gate, History, Leased, Note, Operation, Run, Wish
 
 NEEDED = (
     "takeovers",
@@ -19,6 +19,8 @@ NEEDED = (
     "stops after a lapse",
     "stops after evidence",
     "elections",
+    "moves",
+    "moves turned round",
 )
 
 
@@ -26,6 +28,7 @@ def count(history: History) -> Counter[str]:  # noqa: C901 - one table
     """What happened in one run."""
     seen: Counter[str] = Counter()
     wanted: dict[tuple[str, str], str] = {}
+    last: dict[str, str] = {}  # hub -> the step of its move
     for event in history.events:
         match event:
             case Elected():
@@ -46,6 +49,10 @@ def count(history: History) -> Counter[str]:  # noqa: C901 - one table
                 seen["withdrawn failovers"] += 1
             case Note(type="failover.frozen"):
                 seen["freezes"] += 1
+            case Operation(kind="move", step=step) if step != last.get(event.hub):
+                seen["moves"] += step == "released"
+                seen["moves turned round"] += step == "owned" and last.get(event.hub) != "released"
+                last[event.hub] = step
             case Gate(open=False):
                 seen["lapses"] += 1
     return seen

@@ -17,7 +17,8 @@ def check(history: History) -> Verdict:
         match event:
             case Owner(hub=hub, owner=owner, epoch=epoch):
                 before, former = owners.get(hub, ((-1, -1), ""))
-                if epoch < before or (epoch == before and owner != former):
+                released = not owner and not event.tombstone  # for a planned move: nobody's, at the same epoch
+                if epoch < before or (epoch == before and owner != former and not released):
                     verdict.found(event.at, f"{owner or 'nobody'} owns it at {epoch}, {former} did at {before}", hub)
                 owners[hub] = (epoch, owner)
             case NameWritten(host=host, hub=hub, epoch=epoch):

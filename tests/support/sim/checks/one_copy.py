@@ -42,9 +42,19 @@ def check(history: History) -> Verdict:  # noqa: C901 - one table
                 for table, word in ((served, "served"), (running, "running")):
                     if site in table[hub]:
                         report(event, hub, site, f"taken over from {site} while it was still {word} there", (site,))
+            case Owner(hub=hub, owner="", tombstone=False):
+                _judge_release(report, event, served[hub], running[hub])
             case Owner(hub=hub, owner=site):
                 lost.pop((hub, site), None)
     return verdict.done()
+
+
+def _judge_release(report: object, event: Owner, served: dict[str, Pair], running: dict[str, Pair]) -> None:
+    """A hub that nobody owns runs nowhere: its owner said so before it was released."""
+    assert callable(report)
+    for table, word in ((served, "served"), (running, "running")):
+        for site in [*table]:
+            report(event, event.hub, site, f"released while it was still {word} at {site}", (site,))
 
 
 def _changes(table: dict[str, Pair], site: str, epoch: Pair, begins: bool) -> bool:

@@ -1,5 +1,6 @@
-"""(3) Nothing but a grant opens: of this hub at this epoch, heard in this boot, not after a higher epoch was heard, and
-for a hub that the register counts as armed no later than the send of the renewal + D, by the site's clock."""
+"""(3) Nothing but a grant opens: of this hub at this epoch, heard in this boot, not after a higher epoch was heard, never
+at an epoch that the site has given up, and for a hub that the register counts as armed no later than the send of the
+renewal + D, by the site's clock."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from tests.support.sim.history import (
     Answered,
     Gate,
     History,
+    Journaled,
     LeaseFile,
     Pair,
     Rebooted,
@@ -31,6 +33,7 @@ class Site:
     granted: set[tuple[str, Pair]] = field(default_factory=set)
     ends: dict[tuple[str, Pair], list[float]] = field(default_factory=dict)  # of armed grants: send + D
     revoked: dict[str, Pair] = field(default_factory=dict)
+    released: dict[str, Pair] = field(default_factory=dict)  # by its journal
     heard: dict[str, Pair] = field(default_factory=dict)  # hubs that the register counts as armed and heard
     answered: int = 0  # seq of the newest answer that came
     order: Pair = (-1, -1)  # (incarnation, seq) of the newest lease file in this boot
@@ -53,7 +56,7 @@ class Site:
         return ""
 
 
-def check(history: History) -> Verdict:
+def check(history: History) -> Verdict:  # noqa: C901 - one table
     verdict = Verdict(NAME)
     sites: dict[str, Site] = {}
     for event in history.events:
@@ -67,6 +70,8 @@ def check(history: History) -> Verdict:
                 site.granted.clear()
                 site.ends.clear()
                 site.order = (-1, -1)
+            case Journaled():
+                site.released = dict(event.released)
             case Run():
                 if event.epoch is not None and event.armed and event.heard:
                     site.heard[event.hub] = event.epoch
@@ -90,6 +95,8 @@ def _gate(verdict: Verdict, site: Site, event: Gate) -> None:
     elif site.revoked.get(event.hub, (-1, -1)) > event.epoch:
         heard = site.revoked[event.hub]
         verdict.found(event.at, f"{event.site} opened {event.epoch} after it heard of {heard}", event.hub, where)
+    elif site.released.get(event.hub, (-1, -1)) >= event.epoch:
+        verdict.found(event.at, f"{event.site} opened {event.epoch}, which it had given up", event.hub, where)
 
 
 def _file(verdict: Verdict, site: Site, event: LeaseFile, times: Times) -> None:
@@ -102,6 +109,8 @@ def _file(verdict: Verdict, site: Site, event: LeaseFile, times: Times) -> None:
             verdict.found(
                 event.at, f"{event.site}'s file has a hub that ended at {site.revoked[hub]}", hub, (event.site,)
             )
+        if site.released.get(hub, (-1, -1)) >= epoch:
+            verdict.found(event.at, f"{event.site}'s file has a hub that was given up at {epoch}", hub, (event.site,))
         if close_at is None:
             continue
         ends = site.ends.get((hub, epoch), ())

@@ -1,4 +1,5 @@
-"""(7) No stop without a reason: the hub's time was over, a higher epoch was heard, or a fault took it.
+"""(7) No stop without a reason: the hub's time was over, a higher epoch was heard, a planned move has drained it, or a
+fault took it.
 
 While there is no lease file a fencer goes by what it remembers: one that was started since then knows nothing and ends what
 it finds; one that had not read the last file before that was lost ends what had lapsed in the file before."""
@@ -17,6 +18,7 @@ from tests.support.sim.history import (
     Hub,
     Journaled,
     LeaseFile,
+    Operation,
     Pair,
     Rebooted,
     StopBegun,
@@ -24,6 +26,7 @@ from tests.support.sim.history import (
 
 NAME = "7 stops"
 TINY_S = 1e-3
+LATE_S = 10.0
 
 
 @dataclass(slots=True)
@@ -42,9 +45,13 @@ class Site:
             self.heard[hub] = max(epoch, self.heard.get(hub, epoch))
 
 
+MOVED = ("drained", "stopped", "copied", "released")
+
+
 def check(history: History) -> Verdict:  # noqa: C901 - one table
     verdict = Verdict(NAME)
     sites: dict[str, Site] = {}
+    moved: dict[str, float] = {}  # hub -> until when a move may stop it: a directive may be on its way for a moment
     for event in history.events:
         site = sites.setdefault(getattr(event, "site", ""), Site())
         match event:
@@ -64,6 +71,11 @@ def check(history: History) -> Verdict:  # noqa: C901 - one table
                 site.hears(dict(event.revoked))
             case Journaled(lost=False):
                 site.hears(dict(event.ended))
+            case Operation():
+                under_way = event.kind == "move" and event.step in MOVED
+                moved[event.hub] = float("inf") if under_way else min(moved.get(event.hub, 0.0), event.at + LATE_S)
+            case StopBegun() if event.at <= moved.get(event.hub, -1.0):
+                verdict.counts["stops for a move"] += 1
             case StopBegun():
                 _judge(verdict, site, event, "stop")
             case Hub(up=False, cause="fenced"):
