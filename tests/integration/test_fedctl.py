@@ -362,6 +362,61 @@ def test_describe_tells_everything_about_one_class(here: Served) -> None:
     assert body["status"]["assignment"]["verdicts"]
 
 
+def test_a_class_is_moved_with_its_steps_shown_and_a_second_move_there_is_a_no_op(here: Served) -> None:
+    here.ok("place", here.classroom("rho"))
+    until(lambda: here.condition("rho", "DataFresh") == "True", "its homes were copied")
+    answer = here.ok("move", "rho", "--drain", "0", "--reason", "a rehearsal")
+    assert answer.out.split() == ["rho", "tacc", "Serving", "http://rho.localhost"]
+    for step in ("checked", "drained", "stopped", "copied", "released", "owned", "started", "done"):
+        assert f"  {step} " in answer.err
+    assert here.document("get", "rho")["status"]["epoch"] == "1.2"
+    assert here.ok("move", "rho", "--to", "tacc").out.split()[1] == "tacc"
+    assert "a rehearsal" in here.ok("events", "rho").out
+    here.ok("move", "rho", "--to", "iu", "--now")
+    assert here.ok("move", "rho", "--cancel").out == "rho: no move is under way\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("move", "nobody"), ExitCode.NOT_FOUND, "no classroom is named nobody"),
+        (("move", "sigma", "--to", "mars"), ExitCode.NOT_FOUND, "no site named mars"),
+        (("move", "sigma", "--cancel", "--now"), ExitCode.BAD_INPUT, "--cancel goes with no other"),
+        (("move", "sigma", "--drain", "1e9"), ExitCode.BAD_INPUT, "from 0 to 4 hours"),
+        (("failover", "sigma", "--vouch", "tacc", "--reason", "fire"), ExitCode.BAD_INPUT, "sigma is iu's"),
+        (("failover", "sigma", "--vouch", "iu", "--reason", "fire"), ExitCode.REFUSED, "it lives"),
+        (("failover", "sigma", "--vouch", "iu", "--reason", " "), ExitCode.BAD_INPUT, "needs a reason"),
+        (("failover", "--vouch", "iu", "--reason", "fire"), ExitCode.BAD_INPUT, "give the names of classes, or --all"),
+        (("drain", "mars", "--reason", "dust"), ExitCode.NOT_FOUND, "no site named mars"),
+        (("drain", "iu", "--reason", " "), ExitCode.BAD_INPUT, "needs a reason"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_moves_that_are_refused_have_their_code_and_say_why(
+    here: Served, words: tuple[str, ...], code: ExitCode, says: str
+) -> None:
+    here.ok("place", here.classroom("sigma"))
+    answer = here.fedctl(*words)
+    assert answer.code == code
+    assert says in answer.err
+    assert here.document("get", "sigma")["status"]["site"] == "iu"
+
+
+def test_a_drained_site_says_what_becomes_of_each_class_and_is_shown_as_such(here: Served) -> None:
+    here.ok("place", here.classroom("tau", placement={"allow": ["iu", "tacc"], "prefer": "tacc", "movable": "never"}))
+    answer = here.ok("drain", "tacc", "--reason", "new switches")
+    try:
+        assert answer.out == "tacc: cordoned, and drained\n"
+        assert "tau stays: placement.movable is never" in answer.err
+        until(lambda: "new switches" in here.ok("sites").out, "the list says so")
+        assert "new switches" in here.document("sites", "tacc")["status"]["cordon"]
+        assert "was cordoned, and drained already" in here.ok("drain", "tacc", "--reason", "new switches").out
+    finally:
+        assert here.ok("uncordon", "tacc").out == "tacc: open for hubs again\n"
+    assert here.ok("uncordon", "tacc").out == "tacc: was open already\n"
+    until(lambda: here.document("get", "tau")["status"]["site"] == "tacc", "it stayed")
+
+
 def test_events_watch_and_sites(here: Served) -> None:
     here.ok("place", here.classroom("kappa"))
     assert "place.admitted" in here.ok("events", "kappa").out

@@ -81,6 +81,11 @@ class Served:
     def document(self, *words: str) -> Any:
         return json.loads(self.ok(*words, "-o", "json").out)
 
+    def condition(self, name: str, kind: str) -> str:
+        """Status of one of a class's conditions; empty if it has none of the kind."""
+        said = self.document("get", name)["status"]["conditions"]
+        return next((str(c["status"]) for c in said if c["type"] == kind), "")
+
     def begin(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [FEDCTL, *words],

@@ -47,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _row(site: control_pb2.Site) -> tuple[str, ...]:
     ready = next((c.status for c in site.conditions if c.type == "Ready"), "Unknown")
     notes = [f"{c.type}={c.status}" for c in site.conditions if c.type != "Ready"]
+    if site.cordon:
+        notes.insert(0, f"cordoned: {site.cordon};")
     return (
         site.name,
         site.kind,
