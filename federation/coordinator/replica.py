@@ -281,7 +281,7 @@ class Replica:
             return None
         before = self.observations.names.get(hub)
         seen = await self.naming.converge(hub)
-        if before is None or before.leads_here is not seen.leads_here:
+        if before != seen:
             self._wake("hub-reports", hub)
         return NAME_LOOK_S
 
