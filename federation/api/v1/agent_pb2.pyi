@@ -506,11 +506,13 @@ class WantedHub(_message.Message):
     """id of the operation that ordered a stop"""
     delete_homes: _builtins.bool
     url: _builtins.str
-    """what students type"""
+    """what students type; of a stopped one: leads to where it runs now, empty if nowhere"""
     @_builtins.property
     def epoch(self) -> _types_pb2.Epoch: ...
     @_builtins.property
-    def spec(self) -> _classroom_pb2.ClassroomSpec: ...
+    def spec(self) -> _classroom_pb2.ClassroomSpec:
+        """of a stopped one: only if it runs elsewhere"""
+
     @_builtins.property
     def sealed(self) -> _containers.ScalarMap[_builtins.str, _builtins.bytes]:
         """secret name -> sealed box for this site"""
