@@ -11,6 +11,7 @@ from federation.coordinator.snapshot import Snapshot
 from federation.dns.interface import NameDriver, NameRecord
 from federation.model.classroom import Classroom
 from federation.model.errors import Conflict, DeadlineExceeded, FederationError, RegisterFault, Unavailable
+from federation.model.identity import Epoch
 from federation.model.placing import ClassroomRecord
 from federation.runtime.clock import Clock
 
@@ -83,21 +84,18 @@ class Naming:
                 await self._remove_one(hub, host)
 
     async def _remove_one(self, hub: str, host: str) -> None:
-        """Only if it is this hub's: somebody else may have the name by now."""
-        record = await self.driver.read(host)
-        if record is not None and record.hub == hub:
-            await self.driver.remove(host, record)
+        """Only if it is this hub's, and not of an epoch that is not known here: somebody else may have the name by now,
+        or the class came back while this coordinator stood still."""
+        record, ownership = await self.driver.read(host), self.snapshot.ownership(hub)
+        if record is None or record.hub != hub or ownership is None:
+            return
+        _refuse_newer(record, ownership.document.epoch)
+        await self.driver.remove(host, record)
 
     async def _write_one(self, wanted: NameRecord) -> None:
-        """A zone that knows a newer epoch of the hub than the register is never written to: the register was restored
-        from an old copy (PROTOCOL.md H6), or another coordinator leads by now."""
         found = await self.driver.read(wanted.host)
-        if found is not None and found.hub == wanted.hub and found.epoch > wanted.epoch:
-            problem = (
-                f"{wanted.host} is at epoch {found.epoch}, above the register's {wanted.epoch}: nothing is written"
-            )
-            log.error("register.fault", problem=problem)
-            raise RegisterFault(f"{problem}; is the register an older one?")
+        if found is not None and found.hub == wanted.hub:
+            _refuse_newer(found, wanted.epoch)
         if found != wanted or found.ttl_s != wanted.ttl_s:
             await self.driver.write(wanted, found)
 
@@ -137,6 +135,15 @@ def former_hosts(record: ClassroomRecord) -> tuple[str, ...]:
         return ()
     now = hosts_of(record.classroom)
     return tuple(host for host in hosts_of(record.former.classroom) if host not in now)
+
+
+def _refuse_newer(found: NameRecord, epoch: Epoch) -> None:
+    """RegisterFault if the name service knows a newer epoch of the hub than the register: that was restored from an old
+    copy (PROTOCOL.md H6), or another coordinator leads by now. Either way there is nothing to write."""
+    if found.epoch > epoch:
+        problem = f"{found.host} is at epoch {found.epoch}, above the register's {epoch}: nothing is written"
+        log.error("register.fault", problem=problem)
+        raise RegisterFault(f"{problem}; is the register an older one?")
 
 
 def _shown(seen: NameRecord | None) -> str:

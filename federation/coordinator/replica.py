@@ -119,7 +119,7 @@ class Replica:
         admission = Admission(register, self.snapshot, self.journalist, random)
         self.control_service = ControlService(
             self.snapshot,
-            Checking(register, self.snapshot),
+            Checking(register, self.snapshot, ports.names.capabilities.zone),
             admission,
             self.planner,
             self.sightings,

@@ -29,11 +29,13 @@ class NameRecord:
 @dataclass(frozen=True, slots=True)
 class NameCapabilities:
     """`prerequisite`: name and epoch change together or not at all, compared on the server. `most_ttl_s`: no name is
-    remembered elsewhere for longer; 0: nobody remembers any. `seen_by`: who looks from outside."""
+    remembered elsewhere for longer; 0: nobody remembers any. `seen_by`: who looks from outside. `zone`: only names
+    below it can be written; empty: all can."""
 
     prerequisite: bool
     most_ttl_s: int = 0
     seen_by: str = ""
+    zone: str = ""
 
 
 class NameDriver(Protocol):

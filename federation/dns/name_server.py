@@ -46,8 +46,8 @@ class NameServer:
                 answer = await self._answer(question)
         except (TimeoutError, dns.exception.Timeout):
             raise Unavailable(f"name server {self.address} does not answer") from None
-        except OSError as error:
-            raise Unavailable(f"name server {self.address} does not answer: {error.strerror or error}") from error
+        except (OSError, EOFError) as error:
+            raise Unavailable(f"name server {self.address} does not answer: {error or type(error).__name__}") from error
         except dns.exception.DNSException as error:
             raise self._translated(error) from error
         code = answer.rcode()

@@ -41,7 +41,7 @@ class ZoneNames:
     @property
     def capabilities(self) -> NameCapabilities:
         seen_by = ", ".join(one.address for one in self.outside) or f"{self.server.address}, which is not outside"
-        return NameCapabilities(prerequisite=True, most_ttl_s=self.most_ttl_s, seen_by=seen_by)
+        return NameCapabilities(prerequisite=True, most_ttl_s=self.most_ttl_s, seen_by=seen_by, zone=self.zone)
 
     def url_of(self, host: str) -> str:
         """The same for every site: a class moves, its address does not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from agents.drivers.base import Departed
+from agents.drivers.base import Departed, Passage
+from agents.drivers.edge_local import LocalEdge
 from agents.drivers.local.ports import free_ports
 from federation.runtime.node import ensure_proxy
 from federation.runtime.processes import Launch, inherited
@@ -111,6 +113,15 @@ async def test_the_hub_sees_the_name_that_was_typed_and_who_asks(browser: aiohtt
         seen = await answer.json()
     assert seen["host"] == HOST
     assert seen["for"].endswith("127.0.0.1")
+
+
+async def test_an_edge_says_where_others_reach_it(bench: LocalEdgeBench, browser: aiohttp.ClientSession) -> None:
+    edge = bench.edge
+    assert isinstance(edge, LocalEdge)
+    behind = replace(edge, settings=replace(edge.settings, edge_address="192.0.2.10:80"), _session=None)
+    assert await behind.ensure() == "192.0.2.10:80"
+    assert await behind.ask(HOST) is Passage.PASSED, "it looks where it listens"
+    await behind.close()
 
 
 async def test_no_admin_api_listens_at_the_edge(browser: aiohttp.ClientSession) -> None:

@@ -110,6 +110,18 @@ async def test_a_takeover_takes_the_names_along_and_a_stale_leader_is_refused(se
             assert servers.primary.values(mark_of(host), "TXT") == [f'"hubfed=1 hub={HUB} epoch=1.2"']
 
 
+async def test_a_stale_leader_that_retired_the_class_does_not_take_the_name_of_the_restored_one(
+    servers: NameServers,
+) -> None:
+    async with federation(servers) as made:
+        await made.owned_by(None, Epoch(era=1, n=2))
+        stale = await made.coordinator(hears=False)
+        await made.owned_by("tacc", Epoch(era=1, n=3))
+        await (await made.coordinator()).converge(HUB)
+        assert "at epoch 1.3, above the register's 1.2" in await stale.remove(HUB)
+        assert servers.primary.values(HOST, "A") == ["198.51.100.10"]
+
+
 async def test_drift_of_any_kind_is_repaired(servers: NameServers) -> None:
     async with federation(servers) as made:
         leader = await made.coordinator()
