@@ -91,6 +91,7 @@ class Naming:
             return
         _refuse_newer(record, ownership.document.epoch)
         await self.driver.remove(host, record)
+        log.info("name.removed", host=host, hub=hub, said=_shown(record))
 
     async def _write_one(self, wanted: NameRecord) -> None:
         found = await self.driver.read(wanted.host)
@@ -98,6 +99,8 @@ class Naming:
             _refuse_newer(found, wanted.epoch)
         if found != wanted or found.ttl_s != wanted.ttl_s:
             await self.driver.write(wanted, found)
+            said, instead_of = _shown(wanted), _shown(found)
+            log.info("name.written", host=wanted.host, hub=wanted.hub, said=said, instead_of=instead_of)
 
     async def _look(self, hub: str, unwritable: str) -> NameSeen:
         ownership, wanted = self.snapshot.ownership(hub), self.snapshot.in_force(hub)

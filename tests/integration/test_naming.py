@@ -6,30 +6,36 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from random import Random
+from typing import Any
 
 import pytest
 
+from federation.api.v1 import control_pb2
 from federation.coordinator.naming import Naming
 from federation.coordinator.observations import Observations
 from federation.coordinator.snapshot import Snapshot
+from federation.coordinator.wanted import spec_message
 from federation.dns.few_wait import FewWait
 from federation.dns.name_server import NameServer
 from federation.dns.rfc2136 import ZoneNames
 from federation.dns.zone_records import change, mark_of
-from federation.model.errors import Conflict
+from federation.model.errors import Conflict, InvalidRequest
 from federation.model.identity import Epoch
 from federation.model.ownership import Ownership
 from federation.model.placing import ClassroomRecord
-from federation.model.status import SiteRecord
+from federation.model.status import Condition, ConditionType, SiteRecord, Truth
 from federation.runtime.clock import SystemClock
 from federation.runtime.supervisor import Supervisor
 from federation.store import keys
 from federation.store.memory import MemoryStore
 from federation.store.mirror import Mirror
 from federation.store.register import Changes, Register
+from tests.simulation.test_place import begin, place, served, until
 from tests.support.bind import ZONE, Bind, NameServers, bind
 from tests.support.classrooms import classroom
-from tests.support.virtual import UUID
+from tests.support.memory_transport import MemoryTransport
+from tests.support.virtual import UUID, VirtualFederation
 
 HUB = "atm101-aaaaaa"
 HOST, ALIAS = f"atm101.{ZONE}", f"weather.{ZONE}"
@@ -173,6 +179,33 @@ async def test_a_name_that_leads_there_is_right_while_the_server_is_down_and_tha
         secondary.start()
         healed = await leader.converge(HUB)
         assert (healed.leads_here, healed.unwritable) == (True, "")
+
+
+async def test_a_place_ends_when_the_resolvers_see_the_name(servers: NameServers) -> None:
+    """A whole coordinator and agents; what is between a class and its students here is the zone."""
+    clock, resolver = SystemClock(), NameServer(servers.primary.address)
+    zone: Any = FewWait(ZoneNames(ZONE, servers.primary.server(), (resolver,), most_ttl_s=30, edge_port=80))
+    federation = VirtualFederation(clock, Random(1), MemoryStore(clock), MemoryTransport(), zone)
+    try:
+        replica = await begin(federation)
+        asked = control_pb2.Classroom(name="met202", spec=spec_message(classroom(dns={"host": "met202.localhost"})))
+        with pytest.raises(InvalidRequest, match=f"not below {ZONE}"):
+            replica.control_service.checking.read(asked)
+        hub = (await place(replica, dns={"host": HOST})).record.document.uid
+        await served(replica, hub)
+        assert servers.primary.values(HOST, "CNAME") == ["iu.memory."]
+
+        def said() -> Condition | None:
+            stored = replica.snapshot.observation(hub)
+            found = stored.document.conditions if stored is not None else ()
+            return next((c for c in found if c.type is ConditionType.NAME_CONVERGED and c.status is Truth.TRUE), None)
+
+        await until(lambda: said() is not None, 10)
+        condition = said()
+        assert condition is not None
+        assert condition.message == f"{HOST} -> iu.memory:80 at epoch 1.1, seen by {servers.primary.address}"
+    finally:
+        await federation.close()
 
 
 async def test_a_retired_class_leaves_nothing_of_ours_in_the_zone(servers: NameServers) -> None:
