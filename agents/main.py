@@ -141,6 +141,7 @@ def site_drivers(site: SiteFile, folder: Path, state_dir: Path, runtime_dir: Pat
         capacity=Capacity(capacity.cpu.millis, capacity.memory.bytes),
         edge_host=host,
         edge_port=int(port),
+        edge_address=site.spec.edge.address or "",
         first_student_uid=first_uid(state_dir) if os.getuid() == 0 else FIRST_STUDENT_UID,
         copies=copy_store(site, folder),
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from agents.copying import FinalCopies, copy_ref
+from agents.departed import DepartedHubs
 from agents.drivers.base import HubOrder, HubView, Phase, Route, SiteDrivers
 from agents.lease import SiteLease
 from agents.link import read_epoch
@@ -57,6 +58,10 @@ class Reconciler:
     _tried: set[str] = field(default_factory=set)
     _discovered: bool = False
     _canary_route: Route | None = None
+    _departed: DepartedHubs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._departed = DepartedHubs(self.clock)
 
     def hubs(self) -> set[str]:
         """Every hub that is held, ended, wanted, or found running."""
@@ -110,7 +115,7 @@ class Reconciler:
     async def reconcile_edge(self, _key: str = "") -> float:
         """Keep the edge up and its table right, and look at each gate from outside."""
         address = await self.drivers.edge.ensure()
-        await self.drivers.edge.publish(self._routes())
+        await self._publish()
         cluster = await self.drivers.cluster.observe()
         self.reporter.site(address, replace(cluster, conditions=(*cluster.conditions, self._fenced())))
         busy, now = False, self.clock.mono()
@@ -302,7 +307,10 @@ class Reconciler:
     async def route_canary(self, route: Route | None) -> None:
         """Put the canary's route into the edge's table at once, or (None) take it out again."""
         self._canary_route = route
-        await self.drivers.edge.publish(self._routes())
+        await self._publish()
+
+    async def _publish(self) -> None:
+        await self.drivers.edge.publish(self._routes(), self._departed.look(self.wanted.hubs, self.lease.held))
 
     def _routes(self) -> tuple[Route, ...]:
         routes = []

@@ -270,15 +270,23 @@ class Route:
     target: str  # host:port
 
 
+@dataclass(frozen=True, slots=True)
+class Departed:
+    """Host names of a hub that runs at another site now: who still comes here by an old answer of the DNS is told so."""
+
+    hub: str
+    hosts: tuple[str, ...]
+
+
 class EdgeDriver(Protocol):
     """The site's front proxy: one address, routes by host name, closed for a hub unless the lease file says otherwise."""
 
     async def ensure(self) -> str:
-        """Start or mend the edge; returns its address host:port."""
+        """Start or mend the edge; returns the address host:port at which others reach it."""
         ...
 
-    async def publish(self, routes: tuple[Route, ...]) -> None:
-        """Replace the whole routing table."""
+    async def publish(self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = ()) -> None:
+        """Replace the whole routing table. A route beats a departed hub of the same host name."""
         ...
 
     async def is_open(self, hub: str) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import structlog
 
-from agents.drivers.base import Passage, Route
+from agents.drivers.base import Departed, Passage, Route
 from agents.drivers.local.marks import EDGE
 from agents.drivers.local.ports import can_bind, free_ports
 from agents.drivers.local.settings import LocalSettings
@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 START_S = 10.0
 HUNG_LOOKS = 3
 GATE_HEADER = "X-Hubfed-Gate"
+REFUSALS = ("closed", "departed")
 
 
 @dataclass(slots=True)
@@ -52,7 +53,7 @@ class LocalEdge:
         if living and port is not None:
             if await self._answers(self._address(port)):
                 self._silent = 0
-                return self._address(port)
+                return self._reached(port)
             self._silent += 1
             if self._silent < HUNG_LOOKS:
                 raise DriverError(f"the edge at {self._address(port)} does not answer", delay_s=1.0)
@@ -62,12 +63,13 @@ class LocalEdge:
         self._silent = 0
         return await self._start(port)
 
-    async def publish(self, routes: tuple[Route, ...]) -> None:
+    async def publish(self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = ()) -> None:
         table = [
             {"hub": r.hub, "epoch": [r.epoch.era, r.epoch.n], "hosts": list(r.hosts), "target": r.target}
             for r in routes
         ]
-        content = json.dumps({"routes": table}).encode()
+        left = [{"hub": d.hub, "hosts": list(d.hosts)} for d in departed]
+        content = json.dumps({"routes": table, "departed": left}).encode()
         self._hosts = {r.hub: r.hosts[0] for r in routes if r.hosts}
         path = self.settings.edge_dir / "routes.json"
         if content != self._published or self.disk.read(path) != content:
@@ -91,7 +93,7 @@ class LocalEdge:
             return Passage.SILENT
         if said is None:  # whatever the hub says: somebody was let through
             return Passage.PASSED
-        return Passage.REFUSED if said == "closed" else Passage.SILENT
+        return Passage.REFUSED if said in REFUSALS else Passage.SILENT
 
     async def close(self) -> None:
         if self._session is not None:
@@ -127,7 +129,7 @@ class LocalEdge:
                 raise DriverError(f"the edge did not answer at {address} within {START_S:.0f} s", delay_s=1.0)
             await self.clock.sleep(0.05)
         log.info("edge.started", address=address, pid=who.pid)
-        return address
+        return self._reached(chosen)
 
     async def _living(self) -> list[Found]:
         return await asyncio.to_thread(self.processes.find, self._marks())
@@ -148,6 +150,10 @@ class LocalEdge:
 
     def _address(self, port: int) -> str:
         return f"{self.settings.edge_host}:{port}"
+
+    def _reached(self, port: int) -> str:
+        """Where others reach it: an edge may listen at every address of its host, or behind a balancer."""
+        return self.settings.edge_address or self._address(port)
 
     def _marks(self) -> dict[str, str]:
         return self.settings.marks(ROLE=EDGE)

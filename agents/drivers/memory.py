@@ -13,6 +13,7 @@ from agents.drivers.base import (
     Capacity,
     ClusterView,
     CopyRef,
+    Departed,
     HubCapabilities,
     HubOrder,
     HubView,
@@ -69,6 +70,7 @@ class MemorySite:
     homes: dict[str, Epoch] = field(default_factory=dict)
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
     routes: tuple[Route, ...] = ()
+    departed: tuple[Departed, ...] = ()
     routes_by_hub: dict[str, Route] = field(default_factory=dict)
     edge_alive: bool = False
     refusals: dict[str, str] = field(default_factory=dict)
@@ -319,8 +321,8 @@ class MemoryEdge:
             self._gate = Gate(self._site.clock.boot_id())
         return f"{self._site.site}.memory:80"
 
-    async def publish(self, routes: tuple[Route, ...]) -> None:
-        self._site.routes = routes
+    async def publish(self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = ()) -> None:
+        self._site.routes, self._site.departed = routes, departed
         self._site.routes_by_hub = {route.hub: route for route in routes}
 
     async def is_open(self, hub: str) -> bool:

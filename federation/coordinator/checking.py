@@ -32,10 +32,11 @@ API_VERSION, KIND = "hubfed/v1", "Classroom"
 
 @dataclass(slots=True)
 class Checking:
-    """`read` needs what is at hand, `clashes` asks the register."""
+    """`read` needs what is at hand, `clashes` asks the register. `zone`: of the names that can be written; empty: all."""
 
     register: Register
     snapshot: Snapshot
+    zone: str = ""
 
     def read(self, message: control_pb2.Classroom) -> Classroom:
         """The classroom; InvalidRequest with every finding."""
@@ -48,7 +49,7 @@ class Checking:
                 raise invalid(message.name, problems) from error
             raise
         known = {site.name: (site.cpu_millis, site.memory_bytes) for site in self.snapshot.sites()}
-        findings = check_against(classroom, known)
+        findings = (*check_against(classroom, known), *self._elsewhere(classroom))
         if findings:
             raise refusal(message.name, findings)
         return classroom
@@ -69,6 +70,21 @@ class Checking:
             problems.append(Problem(wrong, allowed, f"fedctl secret set {secret}", ("spec", "auth", "secret")))
         if problems:
             raise invalid(classroom.name, problems)
+
+    def _elsewhere(self, classroom: Classroom) -> list[Finding]:
+        """Host names that nobody here could ever write."""
+        places = zip(_host_places(classroom), hosts_of(classroom), strict=True)
+        problems = [
+            Problem(
+                f"host name {host} is not below {self.zone}, the zone of this federation",
+                f"a name below {self.zone}",
+                f"{classroom.name}.{self.zone}",
+                place,
+            )
+            for place, host in places
+            if self.zone and not host.endswith(f".{self.zone}")
+        ]
+        return [finding_at("", {}, problem) for problem in problems]
 
     @staticmethod
     def _whole(message: control_pb2.Classroom, spec: ClassroomSpec) -> Classroom:

@@ -15,11 +15,15 @@ from federation.coordinator.probe import HttpProber
 from federation.coordinator.replica import Identity, Ports, Replica
 from federation.coordinator.rights import RIGHTS
 from federation.core.relocation import Policy
+from federation.dns.few_wait import FewWait
 from federation.dns.frontdoor import FrontDoorNames
 from federation.dns.interface import NameDriver
+from federation.dns.name_server import NameServer
+from federation.dns.rfc2136 import ZoneNames, read_key
 from federation.model.errors import DeadlineExceeded, InvalidRequest, Refused, Unavailable
-from federation.model.federation_file import CoordinatorSettings, FederationFile, NameDriverKind
+from federation.model.federation_file import CoordinatorSettings, FederationFile
 from federation.model.identity import RegisterId
+from federation.model.names_file import NameDriverKind
 from federation.runtime.access import AccessCheck
 from federation.runtime.clock import SystemClock
 from federation.runtime.daemon import run_daemon, tls_files
@@ -73,7 +77,7 @@ async def serve(path: Path, name: str, state_dir: Path, stop: asyncio.Event) -> 
     paths = settings.tls or federation.spec.tls
     if paths is None:
         raise InvalidRequest(f"{path}: coordinator {name} has no certificate", help="Set spec.tls or its own tls.")
-    tls = tls_files(paths, path.parent)
+    tls, names = tls_files(paths, path.parent), name_driver(federation, path.parent)
     store = open_store(federation, settings, path.parent)
     async with Supervisor(name) as tasks, Channels(tls) as channels:
         opening = tasks.start("open-register", open_register(federation, store, remembered), eternal=False)
@@ -81,7 +85,7 @@ async def serve(path: Path, name: str, state_dir: Path, stop: asyncio.Event) -> 
         await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if opening.done():
             register: Register = opening.result()
-            replica = assemble(federation, settings, Parts(register, remembered, channels), tasks)
+            replica = assemble(federation, settings, Parts(register, remembered, channels, names), tasks)
             server = open_server(replica, register.identity, settings, tls)
             tasks.start("replica", replica.run())
             synced = tasks.start("sync", replica.mirror.synced(), eternal=False)
@@ -128,6 +132,7 @@ class Parts:
     register: Register
     remembered: RememberedRegister
     channels: Channels
+    names: NameDriver
 
 
 def assemble(federation: FederationFile, settings: CoordinatorSettings, parts: Parts, tasks: Supervisor) -> Replica:
@@ -148,7 +153,7 @@ def assemble(federation: FederationFile, settings: CoordinatorSettings, parts: P
     )
     ports = Ports(
         register=parts.register,
-        names=name_driver(federation),
+        names=parts.names,
         prober=HttpProber(),
         clock=SystemClock(),
         random=SystemRandom(),
@@ -158,12 +163,17 @@ def assemble(federation: FederationFile, settings: CoordinatorSettings, parts: P
     return Replica(identity, ports, tasks)
 
 
-def name_driver(federation: FederationFile) -> NameDriver:
-    """The driver that the federation file names."""
+def name_driver(federation: FederationFile, folder: Path) -> NameDriver:
+    """The driver that the federation file names; relative paths start at the file's `folder`."""
     names = federation.spec.names
-    if names.driver is not NameDriverKind.FRONTDOOR or names.file is None or names.address is None:
-        raise Refused(f"name driver {names.driver.value} is not built yet", help="Use frontdoor.")
-    return FrontDoorNames(Path(names.file), names.address)
+    if names.driver is NameDriverKind.FRONTDOOR and names.file and names.address:
+        return FrontDoorNames(Path(names.file), names.address)
+    if names.driver is NameDriverKind.RFC2136 and names.server and names.key_name and names.key_file:
+        key = read_key(folder / names.key_file, names.key_name, names.algorithm.value)
+        outside = tuple(NameServer(address) for address in names.resolvers)
+        server = NameServer(names.server, key)
+        return FewWait(ZoneNames(names.zone, server, outside, names.ttl, names.edge_port))
+    raise Refused(f"name driver {names.driver.value} is not built yet", help="Use rfc2136 or frontdoor.")
 
 
 def open_server(replica: Replica, identity: RegisterId, settings: CoordinatorSettings, tls: TlsFiles) -> ControlServer:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
+
 from federation.coordinator.observations import NameSeen, Observations
 from federation.coordinator.snapshot import Snapshot
 from federation.dns.interface import NameDriver, NameRecord
 from federation.model.classroom import Classroom
-from federation.model.errors import FederationError
+from federation.model.errors import Conflict, DeadlineExceeded, FederationError, RegisterFault, Unavailable
 from federation.model.identity import Epoch
 from federation.model.placing import ClassroomRecord
 from federation.runtime.clock import Clock
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -24,11 +28,10 @@ class Naming:
     clock: Clock
 
     async def converge(self, hub: str) -> NameSeen:
-        """Let the hub's names lead to its owner's edge; remembers and returns what the outside sees."""
-        problem = await self._write(hub)
-        if not problem:
-            problem = await self._look(hub)
-        seen = NameSeen(leads_here=not problem, problem=problem, at_mono=self.clock.mono())
+        """Let the hub's names lead to its owner's edge; remembers and returns what the outside sees. A name that leads
+        there is right also while the name service takes no change."""
+        unwritable = await self._write(hub)
+        seen = await self._look(hub, unwritable)
         self.observations.names[hub] = seen
         return seen
 
@@ -46,20 +49,32 @@ class Naming:
         return ""
 
     async def _write(self, hub: str) -> str:
+        """Returns what could not be written and why; one name of a hub does not wait for another."""
         ownership, wanted = self.snapshot.ownership(hub), self.snapshot.in_force(hub)
         if ownership is None or ownership.document.owner is None or wanted is None:
             return "nobody owns the hub"
-        site = self.snapshot.site(ownership.document.owner)
-        if site is None or not site.document.edge_address:
+        target = self._edge_of(ownership.document.owner)
+        if not target:
             return f"{ownership.document.owner} has not reported the address of its edge"
-        epoch, target = ownership.document.epoch, site.document.edge_address
+        dns, epoch = wanted.classroom.spec.dns, ownership.document.epoch
+        ttl_s = min(dns.ttl, self.driver.capabilities.most_ttl_s)
+        problems = []
+        for host in hosts_of(wanted.classroom):
+            try:
+                await self._write_one(NameRecord(host=host, hub=hub, epoch=epoch, target=target, ttl_s=ttl_s))
+            except FederationError as error:
+                problems.append(error.message)
+                if isinstance(error, Unavailable | DeadlineExceeded):
+                    return "; ".join(problems)  # the next one would wait for nothing, too
         try:
-            for host in hosts_of(wanted.classroom):
-                await self._write_one(NameRecord(host=host, hub=hub, epoch=epoch, target=target))
             await self._remove_former(hub)
         except FederationError as error:
-            return error.message
-        return ""
+            problems.append(error.message)
+        return "; ".join(problems)
+
+    def _edge_of(self, site: str) -> str:
+        stored = self.snapshot.site(site)
+        return stored.document.edge_address if stored is not None else ""
 
     async def _remove_former(self, hub: str) -> None:
         """Names that an earlier generation had and the one in force has not."""
@@ -69,28 +84,47 @@ class Naming:
                 await self._remove_one(hub, host)
 
     async def _remove_one(self, hub: str, host: str) -> None:
-        """Only if it is this hub's: somebody else may have the name by now."""
-        record = await self.driver.read(host)
-        if record is not None and record.hub == hub:
-            await self.driver.remove(host, record)
+        """Only if it is this hub's, and not of an epoch that is not known here: somebody else may have the name by now,
+        or the class came back while this coordinator stood still."""
+        record, ownership = await self.driver.read(host), self.snapshot.ownership(hub)
+        if record is None or record.hub != hub or ownership is None:
+            return
+        _refuse_newer(record, ownership.document.epoch)
+        await self.driver.remove(host, record)
+        log.info("name.removed", host=host, hub=hub, said=_shown(record))
 
     async def _write_one(self, wanted: NameRecord) -> None:
         found = await self.driver.read(wanted.host)
-        if found != wanted:
+        if found is not None and found.hub == wanted.hub:
+            _refuse_newer(found, wanted.epoch)
+        if found != wanted or found.ttl_s != wanted.ttl_s:
             await self.driver.write(wanted, found)
+            said, instead_of = _shown(wanted), _shown(found)
+            log.info("name.written", host=wanted.host, hub=wanted.hub, said=said, instead_of=instead_of)
 
-    async def _look(self, hub: str) -> str:
+    async def _look(self, hub: str, unwritable: str) -> NameSeen:
         ownership, wanted = self.snapshot.ownership(hub), self.snapshot.in_force(hub)
-        if ownership is None or wanted is None:
-            return "nobody owns the hub"
+        now_mono = self.clock.mono()
+        if ownership is None or ownership.document.owner is None or wanted is None:
+            return NameSeen(leads_here=False, problem=unwritable or "nobody owns the hub", at_mono=now_mono)
+        target, epoch = self._edge_of(ownership.document.owner), ownership.document.epoch
+        problem, looked = "", True
         try:
             for host in hosts_of(wanted.classroom):
                 seen = await self.driver.seen_from_outside(host)
-                if seen is None or not _leads_to(seen, hub, ownership.document.epoch):
-                    return f"{host} is seen as {seen.target if seen else 'nothing'} from outside"
+                if seen is None or (seen.hub, seen.epoch, seen.target) != (hub, epoch, target):
+                    problem = f"{host} is seen as {_shown(seen)} from outside"
+                    break
         except FederationError as error:
-            return error.message
-        return ""
+            problem, looked = error.message, isinstance(error, Conflict)
+        if problem:
+            problem = "; ".join(filter(None, (unwritable, problem)))
+            return NameSeen(leads_here=False, problem=problem, at_mono=now_mono, looked=looked)
+        by = self.driver.capabilities.seen_by
+        sight = f"{', '.join(hosts_of(wanted.classroom))} -> {target} at epoch {epoch}" + (
+            f", seen by {by}" if by else ""
+        )
+        return NameSeen(leads_here=True, problem="", at_mono=now_mono, sight=sight, unwritable=unwritable)
 
 
 def hosts_of(classroom: Classroom) -> tuple[str, ...]:
@@ -106,5 +140,14 @@ def former_hosts(record: ClassroomRecord) -> tuple[str, ...]:
     return tuple(host for host in hosts_of(record.former.classroom) if host not in now)
 
 
-def _leads_to(seen: NameRecord, hub: str, epoch: Epoch) -> bool:
-    return seen.hub == hub and seen.epoch == epoch
+def _refuse_newer(found: NameRecord, epoch: Epoch) -> None:
+    """RegisterFault if the name service knows a newer epoch of the hub than the register: that was restored from an old
+    copy (PROTOCOL.md H6), or another coordinator leads by now. Either way there is nothing to write."""
+    if found.epoch > epoch:
+        problem = f"{found.host} is at epoch {found.epoch}, above the register's {epoch}: nothing is written"
+        log.error("register.fault", problem=problem)
+        raise RegisterFault(f"{problem}; is the register an older one?")
+
+
+def _shown(seen: NameRecord | None) -> str:
+    return f"{seen.target} at epoch {seen.epoch}" if seen is not None else "nothing"

@@ -29,11 +29,15 @@ class SiteMemory:
 
 @dataclass(frozen=True, slots=True)
 class NameSeen:
-    """The last look at a hub's name from outside."""
+    """The last look at a hub's names from outside. `problem`: why they do not lead to the owner's edge; `looked` False:
+    nobody could tell. `sight`: what was seen, if they do. `unwritable`: why they cannot be changed now."""
 
     leads_here: bool
     problem: str
-    at_mono: float
+    at_mono: float = field(compare=False)
+    looked: bool = True
+    sight: str = ""
+    unwritable: str = ""
 
 
 @dataclass(slots=True)

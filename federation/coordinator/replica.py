@@ -125,7 +125,7 @@ class Replica:
         self.orders = MoveOrders(admission, self.snapshot, self.planner, self.sightings, identity.profile)
         self.control_service = ControlService(
             self.snapshot,
-            Checking(register, self.snapshot),
+            Checking(register, self.snapshot, ports.names.capabilities.zone),
             admission,
             self.planner,
             self.sightings,
@@ -297,7 +297,7 @@ class Replica:
             return None
         before = self.observations.names.get(hub)
         seen = await self.naming.converge(hub)
-        if before is None or before.leads_here is not seen.leads_here:
+        if before != seen:
             self._wake("hub-reports", hub)
         return NAME_LOOK_S
 

@@ -130,8 +130,10 @@ class ReportsLoop:
             no_failsafe=self._no_failsafe(),
             seen=self.observations.seen(site, hub, ownership.epoch),
             silent_s=self.sightings.age_s(site),
-            name_leads_here=name.leads_here if name else None,
+            name_leads_here=name.leads_here if name and name.looked else None,
             name_problem=name.problem if name else "",
+            name_sight=name.sight if name else "",
+            name_unwritable=name.unwritable if name else "",
             outdated_servers=report.outdated_servers if report else 0,
             reported=read_conditions(report.conditions if report else ()),
         )

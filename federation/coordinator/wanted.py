@@ -124,7 +124,13 @@ class WantedBuilder:
         return index.document.run if index is not None and lasting and not operation.accept_loss else ""
 
     def _stopped(self, hub: str, epoch: Epoch) -> agent_pb2.WantedHub:
-        operation = self.snapshot.operation(hub)
+        """Where another site has the class, its names go along: the edge here tells who still comes that it moved."""
+        operation, ownership, wanted = (
+            self.snapshot.operation(hub),
+            self.snapshot.ownership(hub),
+            self.snapshot.in_force(hub),
+        )
+        elsewhere = ownership is not None and ownership.document.owner not in (None, self.site)
         return agent_pb2.WantedHub(
             hub=hub,
             name=name_of(hub),
@@ -132,6 +138,8 @@ class WantedBuilder:
             state="stopped",
             operation=operation.document.id if operation else "",
             delete_homes=operation.document.delete_homes if operation else False,
+            spec=self._spec(hub, wanted) if elsewhere and wanted is not None else None,
+            url=self.url_of(wanted.classroom.spec.dns.host) if elsewhere and wanted is not None else "",
         )
 
     def _spec(self, hub: str, wanted: Generation) -> ClassroomSpec:

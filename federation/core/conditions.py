@@ -13,6 +13,8 @@ from federation.model.ownership import Mode, Owned, Ownership, WantedMode
 from federation.model.status import Condition, ConditionType, HubPhase, Truth
 
 SILENT_S = 15.0
+UNWRITABLE = "CannotBeChanged"
+"""Reason of a name that leads to its class, in a service that takes no change: the next failover would wait for it."""
 
 _PHASES = {
     "serving": HubPhase.SERVING,
@@ -23,7 +25,8 @@ _PHASES = {
 
 @dataclass(frozen=True, slots=True)
 class HubFacts:
-    """`silent_s`: since the owner's last renewal was seen, None if never. `name_problem` None: not looked at yet.
+    """`silent_s`: since the owner's last renewal was seen, None if never. `name_leads_here` None: nobody could tell yet,
+    `name_problem` says why; `name_sight`: what was seen from outside; `name_unwritable`: why it cannot be changed now.
     `generation`: the newest that was accepted, 0 if not known.
     `unfenced`: why the owner's fencer is not to be relied on; empty: it is, or the site has not reported.
     `no_failsafe`: what an outage of all coordinators does to an armed hub; empty: nothing."""
@@ -35,6 +38,8 @@ class HubFacts:
     silent_s: float | None
     name_leads_here: bool | None = None
     name_problem: str = ""
+    name_sight: str = ""
+    name_unwritable: str = ""
     outdated_servers: int = 0
     generation: int = 0
     unfenced: str = ""
@@ -110,10 +115,15 @@ def _owned(facts: HubFacts) -> Condition:
 
 def _named(facts: HubFacts) -> Condition:
     kind = ConditionType.NAME_CONVERGED
+    if facts.name_leads_here is None and facts.name_problem:
+        return Condition(type=kind, status=Truth.UNKNOWN, reason="CannotLook", message=facts.name_problem)
     if facts.name_leads_here is None:
         return Condition(type=kind, status=Truth.UNKNOWN, reason="NotLooked", message="not looked at from outside yet")
+    if facts.name_leads_here and facts.name_unwritable:
+        message = f"{facts.name_sight}; it cannot be changed now: {facts.name_unwritable}"
+        return Condition(type=kind, status=Truth.TRUE, reason=UNWRITABLE, message=message)
     if facts.name_leads_here:
-        return Condition(type=kind, status=Truth.TRUE, reason="SeenFromOutside")
+        return Condition(type=kind, status=Truth.TRUE, reason="SeenFromOutside", message=facts.name_sight)
     return Condition(type=kind, status=Truth.FALSE, reason="LeadsElsewhere", message=facts.name_problem)
 
 

@@ -30,7 +30,7 @@ FOUND, UNKNOWN = 200, 404
 class FrontDoorNames:
     """`NameDriver`. `table` is the file that the front door reads, `address` (host:port) where it serves."""
 
-    capabilities = NameCapabilities(prerequisite=True)
+    capabilities = NameCapabilities(prerequisite=True, seen_by="the front door")
 
     def __init__(self, table: Path, address: str) -> None:
         self._table = table

@@ -82,7 +82,7 @@ FIELD_EFFECTS: dict[str, FieldEffect] = {
     "spec.budget": _LIVE_LATER,
     "spec.dns.host": _RESTART,
     "spec.dns.aliases": _LIVE,
-    "spec.dns.ttl": _LIVE_LATER,
+    "spec.dns.ttl": _LIVE,
     "spec.tls": _LIVE_LATER,
     "spec.limits.start_timeout": _RESTART,
     "spec.limits.active_servers": _RESTART,

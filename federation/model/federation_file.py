@@ -6,11 +6,11 @@ Static settings of the processes; what changes while they run lives in the regis
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 from typing import Self
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
+from federation.model.names_file import NameDriverKind, Names
 from federation.model.profile import PROFILES, Profile, ProfileName
 from federation.model.quantities import Duration
 from federation.model.refusal import Problem, problems_in, refuse, refuse_all
@@ -25,12 +25,6 @@ LEAST_FAILBACK_S = 300
 WITNESS = "witness"
 """The name of the third failure domain: it holds a register member and a coordinator, never a hub."""
 WITNESS_ENDPOINTS = 3  # with fewer register members the witness and one site are no majority
-
-
-class NameDriverKind(StrEnum):
-    FRONTDOOR = "frontdoor"
-    RFC2136 = "rfc2136"
-    DESIGNATE = "designate"
 
 
 class Timing(Model):
@@ -122,34 +116,6 @@ class CoordinatorSettings(Model):
         return WITNESS if self.witness else self.site or ""
 
 
-class Names(Model):
-    """Who writes the hubs' names."""
-
-    driver: NameDriverKind = Field(NameDriverKind.FRONTDOOR, description="How names are written.")
-    zone: Text = Field("localhost", description="Zone in which hubs have names.", examples=["hubs.example.edu"])
-    file: Text | None = Field(
-        None, description="frontdoor: the table that it reads.", examples=["frontdoor/names.json"]
-    )
-    address: Listen | None = Field(
-        None, description="frontdoor: where it serves; asked to see names from outside.", examples=["127.0.0.1:8000"]
-    )
-
-    @model_validator(mode="after")
-    def _driver_has_what_it_needs(self) -> Self:
-        if self.driver is NameDriverKind.FRONTDOOR:
-            problems = [
-                Problem(f"the front door's {what} is not given", need, example, (what,))
-                for what, need, example in (
-                    ("file", "a path", "frontdoor/names.json"),
-                    ("address", "host:port", "127.0.0.1:8000"),
-                )
-                if getattr(self, what) is None
-            ]
-            if problems:
-                raise refuse_all(problems)
-        return self
-
-
 class FederationSpec(Model):
     """Everything below `spec` of a federation file."""
 
@@ -230,6 +196,13 @@ class FederationSpec(Model):
                 ("names", "driver"),
             ),
             (
+                self.names.driver is NameDriverKind.RFC2136 and not self.names.resolvers,
+                "names that nobody outside was asked about",
+                "at least one resolver that is not the server",
+                "198.51.100.53:53",
+                ("names", "resolvers"),
+            ),
+            (
                 register.tls is None,
                 "a register without certificates",
                 "ca, cert, key",
@@ -282,6 +255,8 @@ class FederationSpec(Model):
                 f"no witness ({missing}): hubs are not armed, so that after the loss of a site its classes wait for a "
                 f"person; a witness needs a coordinator with witness: true and {WITNESS_ENDPOINTS} register members"
             )
+        if self.names.driver is NameDriverKind.RFC2136 and not self.names.resolvers:
+            said.append("names are seen by the server that is written to, which is not outside: name resolvers")
         if members % 2 == 0:
             said.append(f"{members} register members survive no more failures than {members - 1}")
         return tuple(said)

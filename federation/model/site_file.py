@@ -46,6 +46,11 @@ class Edge(Model):
     """The site's front proxy."""
 
     listen: Listen = Field("127.0.0.1:0", description="host:port; port 0 takes a free one and keeps it.")
+    address: Listen | None = Field(
+        None,
+        description="Where students and coordinators reach it, if not where it listens; names lead there.",
+        examples=["192.0.2.10:80"],
+    )
     kind: Text | None = Field(None, description="Software of a cloud site's edge.", examples=["traefik"])
     floating_ip: Text | None = Field(
         None, description="Address that stays when the edge is replaced.", examples=["149.165.1.2"]
@@ -283,6 +288,10 @@ class SiteSpec(Model):
                     "a local site declares its capacity, and none is given", "cpu and memory", example, ("capacity",)
                 )
             )
+        host = self.edge.listen.rpartition(":")[0].strip("[]")
+        if self.kind is SiteKind.LOCAL and host in EVERYWHERE and self.edge.address is None:
+            wrong = f"the edge listens at {self.edge.listen}, every address of this host, and names must lead to one"
+            problems.append(Problem(wrong, "address beside it", "192.0.2.10:80", ("edge", "address")))
         if self.kind is SiteKind.OPENSTACK and self.cloud is None:
             example = "cloud: {auth: openstack-iu}"
             problems.append(

@@ -8,8 +8,9 @@ from itertools import count
 import pytest
 import pytest_asyncio
 
+from agents.drivers.base import Departed
 from federation.runtime.clock import SystemClock
-from tests.support.edge_bench import HUB, EdgeBench, edge_bench
+from tests.support.edge_bench import HOST, HUB, EdgeBench, edge_bench
 from tests.support.local_site import E1, E2, lease, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -112,6 +113,15 @@ async def test_a_hub_without_a_route_is_closed(bench: EdgeBench) -> None:
     standing(bench)
     await bench.edge.publish(())
     assert not await bench.edge.is_open(HUB)
+
+
+async def test_a_hub_that_runs_at_another_site_is_closed_here_until_it_has_a_route_again(bench: EdgeBench) -> None:
+    standing(bench)
+    gone = (Departed(HUB, (HOST,)),)
+    await bench.edge.publish((), gone)
+    assert not await bench.edge.is_open(HUB)
+    await bench.edge.publish((bench.route(),), gone)
+    assert await bench.edge.is_open(HUB)
 
 
 async def test_a_killed_edge_is_closed_and_comes_back_at_the_same_address(bench: EdgeBench) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from agents.drivers.base import Departed, Passage
+from agents.drivers.edge_local import LocalEdge
 from agents.drivers.local.ports import free_ports
 from federation.runtime.node import ensure_proxy
 from federation.runtime.processes import Launch, inherited
@@ -20,6 +23,7 @@ from tests.support.local_site import E1, lease, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 sequence = count(1)
+ALIAS = "weather.localhost"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -66,6 +70,30 @@ async def test_a_closed_class_is_a_page_of_503_that_tries_again(
         assert page.headers["Refresh"] == "5"
 
 
+async def test_a_class_that_runs_at_another_site_is_a_page_that_says_so_and_lets_go_of_the_connection(
+    bench: LocalEdgeBench, browser: aiohttp.ClientSession
+) -> None:
+    await bench.edge.publish((), (Departed(HUB, (HOST, ALIAS)),))
+    for host in (HOST, ALIAS):
+        async with browser.get("/user/s01/lab", headers={"Host": host}) as page:
+            assert page.status == 503
+            assert "runs at another site now" in await page.text()
+            assert (page.headers["Retry-After"], page.headers["Refresh"]) == ("15", "15")
+            assert page.headers["Connection"] == "close"
+            assert page.headers["Cache-Control"] == "no-store"
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await browser.ws_connect("/echo")
+    assert refused.value.status == 503
+
+
+async def test_a_class_that_came_back_is_served_whatever_was_said_of_it(
+    bench: LocalEdgeBench, browser: aiohttp.ClientSession
+) -> None:
+    await bench.edge.publish((bench.route(),), (Departed(HUB, (HOST, ALIAS)),))
+    async with browser.get("/hub/health") as page:
+        assert page.status == 200
+
+
 async def test_a_hub_that_does_not_answer_is_a_page_of_502(
     bench: LocalEdgeBench, browser: aiohttp.ClientSession
 ) -> None:
@@ -85,6 +113,15 @@ async def test_the_hub_sees_the_name_that_was_typed_and_who_asks(browser: aiohtt
         seen = await answer.json()
     assert seen["host"] == HOST
     assert seen["for"].endswith("127.0.0.1")
+
+
+async def test_an_edge_says_where_others_reach_it(bench: LocalEdgeBench, browser: aiohttp.ClientSession) -> None:
+    edge = bench.edge
+    assert isinstance(edge, LocalEdge)
+    behind = replace(edge, settings=replace(edge.settings, edge_address="192.0.2.10:80"), _session=None)
+    assert await behind.ensure() == "192.0.2.10:80"
+    assert await behind.ask(HOST) is Passage.PASSED, "it looks where it listens"
+    await behind.close()
 
 
 async def test_no_admin_api_listens_at_the_edge(browser: aiohttp.ClientSession) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agents.drivers.base import Departed
 from federation.coordinator.pausing import set_pause
 from federation.coordinator.replica import Replica
 from federation.model.operation import OperationKind, Step
@@ -93,6 +94,43 @@ async def test_a_site_that_comes_back_does_not_serve_and_confirms_that_it_closed
         await until(lambda: not replica.snapshot.ownership(hub).document.earlier)  # type: ignore[union-attr]
         assert not await serves(federation, "iu", hub)
         assert await serves(federation, "tacc", hub)
+
+
+async def test_the_edge_of_a_site_that_comes_back_tells_late_students_where_the_class_went() -> None:
+    async with protected_class(dns={"host": "atm101.localhost", "aliases": ["weather.localhost"]}) as made:
+        federation, replica, hub = made
+        federation.transport.cut.add("iu")
+        await until(lambda: owner(replica, hub) == "tacc")
+        assert not federation.sites["iu"].departed, "nobody has told it"
+        await served(replica, hub)
+        federation.transport.cut.clear()
+        await until(lambda: not replica.snapshot.ownership(hub).document.earlier)  # type: ignore[union-attr]
+        told = (Departed(hub, ("atm101.localhost", "weather.localhost")),)
+        assert federation.sites["iu"].departed == told
+        assert not federation.sites["tacc"].departed
+        await asyncio.sleep(60)
+        assert federation.sites["iu"].departed == told, "also when nothing of it is left to be stopped"
+
+
+async def test_a_name_server_that_is_down_holds_up_the_name_and_nothing_else() -> None:
+    async with protected_class() as (federation, replica, hub):
+        federation.names.down = True
+        other = (await place(replica, "met202", **WORKSHOP)).record.document.uid
+        await until(lambda: step(replica, other) is Step.VERIFIED and armed(replica, "iu", other))
+        await federation.kill_site("iu")
+        await until(lambda: {owner(replica, hub), owner(replica, other)} == {"tacc"})
+        await until(lambda: {step(replica, hub), step(replica, other)} == {Step.VERIFIED})
+        assert await serves(federation, "tacc", hub)
+        assert await serves(federation, "tacc", other)
+        operation = replica.snapshot.operation(hub)
+        assert operation is not None
+        assert "the name service does not answer" in operation.document.waiting_for
+        federation.names.down = False
+        await served(replica, hub)
+        await served(replica, other)
+        named = await federation.names.read("atm101.localhost")
+        assert named is not None
+        assert named.target == "tacc.memory:80"
 
 
 async def test_a_short_cut_stops_nothing() -> None:

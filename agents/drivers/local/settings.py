@@ -34,6 +34,7 @@ class LocalSettings:
     capacity: Capacity
     edge_host: str = "127.0.0.1"
     edge_port: int = 0  # 0: a free one, chosen once
+    edge_address: str = ""  # host:port at which others reach the edge; empty: where it listens
     interpreter: Path = Path(sys.executable)
     first_student_uid: int = FIRST_STUDENT_UID
     copies: CopyStore | None = None

@@ -503,12 +503,14 @@ class WantedHub(_message.Message):
     name: _builtins.str
     generation: _builtins.int
     state: _builtins.str
-    """running; draining: runs, and lets nobody new in; moving: stopped, and still held; released: given up for"""
+    """running; draining: runs, and lets nobody new in; moving: stopped, and still held; released: given up for ever at this
+    epoch; stopped: the ownership ended
+    """
     operation: _builtins.str
     """id of the operation that ordered a stop"""
     delete_homes: _builtins.bool
     url: _builtins.str
-    """what students type"""
+    """what students type; of a stopped one: leads to where it runs now, empty if nowhere"""
     notice: _builtins.str
     """draining: what students are told"""
     copied_run: _builtins.str
@@ -517,7 +519,7 @@ class WantedHub(_message.Message):
     def epoch(self) -> _types_pb2.Epoch: ...
     @_builtins.property
     def spec(self) -> _classroom_pb2.ClassroomSpec:
-        """ever at this epoch; stopped: the ownership ended"""
+        """of a stopped one: only if it runs elsewhere"""
 
     @_builtins.property
     def sealed(self) -> _containers.ScalarMap[_builtins.str, _builtins.bytes]:

@@ -16,6 +16,7 @@ from federation.cli.connecting import add_document_output
 from federation.cli.contexts import Context, choose_context
 from federation.cli.documents import silence_of
 from federation.cli.listing import all_hubs
+from federation.core.conditions import UNWRITABLE
 from federation.model.errors import ExitCode, FederationError
 from federation.runtime.etcd_process import UNSAFE
 
@@ -101,9 +102,10 @@ def _classrooms(client: Client) -> Iterator[Line]:
         return
     for hub in hubs:
         for condition in hub.status.conditions:
-            if condition.status == "True":
+            if condition.status == "True" and condition.reason != UNWRITABLE:
                 continue
-            state = "RED" if condition.type in QUIET and hub.status.operation.done else "note"
+            bad = condition.type in QUIET and condition.status != "True"
+            state = "RED" if bad and hub.status.operation.done else "note"
             what = f"classroom {hub.metadata.name} {condition.type}={condition.status}"
             yield state, what, condition.message or condition.reason
 

@@ -72,6 +72,7 @@ class SiteProxy extends ConfigurableProxy {
     if (req.url === "/.hubfed/proxy") return answerJson(res, 200, { mode, pid: process.pid });
     const entry = (req.hubfed = this.table.look(hostOf(req)));
     if (!entry) return answer(res, "unknown");
+    if (entry.departed) return answer(res, "departed");
     if (req.url === "/.hubfed/name") return this.tellName(res, entry);
     const why = this.refusal(entry);
     if (why) return answer(res, why);
@@ -82,7 +83,7 @@ class SiteProxy extends ConfigurableProxy {
   handleProxyWs(req, socket, head) {
     socket.on("error", quiet);
     const entry = (req.hubfed = this.table.look(hostOf(req)));
-    const why = entry ? this.refusal(entry) : "unknown";
+    const why = !entry ? "unknown" : entry.departed ? "departed" : this.refusal(entry);
     if (why) return answerSocket(socket, why);
     this.entered?.(socket, entry);
     return super.handleProxyWs(req, socket, head);

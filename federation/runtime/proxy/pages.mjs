@@ -2,6 +2,7 @@
 
 const TEXTS = {
   closed: [503, "This class is not open at this site", "It may be moving, or it may not have started yet. This page tries again by itself.", 5],
+  departed: [503, "This class runs at another site now", "The address is the same, and leads there within a minute. This page tries again by itself.", 15],
   unknown: [404, "No class of this name", "Check the address. If it is right, ask your instructor.", null],
   unanswered: [502, "The class does not answer", "The class's hub is starting or has stopped answering. This page tries again by itself.", 5],
   broken: [500, "The proxy could not handle this request", "If it happens again, tell your instructor.", null],
@@ -19,6 +20,8 @@ export function page(kind) {
     "Cache-Control": "no-store",
     "X-Hubfed-Gate": kind,
   };
+  // The browser must ask where the name leads, and not come back over the connection that it has.
+  if (kind === "closed" || kind === "departed") headers.Connection = "close";
   if (again) Object.assign(headers, { Refresh: String(again), "Retry-After": String(again) });
   return { code, headers, body };
 }

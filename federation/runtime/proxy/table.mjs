@@ -34,9 +34,12 @@ export function hostOf(req) {
   return (req.headers.host ?? "").replace(/:\d+$/, "").replace(/\.$/, "").toLowerCase();
 }
 
-// {"routes": [{"hub", "epoch": [era, n], "hosts": [...], "target": "host:port"}]}
+// {"routes": [{"hub", "epoch": [era, n], "hosts": [...], "target": "host:port"}], "departed": [{"hub", "hosts": [...]}]}
 export function edgeRoutes(body) {
   const entries = new Map();
+  for (const { hub, hosts } of body.departed ?? []) {
+    for (const host of hosts) entries.set(host.toLowerCase(), { hub, departed: true });
+  }
   for (const { hub, epoch, hosts, target } of body.routes) {
     for (const host of hosts) entries.set(host.toLowerCase(), { hub, epoch, target: `http://${target}` });
   }

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from agents.drivers import memory
-from agents.drivers.base import HubOrder, Route, SiteDrivers
+from agents.drivers.base import Departed, HubOrder, Route, SiteDrivers
 from agents.drivers.gate import Gate
 from agents.drivers.memory import MemoryEdge, MemoryHubs, MemorySite
 from federation.core.fencing import canary_of
@@ -101,8 +101,8 @@ class SimHubs(MemoryHubs):
 
 
 class SimEdge(MemoryEdge):
-    async def publish(self, routes: tuple[Route, ...]) -> None:
-        await super().publish(routes)
+    async def publish(self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = ()) -> None:
+        await super().publish(routes, departed)
         site = self._site
         assert isinstance(site, SimSite)
         if site.truth is not None:

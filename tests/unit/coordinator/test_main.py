@@ -1,4 +1,4 @@
-"""A coordinator's start: what of a register it will not work with."""
+"""A coordinator's start: which register it will not work with, and which names it writes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from federation.coordinator.main import open_register
-from federation.model.errors import Refused
+from federation.coordinator.main import name_driver, open_register
+from federation.model.errors import InvalidRequest, Refused
+from federation.model.federation_file import FederationFile
 from federation.runtime.clock import SystemClock
 from federation.runtime.disk import LocalDisk
 from federation.runtime.settings_files import load_federation
@@ -54,3 +55,32 @@ async def test_a_production_federation_takes_any_other(tmp_path: Path) -> None:
 
 async def test_a_demo_takes_what_there_is(tmp_path: Path) -> None:
     assert (await opened("3.5.1", tmp_path, production=False)).identity.uuid
+
+
+def federation(folder: Path, **changes: str) -> FederationFile:
+    """The example, with a key beside it and lines of its names replaced."""
+    text = EXAMPLE.read_text().replace("/etc/hubfed/names.key", "names.key")
+    for was, now in changes.items():
+        text = text.replace(f"driver: {was}", f"driver: {now}")
+    (folder / "federation.yaml").write_text(text.replace("production: true", "production: false"))
+    return load_federation(folder / "federation.yaml")
+
+
+def test_names_of_production_are_written_to_the_zone_that_the_file_names(tmp_path: Path) -> None:
+    (tmp_path / "names.key").write_text("MDEyMzQ1Njc4OWFiY2RlZg==")
+    (tmp_path / "names.key").chmod(0o600)
+    names = name_driver(federation(tmp_path), tmp_path)
+    assert names.capabilities.prerequisite
+    assert names.capabilities.most_ttl_s == 30
+    assert names.capabilities.seen_by == "198.51.100.53:53, 203.0.113.53:53"
+    assert names.url_of("atm101.hubs.example.edu") == "http://atm101.hubs.example.edu"
+
+
+def test_a_coordinator_without_the_key_does_not_start(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match=r"names\.key"):
+        name_driver(federation(tmp_path), tmp_path)
+
+
+def test_a_driver_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="designate is not built yet"):
+        name_driver(federation(tmp_path, rfc2136="designate"), tmp_path)

@@ -16,12 +16,20 @@ CONFIGS = Path(__file__).parents[3] / "configs"
 MEMBERS = ["etcd-iu:2379", "etcd-tacc:2379", "etcd-witness:2379"]
 PLACES: list[dict[str, Any]] = [{"site": "iu"}, {"site": "tacc"}, {"witness": True}]
 
+ZONE: dict[str, Any] = {
+    "driver": "rfc2136",
+    "zone": "hubs.example.edu",
+    "server": "192.0.2.53:53",
+    "key_name": "hubfed",
+    "key_file": "names.key",
+    "resolvers": ["198.51.100.53:53"],
+}
+
 
 def read(members: list[str], places: list[dict[str, Any]], **more: Any) -> Checked[FederationFile]:
     coordinators = [{"id": f"c{n}", "listen": "0.0.0.0:8443", **place} for n, place in enumerate(places, 1)]
-    names = {"driver": "rfc2136", "zone": "hubs.example.edu"}
     tls = {"ca": "ca", "cert": "cert", "key": "key"}
-    spec = {"register": {"endpoints": members, "tls": tls}, "coordinators": coordinators, "names": names, **more}
+    spec = {"register": {"endpoints": members, "tls": tls}, "coordinators": coordinators, "names": ZONE, **more}
     body = {"apiVersion": "hubfed/v1", "kind": "Federation", "metadata": {"name": "hubs"}, "spec": spec}
     return read_federation("f.yaml", yaml.safe_dump(body).encode())
 
@@ -97,3 +105,33 @@ def test_classes_go_home_only_after_a_time_that_means_something(after: str, righ
     assert (checked.findings == ()) is right
     if not right:
         assert checked.findings[0].path == "spec.failback_after"
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "says"),
+    [
+        ({"server": None}, "spec.names.server", "rfc2136 needs server"),
+        ({"key_name": None}, "spec.names.key_name", "rfc2136 needs key_name"),
+        ({"key_file": None}, "spec.names.key_file", "rfc2136 needs key_file"),
+        ({"server": "192.0.2.53"}, "spec.names.server", "host:port"),
+        ({"zone": "localhost"}, "spec.names.zone", "no zone that a name server could hold"),
+        ({"zone": "hubs.example.edu."}, "spec.names.zone", "no zone that a name server could hold"),
+        ({"algorithm": "hmac-md5"}, "spec.names.algorithm", "hmac-sha256"),
+        ({"resolvers": ["198.51.100.53:53", "192.0.2.53:53"]}, "spec.names.resolvers[1]", "it says what it was told"),
+        ({"ttl": 3600}, "spec.names.ttl", "at most 60"),
+        ({"edge_port": 0}, "spec.names.edge_port", "at least 1"),
+        ({"driver": "frontdoor"}, "spec.names.file", "frontdoor needs file"),
+    ],
+)
+def test_what_is_wrong_with_names_is_said_where_it_stands(change: dict[str, Any], path: str, says: str) -> None:
+    names = {key: value for key, value in {**ZONE, **change}.items() if value is not None}
+    findings = {finding.path: str(finding) for finding in read(MEMBERS, PLACES, names=names).findings}
+    assert says in findings[path]
+
+
+def test_names_that_nobody_outside_sees_are_noted_and_refused_in_production() -> None:
+    names = {key: value for key, value in ZONE.items() if key != "resolvers"}
+    (notice,) = only(read(MEMBERS, PLACES, names=names)).spec.notices
+    assert "not outside" in notice
+    (finding,) = read(MEMBERS, PLACES, names=names, production=True).findings
+    assert finding.path == "spec.names.resolvers"
