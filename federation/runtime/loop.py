@@ -130,7 +130,8 @@ class Loop:
             if key not in self._failures:
                 delay = 0.0
         if delay is not None:
-            self._due[key] = self._clock.mono() + delay
+            # what is due in less than the clock can tell would be looked at again and again at the same moment
+            self._due[key] = self._clock.mono() + (max(delay, LEAST_PAUSE_S) if delay > 0 else 0.0)
         self._nudge.set()
 
     def _backoff(self, key: str) -> float:
