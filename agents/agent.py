@@ -101,7 +101,7 @@ class Agent:
         fencing = Fencing(who.profile, acks, unproven=lambda: self.canary.unproven())  # noqa: PLW0108 - the canary is made later
         self.lease = SiteLease(place.lease, ports.disk, self.journal, ports.clock, fencing)
         self.wanted = WantedHubs(place.wanted, ports.disk)
-        self.reporter = Reporter(who.kind, who.version)
+        self.reporter = Reporter(who.kind, who.version, ports.drivers.hubs.capabilities.version)
         self.reconciler = Reconciler(
             ports.drivers,
             self.lease,

@@ -23,8 +23,10 @@ from federation.coordinator.admission import (
 )
 from federation.coordinator.checking import Checking
 from federation.coordinator.facts import Planner
+from federation.coordinator.hook_desk import HookDesk
 from federation.coordinator.observations import Sightings
 from federation.coordinator.pausing import set_pause
+from federation.coordinator.readiness import Readiness
 from federation.coordinator.secrets_and_sites import SecretsAndSites
 from federation.coordinator.sessions import Sessions
 from federation.coordinator.snapshot import Snapshot
@@ -56,6 +58,8 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
     standing: Standing
     watching: Watching
     secrets_and_sites: SecretsAndSites
+    hook_desk: HookDesk
+    readiness: Readiness
 
     async def Place(self, request: control_pb2.PlaceRequest, context: Any) -> control_pb2.PlaceResponse:  # noqa: ARG002
         classroom = self.checking.read(request.classroom)
@@ -279,6 +283,27 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
 
     async def Status(self, request: control_pb2.StatusRequest, context: Any) -> control_pb2.StatusResponse:  # noqa: ARG002
         return await self.standing.status()
+
+    async def ListHooks(
+        self,
+        request: control_pb2.ListHooksRequest,  # noqa: ARG002
+        context: Any,  # noqa: ARG002
+    ) -> control_pb2.ListHooksResponse:
+        return control_pb2.ListHooksResponse(items=self.hook_desk.infos(), freshness=self.standing.freshness())
+
+    async def TestHooks(
+        self,
+        request: control_pb2.TestHooksRequest,
+        context: Any,  # noqa: ARG002
+    ) -> control_pb2.TestHooksResponse:
+        return await self.hook_desk.tried(request.name, actor())
+
+    async def Readiness(
+        self,
+        request: control_pb2.ReadinessRequest,
+        context: Any,  # noqa: ARG002
+    ) -> control_pb2.ReadinessResponse:
+        return await self.readiness.answer(request)
 
     async def _named(self, name: str) -> types_pb2.Hub:
         stored = self.snapshot.find(name) or await find_classroom(self.admission.register, name)

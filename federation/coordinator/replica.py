@@ -15,16 +15,20 @@ import structlog
 
 from federation.coordinator.admission import Admission
 from federation.coordinator.agent_service import AgentService
+from federation.coordinator.alarms_loop import AlarmsLoop
 from federation.coordinator.checking import Checking
 from federation.coordinator.control_service import ControlService
 from federation.coordinator.copying import CopiesLoop
 from federation.coordinator.events import Journalist, trim_regularly
 from federation.coordinator.facts import Planner
+from federation.coordinator.hook_desk import HookDesk
+from federation.coordinator.hooks_loop import NO_HOOKS, Hooks, HooksLoop
 from federation.coordinator.naming import Naming
 from federation.coordinator.observations import Observations, Sightings
 from federation.coordinator.operations_loop import OperationsLoop
 from federation.coordinator.probe import Prober
 from federation.coordinator.protection import ProtectionLoop
+from federation.coordinator.readiness import Readiness, Term
 from federation.coordinator.reports_loop import ReportsLoop
 from federation.coordinator.secrets_and_sites import SecretsAndSites
 from federation.coordinator.sessions import Sessions
@@ -58,6 +62,7 @@ WOKEN = {
     keys.MODES: ("hub-reports",),
     keys.HOMES: ("protection", "hub-reports"),
     keys.SITES: ("site-reports",),
+    keys.OBSERVED: ("alarms",),
 }
 """Folder of the register -> loops that look at the hub or site whose key changed."""
 
@@ -73,6 +78,7 @@ class Ports:
     random: Random
     connect_leader: Callable[[str], Leader]
     remembered: RememberedRegister
+    hooks: Hooks = NO_HOOKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,7 @@ class Replica:
             identity.id, identity.federation, identity.profile.name, register, self.snapshot, ports.connect_leader
         )
         self._loops: dict[str, Loop] = {}
+        self.readiness = Readiness(self.snapshot, self.planner, self.standing, clock, identity.witness)
         admission = Admission(register, self.snapshot, self.journalist, random)
         self.control_service = ControlService(
             self.snapshot,
@@ -127,6 +134,8 @@ class Replica:
             self.standing,
             self.watching,
             SecretsAndSites(admission, self.snapshot),
+            HookDesk(ports.hooks, self.snapshot, clock, random, identity.id, identity.federation),
+            self.readiness,
         )
         self.agent_service = AgentService(
             register,
@@ -192,6 +201,7 @@ class Replica:
         finally:
             self.standing.guard = None
             self._loops = {}
+            self.readiness.term = None
             self.sessions.end_all()
             log.info("leader.ended", coordinator=self.identity.id, epoch=leadership.epoch)
 
@@ -222,6 +232,7 @@ class Replica:
             ports.random,
             self.actor,
         )
+        self.readiness.term = Term(copies, takeovers)
         protection = ProtectionLoop(
             ports.register,
             self.snapshot,
@@ -259,6 +270,12 @@ class Replica:
             self.identity.profile.contact_s,
             self.actor,
         )
+        alarms = AlarmsLoop(
+            ports.register, self.snapshot, self.journalist, guard, ports.hooks.alarm_after_s, self.actor
+        )
+        hooks = HooksLoop(
+            ports.register, self.snapshot, self.journalist, guard, ports.hooks, self.identity.federation, self.actor
+        )
 
         def loop(name: str, reconcile: Reconcile, list_keys: Callable[[], Iterable[str]], relist_s: float) -> Loop:
             pace = Pace(relist_s=relist_s, backoff_most_s=min(BACKOFF_MOST_S, relist_s))
@@ -271,6 +288,8 @@ class Replica:
             "operations": loop("operations", operations.reconcile, operations.keys, 5.0),
             "hub-reports": loop("hub-reports", reports.reconcile_hub, reports.hub_keys, 30.0),
             "site-reports": loop("site-reports", reports.reconcile_site, reports.site_keys, 5.0),
+            "alarms": loop("alarms", alarms.reconcile, reports.hub_keys, 30.0),
+            "hooks": loop("hooks", hooks.reconcile, hooks.names, 30.0),
             "names": loop("names", self._look_at_name, reports.hub_keys, NAME_LOOK_S),
         }
 
@@ -307,6 +326,9 @@ class Replica:
                 self.sightings.saw(tail, entry.revision)
         elif key == keys.LEADER:
             self._see_leader()
+        elif folder == keys.EVENTS:
+            for hook in self._ports.hooks.settings:
+                self._wake("hooks", hook.name)
         else:
             self._tell_sessions(folder, key)
 

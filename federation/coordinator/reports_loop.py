@@ -98,6 +98,7 @@ class ReportsLoop:
                 edge_address=report.edge_address or site.edge_address,
                 kind=report.kind or site.kind,
                 version=report.version,
+                hub_version=report.hub_version,
             )
         if wanted != site:
             await self._write_site(stored, wanted)

@@ -88,6 +88,7 @@ class SiteRecord(Document):
     edge_address: str = ""
     conditions: tuple[Condition, ...] = ()
     version: str = ""
+    hub_version: str = ""  # of the JupyterHub that runs classes there
 
 
 def changed_conditions(

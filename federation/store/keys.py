@@ -27,6 +27,8 @@ CONTACTS = "contact/"
 SECRETS = "secret/"
 EVENTS = "event/"
 USERS = "user/"
+HOOKS = "hook/"
+ALARMS = "alarm/"
 
 
 def classroom(name: str) -> str:
@@ -132,6 +134,16 @@ def secret(name: str) -> str:
 def user(name: str) -> str:
     """The roles of a person."""
     return f"{USERS}{name}"
+
+
+def hook(name: str) -> str:
+    """How far a hook was called."""
+    return f"{HOOKS}{name}"
+
+
+def alarm(hub: str) -> str:
+    """What hooks were told about a hub that is not over."""
+    return f"{ALARMS}{hub}"
 
 
 def event(subject: str, order: str) -> str:

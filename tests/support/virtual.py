@@ -21,6 +21,7 @@ from agents.drivers.memory import MemorySite
 from agents.drivers.memory_copies import MemoryStore as CopyStore
 from agents.drivers.memory_fencing import MemoryFencer
 from agents.link import Self
+from federation.coordinator.hooks_loop import NO_HOOKS, Hooks
 from federation.coordinator.replica import Identity, Replica
 from federation.coordinator.replica import Ports as ReplicaPorts
 from federation.coordinator.standing import Leader
@@ -139,6 +140,7 @@ class VirtualFederation:
     clocks: dict[str, MachineClock] = field(default_factory=dict)
     failsafe: bool = True
     witness: bool = True
+    hooks: Hooks = NO_HOOKS
     copies: CopyStore = field(default_factory=CopyStore)  # that the sites share
 
     async def start_replica(self, name: str) -> Replica:
@@ -156,6 +158,7 @@ class VirtualFederation:
             Random(self.random.random()),
             no_leader,
             remembered,
+            self.hooks,
         )
         replica = self.transport.replicas[name] = Replica(identity, ports, tasks)
         tasks.start("replica", replica.run())
