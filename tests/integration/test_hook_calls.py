@@ -6,11 +6,13 @@ import asyncio
 import hashlib
 import hmac
 import json
+import os
 import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email import message_from_string
 from pathlib import Path
 
 import pytest
@@ -148,6 +150,25 @@ async def test_how_a_program_ended_is_said_in_few_words(script: str, words: str,
     problem = await SystemHookCaller(tmp_path).call(Hook(name="mail", command=(sys.executable, "-c", script)), news())
     assert words in problem
     assert len(problem) < 1000
+
+
+async def test_the_example_that_sends_mail_sends_one_that_repetitions_can_be_told_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sendmail = tmp_path / "sendmail"
+    sendmail.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/words\ncat > {tmp_path}/mail\n')
+    sendmail.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    program = str(Path(__file__).parents[2] / "configs/hooks/mail-federation")
+    hook = Hook(name="mail", command=(program, "ops@example.edu", "prof@example.edu"))
+    assert await SystemHookCaller(tmp_path).call(hook, news()) == ""
+    mail = message_from_string((tmp_path / "mail").read_text())
+    assert (tmp_path / "words").read_text().split() == ["-i", "-t"]
+    assert mail["To"] == "ops@example.edu, prof@example.edu"
+    assert mail["Subject"] == "hubs: takeover begun atm101"
+    assert mail["Message-ID"] == "<atm101-abc123.0001-aa@hubfed>"
+    assert "atm101 is to be taken over by another site: iu is silent" in str(mail.get_payload())
+    assert "usage" in await SystemHookCaller(tmp_path).call(Hook(name="mail", command=(program,)), news())
 
 
 async def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
