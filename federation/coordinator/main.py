@@ -168,6 +168,8 @@ def assemble(federation: FederationFile, settings: CoordinatorSettings, parts: P
         times,
         witness=federation.spec.has_witness,
         patience_s=patience,
+        place=settings.domain,
+        places=tuple(sorted({c.domain for c in federation.spec.coordinators})),
     )
     ports = Ports(
         register=parts.register,

@@ -26,6 +26,7 @@ from federation.coordinator.hooks_loop import NO_HOOKS, Hooks, HooksLoop
 from federation.coordinator.naming import Naming
 from federation.coordinator.observations import Observations, Sightings
 from federation.coordinator.operations_loop import OperationsLoop
+from federation.coordinator.outlook_loop import LOOK_S, OutlookLoop
 from federation.coordinator.probe import Prober
 from federation.coordinator.protection import ProtectionLoop
 from federation.coordinator.readiness import Readiness, Term
@@ -53,6 +54,7 @@ from federation.store.remembered import RememberedRegister
 log = structlog.get_logger(__name__)
 
 NAME_LOOK_S = 20.0
+LOOKS_AT_ONCE = 8  # at classes of other places
 RELIST_S = 300.0
 BACKOFF_MOST_S = 15.0
 WOKEN = {
@@ -93,6 +95,8 @@ class Identity:
     profile: Profile
     witness: bool = False  # the register and the coordinators have a third failure domain
     patience_s: float = 0.0
+    place: str = ""  # the failure domain at which it looks at classes of others; empty: it does not
+    places: tuple[str, ...] = ()  # those of all coordinators
 
 
 class Replica:
@@ -165,6 +169,7 @@ class Replica:
         identity, clock = self._ports.register.identity, self._ports.clock
         keeping = self._ports.remembered.keep(identity, lambda: self.mirror.revision, clock)
         self._tasks.start("remember", keeping)
+        self._look_around()
         election = Election(
             self._ports.register.store,
             keys.LEADER,
@@ -176,6 +181,17 @@ class Replica:
         while True:
             async with election.campaign() as leadership:
                 await self._lead(leadership)
+
+    def _look_around(self) -> None:
+        """Whoever leads: the view from here is worth having as long as this replica lives."""
+        if not self.identity.place:
+            return
+        ports, who = self._ports, self.identity
+        outlook = OutlookLoop(ports.register, self.snapshot, ports.names, ports.prober, ports.clock, who.id, who.place)
+        pace = Pace(relist_s=LOOK_S, backoff_most_s=LOOK_S, workers=LOOKS_AT_ONCE)
+        looks = Loop("outlook", outlook.reconcile, outlook.hubs, clock=ports.clock, random=ports.random, pace=pace)
+        self._tasks.start("outlook", looks.run())
+        self._tasks.start("outlook-lease", outlook.keep())
 
     async def _lead(self, leadership: Leadership) -> None:
         """Run the loops until leadership is lost."""
@@ -269,6 +285,7 @@ class Replica:
             ports.names.url_of,
             self.identity.profile.contact_s,
             self.actor,
+            self.identity.places,
         )
         alarms = AlarmsLoop(
             ports.register, self.snapshot, self.journalist, guard, ports.hooks.alarm_after_s, self.actor

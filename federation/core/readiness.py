@@ -85,6 +85,7 @@ def judge(facts: Facts) -> tuple[Item, ...]:
         *_copies(facts),
         *_software(facts),
         _condition(facts, ConditionType.NAME_CONVERGED, "name", "the name server, and `spec.names` of the federation"),
+        *_outside(facts),
         *_fencers(facts),
         _rehearsed(facts),
     )
@@ -167,6 +168,14 @@ def _software(facts: Facts) -> Iterator[Item]:
     said = f"JupyterHub {here.hub_version} at {here.name}, {there.hub_version} at {there.name}"
     differ = "" if _minor(here.hub_version) == _minor(there.hub_version) else f"{said}: the hub's database goes along"
     yield _item(differ, "software", said, "the same minor version at both sites")
+
+
+def _outside(facts: Facts) -> Iterator[Item]:
+    seen = next((c for c in facts.conditions if c.type is ConditionType.REACHABLE), None)
+    if seen is not None:
+        well = seen.status is Truth.TRUE
+        todo = "" if well else "the line between those places and the site, or the name server there"
+        yield Item(State.OK if well else State.NOTE, "seen from outside", seen.message, todo)
 
 
 def _fencers(facts: Facts) -> Iterator[Item]:

@@ -29,6 +29,7 @@ EVENTS = "event/"
 USERS = "user/"
 HOOKS = "hook/"
 ALARMS = "alarm/"
+OUTLOOKS = "outlook/"
 
 
 def classroom(name: str) -> str:
@@ -144,6 +145,16 @@ def hook(name: str) -> str:
 def alarm(hub: str) -> str:
     """What hooks were told about a hub that is not over."""
     return f"{ALARMS}{hub}"
+
+
+def outlook(coordinator: str, hub: str) -> str:
+    """What one coordinator sees of a hub from outside."""
+    return f"{outlooks_of(hub)}{coordinator}"
+
+
+def outlooks_of(hub: str) -> str:
+    """Prefix of what all coordinators see of a hub from outside."""
+    return f"{OUTLOOKS}{hub}/"
 
 
 def event(subject: str, order: str) -> str:

@@ -104,12 +104,16 @@ class KillableStore:
 
 
 class MemoryProber:
-    """Sees a login page where a hub of the virtual federation is open."""
+    """Sees a login page where a hub of the virtual federation is open. `blind`: coordinators that reach no edge."""
 
-    def __init__(self, sites: dict[str, MemorySite]) -> None:
+    def __init__(self, sites: dict[str, MemorySite], coordinator: str, blind: set[str]) -> None:
         self._sites = sites
+        self._coordinator = coordinator
+        self._blind = blind
 
     async def login_page(self, edge_address: str, host: str) -> str:
+        if self._coordinator in self._blind:
+            return f"{edge_address}: no route to host"
         name = edge_address.split(".", 1)[0]
         edge = self._sites[name].drivers().edge
         for route in self._sites[name].routes:
@@ -141,6 +145,8 @@ class VirtualFederation:
     failsafe: bool = True
     witness: bool = True
     hooks: Hooks = NO_HOOKS
+    places: dict[str, str] = field(default_factory=dict)  # failure domains of coordinators that look at classes
+    blind: set[str] = field(default_factory=set)
     copies: CopyStore = field(default_factory=CopyStore)  # that the sites share
 
     async def start_replica(self, name: str) -> Replica:
@@ -149,11 +155,20 @@ class VirtualFederation:
         store = self.stores[name] = KillableStore(self.store)
         register = await Register.open(cast(Store, store), UUID, remembered=remembered)
         tasks = self.tasks[name] = Supervisor(name)
-        identity = Identity(name, name, "virtual", ("c1", "c2"), PROFILES[ProfileName.LAB], witness=self.witness)
+        identity = Identity(
+            name,
+            name,
+            "virtual",
+            ("c1", "c2"),
+            PROFILES[ProfileName.LAB],
+            witness=self.witness,
+            place=self.places.get(name, ""),
+            places=tuple(self.places.values()),
+        )
         ports = ReplicaPorts(
             register,
             self.names,
-            MemoryProber(self.sites),
+            MemoryProber(self.sites, name, self.blind),
             self.clock,
             Random(self.random.random()),
             no_leader,
