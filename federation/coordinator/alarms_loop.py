@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from federation.coordinator.events import Journalist
 from federation.coordinator.snapshot import Snapshot
-from federation.core.alarms import Outcome, Watched, judge
+from federation.core.alarms import OF_SITES, Outcome, Watched, judge
 from federation.model.classroom_running import NO_STANDBY
 from federation.model.hooks import Alarms, HookEvent
 from federation.model.ownership import Pause
@@ -25,7 +25,7 @@ NOT_YET = (HubPhase.PENDING, HubPhase.STARTING)
 
 @dataclass(slots=True)
 class AlarmsLoop:
-    """`reconcile(hub)`. One per term of leadership."""
+    """`reconcile(hub)` and `reconcile_site(name)`. One per term of leadership."""
 
     register: Register
     snapshot: Snapshot
@@ -46,8 +46,21 @@ class AlarmsLoop:
         watched = Watched(observed.document.conditions, raised, self.hold_s, self._excused(hub), settling_s)
         outcome = judge(watched, self.journalist.clock.now())
         if outcome.changes:
-            await self._write(hub, observed.document.site, stored, outcome)
+            await self._write(hub, stored, outcome, hub=hub, site=observed.document.site)
         return LOOK_S if settling_s == 0.0 else outcome.look_s
+
+    async def reconcile_site(self, name: str) -> float | None:
+        """The same for a site: told when it is silent for so long, also where none of its classes can be moved."""
+        site, about = self.snapshot.site(name), f"site-{name}"
+        if site is None:
+            return None
+        stored = self.snapshot.get(keys.alarm(about), Alarms)
+        raised = stored.document.raised if stored is not None else ()
+        watched = Watched(site.document.conditions, raised, self.hold_s, kinds=OF_SITES)
+        outcome = judge(watched, self.journalist.clock.now())
+        if outcome.changes:
+            await self._write(about, stored, outcome, hub="", site=name)
+        return outcome.look_s
 
     def _since_pause(self) -> float | None:
         """Classes that a pause disarmed need a moment after it; the pause itself was told once, not for each."""
@@ -61,11 +74,11 @@ class AlarmsLoop:
         wanted_so = generation is not None and generation.classroom.spec.placement.standby == NO_STANDBY
         return frozenset({HookEvent.PROTECTION}) if wanted_so else frozenset()
 
-    async def _write(self, hub: str, site: str, stored: Stored[Alarms] | None, outcome: Outcome) -> None:
-        key = keys.alarm(hub)
+    async def _write(self, about: str, stored: Stored[Alarms] | None, outcome: Outcome, *, hub: str, site: str) -> None:
+        key = keys.alarm(about)
         changes = Changes().only_if(self.leader_guard()).unchanged(key, stored)
         if outcome.raised:
-            changes.put(key, Alarms(hub=hub, raised=outcome.raised))
+            changes.put(key, Alarms(about=about, raised=outcome.raised))
         else:
             changes.delete(key)
         for change in outcome.changes:

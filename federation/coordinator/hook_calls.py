@@ -52,6 +52,8 @@ class SystemHookCaller:
             return f"no answer within {hook.timeout_s:g} s"
         except FederationError as error:
             return error.message
+        except ValueError as error:  # e.g. a word that cannot be an argument
+            return f"it cannot be called: {error}"
         except OSError as error:
             return f"cannot read {error.filename}: {error.strerror}" if error.filename else str(error)
 

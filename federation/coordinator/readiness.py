@@ -6,8 +6,9 @@ Only the leader has reports and counts leases, so other replicas pass the questi
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from federation.api.v1 import control_pb2
 from federation.coordinator.copying import CopiesLoop
@@ -30,6 +31,7 @@ from federation.runtime.clock import Clock
 from federation.store import keys
 
 NO_SITE = SiteSide("", "", None)
+LOOKS_AT_ONCE = 2  # each has the standby read from the store of copies, and every viewer may ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Readiness:
     clock: Clock
     witness: bool
     term: Term | None = None
+    _looks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOOKS_AT_ONCE))
 
     async def answer(self, request: control_pb2.ReadinessRequest) -> control_pb2.ReadinessResponse:
         """For one class, or for all sites if it names none. NotFound if there is no such class."""
@@ -158,7 +161,8 @@ class Readiness:
         if self.term is None or (generation is not None and generation.classroom.spec.storage.protection is None):
             return None
         try:
-            return await self.term.copies.look(hub, site)
+            async with self._looks:
+                return await self.term.copies.look(hub, site)
         except FederationError as error:
             return error.message
 

@@ -28,6 +28,7 @@ from federation.store.register import Register
 log = structlog.get_logger(__name__)
 
 LOOK_S = 2.0
+NEVER = float("inf")
 
 
 @dataclass(slots=True)
@@ -47,12 +48,10 @@ class RegisterSight:
         """What is wrong, in words that stay the same while it is; empty: nothing; None: nobody knows yet."""
         if self.register is not None and self.register.fault:
             return self.register.fault
-        silent_s = self.clock.mono() - self._began_mono
-        if self.mirror is not None:
-            silent_s = min(silent_s, self.mirror.age_s())
-        if silent_s > self.silent_after_s:
+        heard_s = self.mirror.age_s() if self.mirror is not None else NEVER
+        if min(heard_s, self.clock.mono() - self._began_mono) > self.silent_after_s:
             return f"it has not answered for {self.silent_after_s:g} s; sites keep each other's leases meanwhile"
-        return "" if self.mirror is not None and self.mirror.age_s() <= silent_s else None
+        return "" if heard_s < NEVER else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +98,18 @@ class RegisterAlarm:
             fault = Fault(f"register/{self.coordinator}-{int(now.timestamp() * 1000):014d}", now.isoformat(), problem)
             self._save(fault)
         waiting = [hook for hook in hooks if hook.name not in fault.done]
-        if not waiting and fault.over:
-            self.disk.remove(self.path)
-            self._fault = None
-        elif not waiting and problem == "":
+        if not waiting and problem == "" and not fault.over:
             now = self.clock.now()
             self._save(
                 Fault(f"{fault.id}-over", now.isoformat(), "it answers, and is the one that was known", over=True)
             )
         elif waiting:
-            await self._tell(fault, waiting)
+            fault = await self._tell(fault, waiting)
+        if fault.over and all(hook.name in fault.done for hook in hooks):
+            self.disk.remove(self.path)
+            self._fault = None
 
-    async def _tell(self, fault: Fault, waiting: list[Hook]) -> None:
+    async def _tell(self, fault: Fault, waiting: list[Hook]) -> Fault:
         call, now_mono = self._call(fault), self.clock.mono()
         due = [hook for hook in waiting if self._not_before_mono.get(hook.name, 0.0) <= now_mono]
         errors = await asyncio.gather(*(self.hooks.caller.call(hook, call) for hook in due))
@@ -122,8 +121,11 @@ class RegisterAlarm:
             if error:
                 log.warning("hook.failed", hook=hook.name, event_id=call.id, error=error, tries=tries[hook.name])
                 self._not_before_mono[hook.name] = self.clock.mono() + pause_s(tries[hook.name])
-        if due:
-            self._save(replace(fault, done=tuple(sorted(done)), tries=tries))
+        if not due:
+            return fault
+        after = replace(fault, done=tuple(sorted(done)), tries=tries)
+        self._save(after)
+        return after
 
     def _call(self, fault: Fault) -> Call:
         kind = "alarm.register" + (".over" if fault.over else "")

@@ -63,7 +63,7 @@ WOKEN = {
     keys.OWNED: ("hub-reports",),
     keys.MODES: ("hub-reports",),
     keys.HOMES: ("protection", "hub-reports"),
-    keys.SITES: ("site-reports",),
+    keys.SITES: ("site-reports", "site-alarms"),
     keys.OBSERVED: ("alarms",),
 }
 """Folder of the register -> loops that look at the hub or site whose key changed."""
@@ -306,6 +306,7 @@ class Replica:
             "hub-reports": loop("hub-reports", reports.reconcile_hub, reports.hub_keys, 30.0),
             "site-reports": loop("site-reports", reports.reconcile_site, reports.site_keys, 5.0),
             "alarms": loop("alarms", alarms.reconcile, reports.hub_keys, 30.0),
+            "site-alarms": loop("site-alarms", alarms.reconcile_site, reports.site_keys, 30.0),
             "hooks": loop("hooks", hooks.reconcile, hooks.names, 30.0),
             "names": loop("names", self._look_at_name, reports.hub_keys, NAME_LOOK_S),
         }

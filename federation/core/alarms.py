@@ -1,4 +1,4 @@
-"""Which conditions of a hub are worth an alarm now, and which alarms are over. Pure; told only after a while, both ways.
+"""Which conditions of a hub or a site are worth an alarm now, and which alarms are over. Pure.
 
 A condition that is bad for a moment calls nobody: a standby that is restarted, a copy that is a little late. One that is
 good for a moment ends no alarm. Times come from the conditions' `since`, which leaders set by their own clocks: seconds
@@ -7,27 +7,30 @@ between those do not matter here, for nothing is moved by an alarm.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from federation.model.hooks import HookEvent, Raised
 from federation.model.status import Condition, ConditionType, Truth
 
-WATCHED = {ConditionType.PROTECTED: HookEvent.PROTECTION, ConditionType.DATA_FRESH: HookEvent.COPIES}
+OF_HUBS = {ConditionType.PROTECTED: HookEvent.PROTECTION, ConditionType.DATA_FRESH: HookEvent.COPIES}
+OF_SITES = {ConditionType.READY: HookEvent.SITE}
+SILENT = frozenset({ConditionType.READY})  # Unknown is bad: nobody hears it
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A hub's conditions and what was raised about it. `hold_s`: how long something must be bad, or good, before it is
-    said. `excused`: what is wanted so (`placement.standby: none`), or comes with the pause that was said itself.
-    `settling_s`: since a pause of automatic moves ended, during which nothing can be protected."""
+    """The conditions of a hub, or of a site (`kinds`), and what was raised about it. `hold_s`: how long something must be
+    bad, or good, before it is said. `excused`: what is wanted so (`placement.standby: none`). `settling_s`: since a pause
+    of automatic moves ended, during which nothing can be protected."""
 
     conditions: tuple[Condition, ...]
     raised: tuple[Raised, ...]
     hold_s: float
     excused: frozenset[HookEvent] = frozenset()
     settling_s: float | None = None
+    kinds: Mapping[ConditionType, HookEvent] = field(default_factory=lambda: OF_HUBS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Outcome:
 def judge(watched: Watched, now: datetime) -> Outcome:
     """Compare each watched condition with what was raised."""
     outcome = Outcome(raised=watched.raised)
-    for kind, event in WATCHED.items():
+    for kind, event in watched.kinds.items():
         condition = next((c for c in watched.conditions if c.type is kind), None)
         for change, look_s in _one(watched, condition, event, now):
             outcome = _with(outcome, change, look_s, now)
@@ -66,7 +69,8 @@ def _one(
         if known:
             yield Change(event, True, "nobody runs the class" if condition is None else "it is wanted so now"), None
         return
-    bad = {Truth.FALSE: True, Truth.TRUE: False}.get(condition.status)
+    unknown = True if condition.type in SILENT else None
+    bad = {Truth.FALSE: True, Truth.TRUE: False, Truth.UNKNOWN: unknown}[condition.status]
     if bad is None or bad is known:  # what nobody knows changes nothing
         return
     held_s = _held_s(condition, now)

@@ -24,6 +24,7 @@ class HookEvent(StrEnum):
 
     TAKEOVER = "takeover"  # a class is moved because its site is silent
     FREEZE = "freeze"  # nothing is moved by itself: several sites are silent, or somebody has paused moves
+    SITE = "site"  # a site is silent, whether its classes can be moved or not
     PROTECTION = "protection"  # a class is not armed: an outage of its site would close it
     COPIES = "copies"  # the newest copy of a class's homes is stale, or there is none
     REGISTER = "register"  # the register is not the one that was known, or does not answer
@@ -119,7 +120,7 @@ class Raised(Model):
 
 
 class Alarms(Document):
-    """Key `alarm/<uid>`: what hooks were told about a hub and not yet told to be over."""
+    """Key `alarm/<uid>` or `alarm/site-<name>`: what hooks were told about a hub or site and not yet told to be over."""
 
-    hub: str
+    about: str
     raised: tuple[Raised, ...] = ()

@@ -142,9 +142,9 @@ def hook(name: str) -> str:
     return f"{HOOKS}{name}"
 
 
-def alarm(hub: str) -> str:
-    """What hooks were told about a hub that is not over."""
-    return f"{ALARMS}{hub}"
+def alarm(about: str) -> str:
+    """What hooks were told about a hub (its uid) or a site (site-NAME) that is not over."""
+    return f"{ALARMS}{about}"
 
 
 def outlook(coordinator: str, hub: str) -> str:

@@ -70,6 +70,18 @@ async def test_a_takeover_is_told_when_it_begins_and_when_the_class_serves_again
         assert len(set(told.ids("chat"))) == 2
 
 
+async def test_a_site_that_is_silent_is_told_also_if_none_of_its_classes_can_be_moved() -> None:
+    chat = CHAT.revise(events=(HookEvent.SITE, HookEvent.TAKEOVER))
+    async with hooked(chat) as (federation, replica, hub, told):
+        await federation.kill("fencer-iu")
+        await until(lambda: not armed(replica, "iu", hub))
+        await federation.kill("agent-iu")
+        await until(lambda: told.of("chat") == [("site", "begun")])
+        assert "virtual: site iu is silent: iu: agent is silent" in told.told[0].said["text"]
+        federation.start_agent("iu")
+        await until(lambda: told.of("chat") == [("site", "begun"), ("site", "ended")])
+
+
 async def test_what_is_no_news_calls_nobody() -> None:
     async with hooked() as (_federation, replica, hub, told):
         await retire(replica)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from federation.core.alarms import Watched, judge
+from federation.core.alarms import OF_SITES, Watched, judge
 from federation.model.hooks import HookEvent, Raised
 from federation.model.status import Condition, ConditionType, Truth
 
@@ -74,6 +74,14 @@ def test_what_the_file_wants_is_no_alarm_and_ends_one() -> None:
 def test_a_class_that_nobody_runs_has_no_alarms() -> None:
     (change,) = judge(Watched((), (RAISED,), hold_s=120.0), NOW).changes
     assert (change.over, change.message) == (True, "nobody runs the class")
+
+
+def test_of_a_site_nothing_heard_is_what_is_bad() -> None:
+    silent = condition(ConditionType.READY, Truth.UNKNOWN, 121.0, "iu: agent is silent")
+    outcome = judge(Watched((silent,), (), hold_s=120.0, kinds=OF_SITES), NOW)
+    assert [(change.event, change.over, change.message) for change in outcome.changes] == [
+        (HookEvent.SITE, False, "iu: agent is silent")
+    ]
 
 
 def test_copies_and_protection_are_told_apart() -> None:
