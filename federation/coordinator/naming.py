@@ -8,7 +8,7 @@ from federation.coordinator.observations import NameSeen, Observations
 from federation.coordinator.snapshot import Snapshot
 from federation.dns.interface import NameDriver, NameRecord
 from federation.model.classroom import Classroom
-from federation.model.errors import FederationError
+from federation.model.errors import Conflict, FederationError
 from federation.model.identity import Epoch
 from federation.model.placing import ClassroomRecord
 from federation.runtime.clock import Clock
@@ -41,6 +41,23 @@ class Naming:
         try:
             for host in (*hosts_of(stored.document.classroom), *former_hosts(stored.document)):
                 await self._remove_one(hub, host)
+        except FederationError as error:
+            return error.message
+        return ""
+
+    async def unwritable(self, hub: str) -> str:
+        """Why the hub's names could not be changed now; empty: what is there was written again as it is. Not tried where
+        a write has no prerequisite: there it could undo a newer one."""
+        wanted = self.snapshot.in_force(hub)
+        if wanted is None or not self.driver.capabilities.prerequisite:
+            return ""
+        try:
+            for host in hosts_of(wanted.classroom):
+                found = await self.driver.read(host)
+                if found is not None and found.hub == hub:
+                    await self.driver.write(found, found)
+        except Conflict:
+            return ""  # somebody could, just now
         except FederationError as error:
             return error.message
         return ""

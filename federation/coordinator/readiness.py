@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from federation.api.v1 import control_pb2
 from federation.coordinator.copying import CopiesLoop
 from federation.coordinator.facts import Planner, need_of
+from federation.coordinator.naming import Naming
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.standing import Standing
 from federation.coordinator.takeovers import Takeovers
@@ -49,6 +50,7 @@ class Readiness:
     snapshot: Snapshot
     planner: Planner
     standing: Standing
+    naming: Naming
     clock: Clock
     witness: bool
     term: Term | None = None
@@ -105,6 +107,7 @@ class Readiness:
             witness=self.witness,
             paused=f"paused: {pause.document.reason}" if pause is not None else "",
             no_failsafe=f"{mute}: an outage of all coordinators closes the class" if mute else "",
+            unwritable=await self.naming.unwritable(hub) if ownership is not None else "",
             copy_age_s=(self.clock.now() - index.document.taken).total_seconds() if index is not None else None,
         )
 

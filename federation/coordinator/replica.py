@@ -126,7 +126,7 @@ class Replica:
             identity.id, identity.federation, identity.profile.name, register, self.snapshot, ports.connect_leader
         )
         self._loops: dict[str, Loop] = {}
-        self.readiness = Readiness(self.snapshot, self.planner, self.standing, clock, identity.witness)
+        self.readiness = Readiness(self.snapshot, self.planner, self.standing, self.naming, clock, identity.witness)
         admission = Admission(register, self.snapshot, self.journalist, random)
         self.control_service = ControlService(
             self.snapshot,

@@ -57,7 +57,7 @@ class Standby:
 class Facts:
     """Everything that is known of one class. `conditions`: of the hub; `refused`: what speaks against each site that
     the file allows, in order; `paused`, `no_failsafe`: why, if so; `copy_age_s`: of the recorded copy, if there is one;
-    `rehearsed`: when a drill last moved the class, in words."""
+    `unwritable`: why its name could not be changed; `rehearsed`: when a drill last moved the class, in words."""
 
     name: str
     owner: SiteSide | None
@@ -69,6 +69,7 @@ class Facts:
     paused: str
     no_failsafe: str
     copy_age_s: float | None
+    unwritable: str = ""
     rehearsed: str = ""
 
 
@@ -85,6 +86,7 @@ def judge(facts: Facts) -> tuple[Item, ...]:
         *_copies(facts),
         *_software(facts),
         _condition(facts, ConditionType.NAME_CONVERGED, "name", "the name server, and `spec.names` of the federation"),
+        _item(facts.unwritable, "name service", "takes changes", "the name server, and the key that coordinators hold"),
         *_outside(facts),
         *_fencers(facts),
         _rehearsed(facts),

@@ -194,6 +194,7 @@ async def test_a_name_that_nobody_can_see() -> None:
         federation.names.down = True
         answer = await until_red(replica, "name")
         assert "the name service does not answer" in answer.why("name")
+        assert "name service" in answer.red
 
 
 async def test_a_dead_fencer() -> None:

@@ -102,6 +102,9 @@ def test_the_news_of_an_outage_are_lost_by_nobody(hooked: Federation, chat: Chat
     assert len(told(tmp_path, "test")) == 3
     with here.placed("told", storage={"type": "none"}):
         wait_until_armed(here, "told", "iu")
+        until(lambda: here.condition("told", "Reachable") == "True", "the other places see it", 60, here.logs)
+        ready = here.fedctl("doctor", "told")
+        assert "tacc could take it over from iu" in ready.err
         here.lab("kill", "iu")
         wait_until_served_at(here, "told", "tacc")
         until(lambda: "ended" in [one["turn"] for one in told(tmp_path, "takeover")], "all is told")

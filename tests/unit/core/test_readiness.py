@@ -71,6 +71,7 @@ def test_what_is_well_is_said_with_its_facts() -> None:
         ({"conditions": ill(K.PROTECTED, "not armed, because x; y")}, "armed", "not armed, because x; y"),
         ({"conditions": ill(K.NAME_CONVERGED, "leads to tacc")}, "name", "leads to tacc"),
         ({"conditions": ill(K.DATA_FRESH, "older than 32 min")}, "copies", "older than 32 min"),
+        ({"unwritable": "the key is refused"}, "name service", "the key is refused"),
         ({"witness": False}, "witness", "the federation has none"),
         ({"paused": "paused: storage work"}, "automatic moves", "storage work"),
         ({"standby": None, "refused": "tacc: needs 9 cores"}, "standby", "tacc: needs 9 cores"),
