@@ -1,4 +1,4 @@
-"""The leader calls hooks: at least once for each event, in order, each hook by itself (docs/adr/0017).
+"""The leader calls hooks: at least once for each event, in order, each hook by itself (docs/adr/0015).
 
 The cursor is written after the call. A leader that is killed between the two leaves a call that the next one repeats,
 with the same id and the same bytes; an event that was never told is never passed over, unless its tries are used up.
