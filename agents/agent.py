@@ -103,6 +103,7 @@ class Agent:
         self.wanted = WantedHubs(place.wanted, ports.disk)
         self.reporter = Reporter(who.kind, who.version)
         finals = FinalCopies()
+        self.reporter = Reporter(who.kind, who.version, ports.drivers.hubs.capabilities.version)
         self.reconciler = Reconciler(
             ports.drivers,
             self.lease,

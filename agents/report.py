@@ -41,10 +41,11 @@ class _Stream:
 class Reporter:
     """Collects reports of the reconciler; the stream of the newest session carries them to the leader."""
 
-    def __init__(self, kind: str, version: str) -> None:
+    def __init__(self, kind: str, version: str, hub_version: str = "") -> None:
         self._kind = kind
         self._version = version
-        self._site = agent_pb2.SiteReport(kind=kind, version=version)
+        self._hub_version = hub_version
+        self._site = agent_pb2.SiteReport(kind=kind, version=version, hub_version=hub_version)
         self._hubs: dict[str, agent_pb2.HubReport] = {}
         self._rosters: dict[str, tuple[RosterEntry, ...]] = {}
         self._stream = _Stream()
@@ -77,6 +78,7 @@ class Reporter:
             conditions=[wire_condition(c) for c in cluster.conditions],
             kind=self._kind,
             version=self._version,
+            hub_version=self._hub_version,
         )
         if report != self._site:
             self._site = report

@@ -94,6 +94,7 @@ class HubCapabilities:
     adopts_servers: bool  # students' servers live on over a restart of the hub
     isolates_students: bool
     enforces_limits: bool
+    version: str = ""  # of the JupyterHub that it starts; empty: not known
 
 
 class HubDriver(Protocol):

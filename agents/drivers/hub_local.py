@@ -83,7 +83,11 @@ class LocalHubs:
     def capabilities(self) -> HubCapabilities:
         limits = self.cgroups.limits_memory and self.cgroups.limits_cpu
         return HubCapabilities(
-            survives_agent=True, adopts_servers=True, isolates_students=self.isolates, enforces_limits=limits
+            survives_agent=True,
+            adopts_servers=True,
+            isolates_students=self.isolates,
+            enforces_limits=limits,
+            version=programs.hub_version(),
         )
 
     async def start(self, order: HubOrder) -> None:

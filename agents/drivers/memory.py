@@ -80,6 +80,7 @@ class MemorySite:
     restored: dict[str, CopyRef] = field(default_factory=dict)  # the copy that the tree of a hub was made of
     restoring: set[str] = field(default_factory=set)  # hubs whose restore was ordered and has not ended
     kept: dict[str, list[dict[str, bytes]]] = field(default_factory=dict)  # trees that a restore put aside
+    hub_version: str = "6.1.1"
     canary_broken: str = ""  # "start", "gate" or "fencer": what of a proof fails here
 
     def drivers(self) -> SiteDrivers:
@@ -171,12 +172,18 @@ class MemoryCluster:
 class MemoryHubs:
     """Hubs that serve `start_delay_s` after they were started."""
 
-    capabilities = HubCapabilities(
-        survives_agent=True, adopts_servers=True, isolates_students=False, enforces_limits=False
-    )
-
     def __init__(self, site: MemorySite) -> None:
         self._site = site
+
+    @property
+    def capabilities(self) -> HubCapabilities:
+        return HubCapabilities(
+            survives_agent=True,
+            adopts_servers=True,
+            isolates_students=False,
+            enforces_limits=False,
+            version=self._site.hub_version,
+        )
 
     async def start(self, order: HubOrder) -> None:
         if message := self._site.refusals.get(order.hub, ""):

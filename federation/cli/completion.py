@@ -55,7 +55,7 @@ def _classrooms(parsed_args: Any, **_more: Any) -> list[str]:
     from federation.cli.listing import all_hubs  # noqa: PLC0415
 
     def ask(client: Client) -> list[str]:
-        request = control_pb2.ListRequest(retired=parsed_args.verb not in ("retire", "logs"))
+        request = control_pb2.ListRequest(retired=parsed_args.verb not in ("retire", "logs", "doctor"))
         return [hub.metadata.name for hub in all_hubs(client, request, timeout_s=ASK_S)[0]]
 
     return _asked(parsed_args, ask)
@@ -77,6 +77,16 @@ def _secrets(parsed_args: Any, **_more: Any) -> list[str]:
     def ask(client: Client) -> list[str]:
         secrets = client.call("ListSecrets", control_pb2.ListSecretsRequest(), timeout_s=ASK_S)
         return [secret.name for secret in secrets.items]
+
+    return _asked(parsed_args, ask) if parsed_args.action != "list" else []
+
+
+def _hooks(parsed_args: Any, **_more: Any) -> list[str]:
+    from federation.api.v1 import control_pb2  # noqa: PLC0415
+
+    def ask(client: Client) -> list[str]:
+        hooks = client.call("ListHooks", control_pb2.ListHooksRequest(), timeout_s=ASK_S)
+        return [hook.name for hook in hooks.items]
 
     return _asked(parsed_args, ask) if parsed_args.action != "list" else []
 
@@ -135,6 +145,7 @@ def _asked(parsed_args: Any, ask: Callable[[Client], list[str]]) -> list[str]:
 OF_VERB: dict[tuple[str, str], Completer] = {
     ("secret", "name"): _secrets,
     ("context", "name"): _contexts,
+    ("hooks", "name"): _hooks,
     ("sites", "words"): _site_or_file,
     ("lab", "site"): _domains,
     ("events", "name"): _classrooms_and_sites,

@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "failover": ("failover", "bring classrooms of a dead site up elsewhere, by your word that it is dead"),
     "pause": ("pause", "switch automatic moves off, with a reason"),
     "resume": ("resume", "switch automatic moves on again"),
+    "hooks": ("hooks", "list those who are told what happens by itself, and try them"),
     "sites": ("sites", "list sites, or join one"),
     "context": ("context", "list, add and choose the federation that fedctl talks to"),
     "pki": ("pki", "make the certificates of a federation of several hosts"),

@@ -22,10 +22,13 @@ from federation.coordinator.admission import (
     require_typed_name,
 )
 from federation.coordinator.checking import Checking
+from federation.coordinator.control_moves import MoveCalls, actor
 from federation.coordinator.facts import Planner
-from federation.coordinator.move_orders import FailoverOrder, MoveOrder, MoveOrders
+from federation.coordinator.hook_desk import HookDesk
+from federation.coordinator.move_orders import MoveOrders
 from federation.coordinator.observations import Sightings
 from federation.coordinator.pausing import set_pause
+from federation.coordinator.readiness import Readiness
 from federation.coordinator.secrets_and_sites import SecretsAndSites
 from federation.coordinator.sessions import Sessions
 from federation.coordinator.snapshot import Snapshot
@@ -35,7 +38,6 @@ from federation.model.classroom import Classroom
 from federation.model.effects import Difference, differences
 from federation.model.errors import NotFound
 from federation.model.placing import ClassroomRecord, Event
-from federation.runtime.access import current_principal
 from federation.store import keys
 from federation.store.register import Stored, decode
 
@@ -45,7 +47,7 @@ PAGE_BYTES = 1 << 20  # of a list; a message holds four times that
 
 
 @dataclass(slots=True)
-class ControlService(control_pb2_grpc.ControlServiceServicer):
+class ControlService(MoveCalls, control_pb2_grpc.ControlServiceServicer):
     """Serves fedctl."""
 
     snapshot: Snapshot
@@ -58,6 +60,8 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
     watching: Watching
     secrets_and_sites: SecretsAndSites
     orders: MoveOrders
+    hook_desk: HookDesk
+    readiness: Readiness
 
     async def Place(self, request: control_pb2.PlaceRequest, context: Any) -> control_pb2.PlaceResponse:  # noqa: ARG002
         classroom = self.checking.read(request.classroom)
@@ -279,46 +283,29 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         changed = await set_pause(self.admission, paused=request.paused, reason=request.reason, actor=actor())
         return control_pb2.SetPauseResponse(changed=changed)
 
-    async def Move(self, request: control_pb2.MoveRequest, context: Any) -> control_pb2.MoveResponse:  # noqa: ARG002
-        asked = MoveOrder(
-            actor(), request.to, request.reason, request.now, drain_s=request.drain_s, accept_loss=request.accept_loss
-        )
-        return await self._moved(await self.orders.move(request.name, asked))
-
-    async def CancelMove(
-        self,
-        request: control_pb2.CancelMoveRequest,
-        context: Any,  # noqa: ARG002
-    ) -> control_pb2.MoveResponse:
-        return await self._moved(await self.orders.cancel(request.name, actor()))
-
-    async def Failover(
-        self,
-        request: control_pb2.FailoverRequest,
-        context: Any,  # noqa: ARG002
-    ) -> control_pb2.MoveResponse:
-        asked = FailoverOrder(actor(), request.reason, request.vouched_site, request.to, request.accept_loss)
-        return await self._moved(await self.orders.failover(request.name, asked))
-
-    async def SetCordon(
-        self,
-        request: control_pb2.SetCordonRequest,
-        context: Any,  # noqa: ARG002
-    ) -> control_pb2.SetCordonResponse:
-        changed, notes = await self.orders.cordon(
-            request.site, request.reason if request.cordoned else None, actor(), drain=request.drain
-        )
-        return control_pb2.SetCordonResponse(changed=changed, notes=notes)
-
-    async def _moved(self, admitted: Admitted) -> control_pb2.MoveResponse:
-        return control_pb2.MoveResponse(
-            hub=await self._hub(admitted),
-            operation=views.operation_message(admitted.operation),
-            changed=admitted.changed,
-        )
-
     async def Status(self, request: control_pb2.StatusRequest, context: Any) -> control_pb2.StatusResponse:  # noqa: ARG002
         return await self.standing.status()
+
+    async def ListHooks(
+        self,
+        request: control_pb2.ListHooksRequest,  # noqa: ARG002
+        context: Any,  # noqa: ARG002
+    ) -> control_pb2.ListHooksResponse:
+        return control_pb2.ListHooksResponse(items=self.hook_desk.infos(), freshness=self.standing.freshness())
+
+    async def TestHooks(
+        self,
+        request: control_pb2.TestHooksRequest,
+        context: Any,  # noqa: ARG002
+    ) -> control_pb2.TestHooksResponse:
+        return await self.hook_desk.tried(request.name, actor())
+
+    async def Readiness(
+        self,
+        request: control_pb2.ReadinessRequest,
+        context: Any,  # noqa: ARG002
+    ) -> control_pb2.ReadinessResponse:
+        return await self.readiness.answer(request)
 
     async def _named(self, name: str) -> types_pb2.Hub:
         stored = self.snapshot.find(name) or await find_classroom(self.admission.register, name)
@@ -334,11 +321,6 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         entries = list(self.snapshot.mirror.entries(prefix))
         entries.sort(key=lambda entry: keys.tail(entry.key))
         return [views.event_message(decode(e, Event).document, e.revision) for e in entries[-limit:]]
-
-
-def actor() -> str:
-    """Who calls, from the certificate."""
-    return current_principal().label
 
 
 def _differences(live: Stored[ClassroomRecord] | None, wanted: Classroom) -> list[control_pb2.Difference]:

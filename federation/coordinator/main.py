@@ -9,9 +9,13 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
+from typing import Any
 
 from federation.api.v1 import agent_pb2_grpc, control_pb2, control_pb2_grpc
+from federation.coordinator.hook_calls import SystemHookCaller
+from federation.coordinator.hooks_loop import Hooks
 from federation.coordinator.probe import HttpProber
+from federation.coordinator.register_alarm import RegisterAlarm, RegisterSight
 from federation.coordinator.replica import Identity, Ports, Replica
 from federation.coordinator.rights import RIGHTS
 from federation.core.relocation import Policy
@@ -20,7 +24,7 @@ from federation.dns.frontdoor import FrontDoorNames
 from federation.dns.interface import NameDriver
 from federation.dns.name_server import NameServer
 from federation.dns.rfc2136 import ZoneNames, read_key
-from federation.model.errors import DeadlineExceeded, InvalidRequest, Refused, Unavailable
+from federation.model.errors import DeadlineExceeded, InvalidRequest, Refused, RegisterFault, Unavailable
 from federation.model.federation_file import CoordinatorSettings, FederationFile
 from federation.model.identity import RegisterId
 from federation.model.names_file import NameDriverKind
@@ -29,7 +33,7 @@ from federation.runtime.clock import SystemClock
 from federation.runtime.daemon import run_daemon, tls_files
 from federation.runtime.disk import LocalDisk
 from federation.runtime.etcd_process import UNSAFE
-from federation.runtime.grpc_client import Channels, stream
+from federation.runtime.grpc_client import Channels, call, stream
 from federation.runtime.grpc_server import ControlServer, build_server
 from federation.runtime.logs import set_up_logging
 from federation.runtime.settings_files import load_federation
@@ -41,6 +45,7 @@ from federation.store.register import Register
 from federation.store.remembered import RememberedRegister
 
 REGISTER_WAIT_S = 1.0
+READINESS_S = 65.0  # the standby is asked whether the copies open there, and may take its time
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,11 @@ class PeerLeader:
     def logs(self, request: control_pb2.LogsRequest) -> AsyncGenerator[control_pb2.LogsResponse]:
         stub = control_pb2_grpc.ControlServiceStub(self.channels.to(self.address))
         return stream(stub.Logs, request)
+
+    async def readiness(self, request: control_pb2.ReadinessRequest) -> control_pb2.ReadinessResponse:
+        stub: Any = control_pb2_grpc.ControlServiceStub(self.channels.to(self.address))
+        answer: control_pb2.ReadinessResponse = await call(stub.Readiness, request, timeout_s=READINESS_S)
+        return answer
 
 
 def main() -> int:
@@ -79,13 +89,19 @@ async def serve(path: Path, name: str, state_dir: Path, stop: asyncio.Event) -> 
         raise InvalidRequest(f"{path}: coordinator {name} has no certificate", help="Set spec.tls or its own tls.")
     tls, names = tls_files(paths, path.parent), name_driver(federation, path.parent)
     store = open_store(federation, settings, path.parent)
+    hooks = Hooks(federation.spec.hooks, SystemHookCaller(path.parent), float(federation.spec.alarm_after.seconds))
+    sight = RegisterSight(SystemClock(), hooks.alarm_after_s)
+    told = state_dir / "register-alarm.json"
+    alarm = RegisterAlarm(name, federation.name, hooks, LocalDisk(), told, SystemClock())
     async with Supervisor(name) as tasks, Channels(tls) as channels:
         opening = tasks.start("open-register", open_register(federation, store, remembered), eternal=False)
         stopping = tasks.start("stop", stop.wait(), eternal=False)
+        tasks.start("register-alarm", alarm.watch(sight.problem))
         await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if opening.done():
-            register: Register = opening.result()
-            replica = assemble(federation, settings, Parts(register, remembered, channels, names), tasks)
+            register = await opened(opening, alarm)
+            replica = assemble(federation, settings, Parts(register, remembered, channels, names, hooks), tasks)
+            sight.register, sight.mirror = register, replica.mirror
             server = open_server(replica, register.identity, settings, tls)
             tasks.start("replica", replica.run())
             synced = tasks.start("sync", replica.mirror.synced(), eternal=False)
@@ -125,6 +141,15 @@ async def open_register(federation: FederationFile, store: EtcdStore, remembered
             await asyncio.sleep(REGISTER_WAIT_S)
 
 
+async def opened(opening: asyncio.Task[Register], alarm: RegisterAlarm) -> Register:
+    """The register, or a start that fails; what is wrong with it is told first, for then this process ends."""
+    try:
+        return opening.result()
+    except RegisterFault as error:
+        await alarm.tell_once(error.message)
+        raise
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What `serve` has opened for the replica."""
@@ -133,6 +158,7 @@ class Parts:
     remembered: RememberedRegister
     channels: Channels
     names: NameDriver
+    hooks: Hooks
 
 
 def assemble(federation: FederationFile, settings: CoordinatorSettings, parts: Parts, tasks: Supervisor) -> Replica:
@@ -150,6 +176,8 @@ def assemble(federation: FederationFile, settings: CoordinatorSettings, parts: P
         witness=federation.spec.has_witness,
         patience_s=patience,
         relocation=Policy(failback_s=after.seconds if after is not None else None),
+        place=settings.domain,
+        places=tuple(sorted({c.domain for c in federation.spec.coordinators})),
     )
     ports = Ports(
         register=parts.register,
@@ -159,6 +187,7 @@ def assemble(federation: FederationFile, settings: CoordinatorSettings, parts: P
         random=SystemRandom(),
         connect_leader=lambda address: PeerLeader(parts.channels, address),
         remembered=parts.remembered,
+        hooks=parts.hooks,
     )
     return Replica(identity, ports, tasks)
 

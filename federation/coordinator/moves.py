@@ -51,7 +51,11 @@ class PlannedMoves:
         now, spec = self.clock.now(), generation.classroom.spec
         since = operation.history[-1].at if operation.history else operation.created
         released = ownership.owner is None
-        objection = self.planner.objection_to(hub, operation.target) or self._lease(ownership, operation.target)
+        objection = (
+            self.planner.objection_to(hub, operation.target)
+            or self._lease(ownership, operation.target)
+            or self._version(operation)
+        )
         return MoveFacts(
             objection=objection or self._not_heard(operation),
             source_objection=self._lease(ownership, operation.source) if released else "",
@@ -71,6 +75,15 @@ class PlannedMoves:
         if owner is None:
             return lease_objection(site, ownership, world)
         return target_objection(site, ownership, owner, world)
+
+    def _version(self, operation: Operation) -> str:
+        """The hub's database goes along, and an older JupyterHub cannot read that of a newer one; what a site does not
+        tell is no objection."""
+        there, here = self.snapshot.site(operation.target), self.snapshot.site(operation.source)
+        new, old = (site.document.hub_version if site is not None else "" for site in (there, here))
+        if not (new and old) or new.split(".")[:2] == old.split(".")[:2]:
+            return ""
+        return f"it runs JupyterHub {new}, {operation.source} runs {old}: the hub's database would not fit"
 
     def _not_heard(self, operation: Operation) -> str:
         """A target that died a moment ago looks fresh, and nothing but a person's word could take the hub away from it

@@ -48,6 +48,23 @@ class Naming:
             return error.message
         return ""
 
+    async def unwritable(self, hub: str) -> str:
+        """Why the hub's names could not be changed now; empty: what is there was written again as it is. Not tried where
+        a write has no prerequisite: there it could undo a newer one."""
+        wanted = self.snapshot.in_force(hub)
+        if wanted is None or not self.driver.capabilities.prerequisite:
+            return ""
+        try:
+            for host in hosts_of(wanted.classroom):
+                found = await self.driver.read(host)
+                if found is not None and found.hub == hub:
+                    await self.driver.write(found, found)
+        except Conflict:
+            return ""  # somebody could, just now
+        except FederationError as error:
+            return error.message
+        return ""
+
     async def _write(self, hub: str) -> str:
         """Returns what could not be written and why; one name of a hub does not wait for another."""
         ownership, wanted = self.snapshot.ownership(hub), self.snapshot.in_force(hub)

@@ -7,7 +7,7 @@ lease can have expired, and every write compares the election key, so a frozen o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
@@ -17,23 +17,21 @@ from federation.coordinator.admission import Admission
 from federation.coordinator.agent_service import AgentService
 from federation.coordinator.checking import Checking
 from federation.coordinator.control_service import ControlService
-from federation.coordinator.copying import CopiesLoop
 from federation.coordinator.events import Journalist, trim_regularly
 from federation.coordinator.facts import Planner
+from federation.coordinator.hook_desk import HookDesk
+from federation.coordinator.hooks_loop import NO_HOOKS, Hooks
+from federation.coordinator.leader_loops import NAME_LOOK_S, make_loops
 from federation.coordinator.move_orders import MoveOrders
-from federation.coordinator.moves import PlannedMoves
 from federation.coordinator.naming import Naming
 from federation.coordinator.observations import Observations, Sightings
-from federation.coordinator.operations_loop import OperationsLoop
+from federation.coordinator.outlook_loop import LOOK_S, OutlookLoop
 from federation.coordinator.probe import Prober
-from federation.coordinator.protection import ProtectionLoop
-from federation.coordinator.relocations import Relocations
-from federation.coordinator.reports_loop import ReportsLoop
+from federation.coordinator.readiness import Readiness
 from federation.coordinator.secrets_and_sites import SecretsAndSites
 from federation.coordinator.sessions import Sessions
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.standing import Leader, LeaderSeen, Standing
-from federation.coordinator.takeovers import Takeovers
 from federation.coordinator.wanted import GENERATED, WantedBuilder
 from federation.coordinator.watching import Watching
 from federation.core.relocation import Policy
@@ -41,7 +39,7 @@ from federation.dns.interface import NameDriver
 from federation.model.errors import FederationError
 from federation.model.profile import Profile
 from federation.runtime.clock import Clock
-from federation.runtime.loop import Loop, Pace, Reconcile
+from federation.runtime.loop import Loop, Pace
 from federation.runtime.supervisor import Supervisor
 from federation.store import keys
 from federation.store.compaction import compact_regularly
@@ -52,16 +50,16 @@ from federation.store.remembered import RememberedRegister
 
 log = structlog.get_logger(__name__)
 
-NAME_LOOK_S = 20.0
+LOOKS_AT_ONCE = 8  # at classes of other places
 RELIST_S = 300.0
-BACKOFF_MOST_S = 15.0
 WOKEN = {
     keys.OPERATIONS: ("operations", "protection", "hub-reports", "copies"),
     keys.HUBS: ("operations", "protection", "hub-reports"),
     keys.OWNED: ("hub-reports",),
     keys.MODES: ("hub-reports",),
     keys.HOMES: ("protection", "hub-reports"),
-    keys.SITES: ("site-reports",),
+    keys.SITES: ("site-reports", "site-alarms"),
+    keys.OBSERVED: ("alarms",),
 }
 """Folder of the register -> loops that look at the hub or site whose key changed."""
 
@@ -77,6 +75,7 @@ class Ports:
     random: Random
     connect_leader: Callable[[str], Leader]
     remembered: RememberedRegister
+    hooks: Hooks = NO_HOOKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +91,8 @@ class Identity:
     witness: bool = False  # the register and the coordinators have a third failure domain
     relocation: Policy = field(default_factory=Policy)
     patience_s: float = 0.0
+    place: str = ""  # the failure domain at which it looks at classes of others; empty: it does not
+    places: tuple[str, ...] = ()  # those of all coordinators
 
 
 class Replica:
@@ -99,7 +100,7 @@ class Replica:
 
     def __init__(self, identity: Identity, ports: Ports, tasks: Supervisor) -> None:
         self.identity = identity
-        self._ports = ports
+        self.ports = ports
         self._tasks = tasks
         clock, random, register = ports.clock, ports.random, ports.register
         self.actor = f"coordinator/{identity.id}"
@@ -121,6 +122,7 @@ class Replica:
             identity.id, identity.federation, identity.profile.name, register, self.snapshot, ports.connect_leader
         )
         self._loops: dict[str, Loop] = {}
+        self.readiness = Readiness(self.snapshot, self.planner, self.standing, self.naming, clock, identity.witness)
         admission = Admission(register, self.snapshot, self.journalist, random)
         self.orders = MoveOrders(admission, self.snapshot, self.planner, self.sightings, identity.profile)
         self.control_service = ControlService(
@@ -134,6 +136,8 @@ class Replica:
             self.watching,
             SecretsAndSites(admission, self.snapshot),
             self.orders,
+            HookDesk(ports.hooks, self.snapshot, clock, random, identity.id, identity.federation),
+            self.readiness,
         )
         self.agent_service = AgentService(
             register,
@@ -153,27 +157,39 @@ class Replica:
 
     def builder(self, site: str) -> WantedBuilder:
         """Builder of a site's wanted documents (for sessions)."""
-        return WantedBuilder(site, self.snapshot, self._ports.names.url_of, self._ports.clock)
+        return WantedBuilder(site, self.snapshot, self.ports.names.url_of, self.ports.clock)
 
     async def run(self) -> None:
         """Mirror the register, follow its changes, campaign, lead. Eternal."""
         self._tasks.start("mirror", self.mirror.run())
         await self.mirror.synced()
         self._tasks.start("changes", self._follow())
-        identity, clock = self._ports.register.identity, self._ports.clock
-        keeping = self._ports.remembered.keep(identity, lambda: self.mirror.revision, clock)
+        identity, clock = self.ports.register.identity, self.ports.clock
+        keeping = self.ports.remembered.keep(identity, lambda: self.mirror.revision, clock)
         self._tasks.start("remember", keeping)
+        self._look_around()
         election = Election(
-            self._ports.register.store,
+            self.ports.register.store,
             keys.LEADER,
             f"{self.identity.id} {self.identity.address}",
             ttl_s=self.identity.profile.leader_ttl_s,
-            clock=self._ports.clock,
+            clock=self.ports.clock,
             delay_s=self.identity.patience_s,
         )
         while True:
             async with election.campaign() as leadership:
                 await self._lead(leadership)
+
+    def _look_around(self) -> None:
+        """Whoever leads: the view from here is worth having as long as this replica lives."""
+        if not self.identity.place:
+            return
+        ports, who = self.ports, self.identity
+        outlook = OutlookLoop(ports.register, self.snapshot, ports.names, ports.prober, ports.clock, who.id, who.place)
+        pace = Pace(relist_s=LOOK_S, backoff_most_s=LOOK_S, workers=LOOKS_AT_ONCE)
+        looks = Loop("outlook", outlook.reconcile, outlook.hubs, clock=ports.clock, random=ports.random, pace=pace)
+        self._tasks.start("outlook", looks.run())
+        self._tasks.start("outlook-lease", outlook.keep())
 
     async def _lead(self, leadership: Leadership) -> None:
         """Run the loops until leadership is lost."""
@@ -181,16 +197,16 @@ class Replica:
         self.observations.forget_all()
         self.standing.guard, self.standing.epoch = leadership.guard(), leadership.epoch
         self.standing.seen = LeaderSeen(self.identity.id, self.identity.address, leadership.epoch)
-        self._loops = self._make_loops()
+        self._loops = make_loops(self)
         try:
             async with asyncio.TaskGroup() as group:
                 running = [
                     group.create_task(self._run_loop(loop, leadership.epoch), name=loop.name)
                     for loop in self._loops.values()
                 ]
-                running.append(group.create_task(compact_regularly(self._ports.register.store, self._ports.clock)))
+                running.append(group.create_task(compact_regularly(self.ports.register.store, self.ports.clock)))
                 trimming = trim_regularly(
-                    self._ports.register, self.mirror, self.standing.leader_guard, self._ports.clock
+                    self.ports.register, self.mirror, self.standing.leader_guard, self.ports.clock
                 )
                 running.append(group.create_task(trimming))
                 await leadership.lost()
@@ -199,6 +215,7 @@ class Replica:
         finally:
             self.standing.guard = None
             self._loops = {}
+            self.readiness.term = None
             self.sessions.end_all()
             log.info("leader.ended", coordinator=self.identity.id, epoch=leadership.epoch)
 
@@ -207,90 +224,7 @@ class Replica:
         await self.mirror.reached(epoch)
         await loop.run()
 
-    def _make_loops(self) -> dict[str, Loop]:
-        ports, guard = self._ports, self.standing.leader_guard
-        takeovers = Takeovers(
-            ports.register,
-            self.snapshot,
-            self.planner,
-            self.journalist,
-            guard,
-            self.identity.profile,
-            ports.random,
-            self.actor,
-        )
-        copies = CopiesLoop(
-            ports.register,
-            self.snapshot,
-            self.observations,
-            self.sessions,
-            self.journalist,
-            guard,
-            ports.random,
-            self.actor,
-        )
-        protection = ProtectionLoop(
-            ports.register,
-            self.snapshot,
-            self.observations,
-            self.planner,
-            takeovers,
-            copies,
-            self.journalist,
-            guard,
-            self.identity.witness,
-            self.actor,
-        )
-        moves = PlannedMoves(
-            ports.register, self.snapshot, self.observations, self.planner, takeovers, copies, ports.clock
-        )
-        operations = OperationsLoop(
-            ports.register,
-            self.snapshot,
-            self.observations,
-            self.planner,
-            takeovers,
-            copies,
-            moves,
-            self.naming,
-            ports.prober,
-            self.journalist,
-            guard,
-            self.actor,
-        )
-        reports = ReportsLoop(
-            ports.register,
-            self.snapshot,
-            self.observations,
-            self.sightings,
-            copies,
-            self.journalist,
-            guard,
-            ports.names.url_of,
-            self.identity.profile.contact_s,
-            self.actor,
-        )
-
-        relocations = Relocations(
-            self.snapshot, self.orders, takeovers, ports.clock, self.identity.relocation, self.actor
-        )
-
-        def loop(name: str, reconcile: Reconcile, list_keys: Callable[[], Iterable[str]], relist_s: float) -> Loop:
-            pace = Pace(relist_s=relist_s, backoff_most_s=min(BACKOFF_MOST_S, relist_s))
-            return Loop(name, reconcile, list_keys, clock=ports.clock, random=ports.random, pace=pace)
-
-        return {
-            "leases": loop("leases", takeovers.look, lambda: (keys.LEASES,), takeovers.look_s),
-            "copies": loop("copies", copies.reconcile, reports.hub_keys, 30.0),
-            "protection": loop("protection", protection.reconcile, reports.hub_keys, 5.0),
-            "relocations": loop("relocations", relocations.reconcile, reports.hub_keys, 30.0),
-            "operations": loop("operations", operations.reconcile, operations.keys, 5.0),
-            "hub-reports": loop("hub-reports", reports.reconcile_hub, reports.hub_keys, 30.0),
-            "site-reports": loop("site-reports", reports.reconcile_site, reports.site_keys, 5.0),
-            "names": loop("names", self._look_at_name, reports.hub_keys, NAME_LOOK_S),
-        }
-
-    async def _look_at_name(self, hub: str) -> float | None:
+    async def look_at_name(self, hub: str) -> float | None:
         """Repair drift of names of hubs that serve; an operation under way has its own look."""
         stored, operation = self.snapshot.ownership(hub), self.snapshot.operation(hub)
         if stored is None or stored.document.owner is None or (operation is not None and not operation.document.done):
@@ -323,6 +257,9 @@ class Replica:
                 self.sightings.saw(tail, entry.revision)
         elif key == keys.LEADER:
             self._see_leader()
+        elif folder == keys.EVENTS:
+            for hook in self.ports.hooks.settings:
+                self._wake("hooks", hook.name)
         else:
             self._tell_sessions(folder, key)
 

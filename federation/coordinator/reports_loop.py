@@ -16,6 +16,8 @@ from federation.coordinator.observations import Observations, Sightings
 from federation.coordinator.snapshot import Snapshot
 from federation.core.conditions import HubFacts, conditions_of, phase_of
 from federation.core.failsafe import unreachable
+from federation.core.reachable import outside, reachable
+from federation.model.outlook import Outlook
 from federation.model.ownership import Ownership
 from federation.model.status import (
     Condition,
@@ -50,6 +52,7 @@ class ReportsLoop:
     url_of: Callable[[str], str]
     contact_s: float
     actor: str
+    places: tuple[str, ...] = ()  # failure domains with a coordinator, which look at each other's classes
 
     def hub_keys(self) -> list[str]:
         """Every hub with an ownership record."""
@@ -98,6 +101,7 @@ class ReportsLoop:
                 edge_address=report.edge_address or site.edge_address,
                 kind=report.kind or site.kind,
                 version=report.version,
+                hub_version=report.hub_version,
             )
         if wanted != site:
             await self._write_site(stored, wanted)
@@ -136,6 +140,7 @@ class ReportsLoop:
             name_unwritable=name.unwritable if name else "",
             outdated_servers=report.outdated_servers if report else 0,
             reported=read_conditions(report.conditions if report else ()),
+            reachable=self._reachable(hub, site),
         )
         wanted = self.snapshot.in_force(hub) if ownership.owner is not None else None
         conditions = changed_conditions(before.conditions if before else (), conditions_of(facts), self._now())
@@ -150,6 +155,10 @@ class ReportsLoop:
             outdated_servers=report.outdated_servers if report else 0,
             homes=report.homes if report and report.epoch.era else before.homes if before else "",
         )
+
+    def _reachable(self, hub: str, site: str) -> Condition | None:
+        said = [s.document for s in self.snapshot.under(keys.outlooks_of(hub), Outlook)]
+        return reachable(outside(self.places, site), site, said)
 
     def _no_failsafe(self) -> str:
         """What is true of armed hubs while not every site can be asked by the others."""

@@ -48,6 +48,8 @@ RIGHTS: Rights = {
     _control("Events"): Right(READERS),
     _control("ListSites"): Right(READERS),
     _control("Status"): Right(READERS),
+    _control("ListHooks"): Right(READERS),
+    _control("Readiness"): Right(READERS),
     # a class's logs show what its students do; coordinators pass the question on to the leader
     _control("Logs"): Right(OPERATORS | {Role.COORDINATOR}),
     # running classes
@@ -64,6 +66,8 @@ RIGHTS: Rights = {
     _control("SetCordon"): Right(OPERATORS),
     # changing the federation
     _control("JoinSite"): Right(ADMINS),
+    # it runs programs at the coordinator's host and tells people that something happened
+    _control("TestHooks"): Right(ADMINS),
     # for probes and tools: they tell nothing about classes
     "/grpc.health.v1.Health/Check": Right(ANYONE),
     "/grpc.health.v1.Health/Watch": Right(ANYONE),

@@ -24,6 +24,10 @@ class Leader(Protocol):
         """Pass a call for logs on."""
         ...
 
+    async def readiness(self, request: control_pb2.ReadinessRequest) -> control_pb2.ReadinessResponse:
+        """Pass a question about a class on."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LeaderSeen:

@@ -21,7 +21,7 @@ from federation.core.takeover import Go, Hold, HubAtRisk, Nothing, SiteSight, Ta
 from federation.model.errors import Conflict, FederationError
 from federation.model.operation import Operation, OperationKind, Step
 from federation.model.ownership import EarlierOwner, Owned, Pause
-from federation.model.placing import Assignment
+from federation.model.placing import Assignment, Event
 from federation.model.profile import Profile
 from federation.store import keys
 from federation.store.interface import Guard
@@ -30,6 +30,7 @@ from federation.store.register import Changes, Register, Stored
 log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 2  # hubs that start at the same time after takeovers
+FREEZES = ("failover.frozen", "failover.unfrozen")
 STEP_BACK_S = 10.0  # a hub that could not go when it was its turn comes after all others for so long
 
 
@@ -50,7 +51,8 @@ class Takeovers:
     _world_mono: float = 0.0
     _turns: frozenset[str] = frozenset()
     _stepped_back: dict[str, float] = field(default_factory=dict)  # hub -> until when, monotonic
-    _frozen: str = ""
+    _frozen: str | None = None  # what was said last; None: not by this leader
+    _began_mono: float | None = None
 
     def __post_init__(self) -> None:
         self.counts = LeaseCounts(gap_s=self.look_s + self.profile.renew_s)
@@ -241,15 +243,30 @@ class Takeovers:
         return (stepped_back, urgency(record.document.classroom.spec, self.journalist.clock.now()), operation.hub)
 
     async def _note_freeze(self) -> None:
-        """A freeze is never silent: begun and ended, it is an event."""
+        """A freeze is never silent: begun and ended, it is an event. A new leader goes on with what the last one said:
+        for the first L of its term it has counted too little to say that it is over."""
+        now_mono = self.journalist.clock.mono()
+        if self._began_mono is None:
+            self._began_mono = now_mono
+        said = self._said_before() if self._frozen is None else self._frozen
         frozen = self.world.frozen if self.world is not None and self.world.lapsed else ""
-        if frozen == self._frozen:
+        young = now_mono - self._began_mono <= self.profile.takeover_s + self.profile.contact_s
+        if frozen == said:
+            self._frozen = said
             return
-        message, kind = (frozen, "failover.frozen") if frozen else ("automatic moves go on", "failover.unfrozen")
+        if self._frozen is None and not frozen and young:
+            return
+        message, kind = (frozen, FREEZES[0]) if frozen else ("automatic moves go on", FREEZES[1])
         changes = Changes().only_if(self.leader_guard())
         self.journalist.add(changes, kind, message, site="federation", actor=self.actor)
         await self.register.commit(changes)
         self._frozen = frozen
+
+    def _said_before(self) -> str:
+        """The newest word on a freeze, by whichever leader; empty: there is none."""
+        said = [s.document for s in self.snapshot.under(keys.event("site-federation", ""), Event)]
+        newest = next((event for event in reversed(said) if event.type in FREEZES), None)
+        return newest.message if newest is not None and newest.type == FREEZES[0] else ""
 
 
 def _may_be_interrupted(operation: Operation) -> bool:

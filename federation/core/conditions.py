@@ -48,6 +48,7 @@ class HubFacts:
     has_homes: bool = True
     no_failsafe: str = ""
     reported: tuple[Condition, ...] = ()
+    reachable: Condition | None = None  # how it is seen from other places; None: there are none
 
 
 def phase_of(facts: HubFacts) -> HubPhase:
@@ -74,6 +75,7 @@ def conditions_of(facts: HubFacts) -> tuple[Condition, ...]:
         _serving(facts),
         _owned(facts),
         _named(facts),
+        *((facts.reachable,) if facts.reachable is not None else ()),
         _data_fresh(facts),
         _protected(facts),
         _clean(facts),

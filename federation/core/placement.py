@@ -132,6 +132,15 @@ def no_room(site: SiteFacts, need: Need) -> str | None:
     return _cpu(site, need, Wish()) or _memory(site, need, Wish())
 
 
+def room(site: SiteFacts, need: Need) -> str:
+    """What is needed and what is free there, in numbers."""
+    return (
+        f"needs {_cores(need.cpu_millis)} cores and {_gib(need.memory_bytes)} GiB for {need.seats} seats; "
+        f"{_cores(site.free_cpu_millis)} of {_cores(site.cpu_millis)} cores and "
+        f"{_gib(site.free_memory_bytes)} of {_gib(site.memory_bytes)} GiB are free"
+    )
+
+
 def judge(site: SiteFacts, need: Need, wish: Wish) -> Verdict:
     """One site's verdict. Score 0..100: how full the site would be, so the best fit scores highest."""
     for rule in RULES:

@@ -10,6 +10,7 @@ from typing import Self
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
+from federation.model.hooks import MOST_HOOKS, Hook
 from federation.model.names_file import NameDriverKind, Names
 from federation.model.profile import PROFILES, Profile, ProfileName
 from federation.model.quantities import Duration
@@ -132,6 +133,12 @@ class FederationSpec(Model):
         examples=["1h"],
     )
     tls: TlsPaths | None = Field(None, description="Certificate of coordinators that name none of their own.")
+    hooks: tuple[Hook, ...] = Field(
+        (), description="Whom to tell that something happened by itself.", max_length=MOST_HOOKS
+    )
+    alarm_after: Duration = Field(
+        Duration(120), description="A class that is unprotected, or a register that is silent, for less calls no hook."
+    )
     admins: tuple[Site, ...] = Field(("admin",), description="Users who are admins of a new federation.", min_length=1)
 
     model_config = ConfigDict(
@@ -167,10 +174,15 @@ class FederationSpec(Model):
 
     def _twins(self) -> list[Problem]:
         ids = [coordinator.id for coordinator in self.coordinators]
+        hooks = [hook.name for hook in self.hooks]
         return [
-            Problem(f"two coordinators are named {name}", "each id once", "c2", ("coordinators", index, "id"))
-            for index, name in enumerate(ids)
-            if name in ids[:index]
+            Problem(f"two {what} are named {name}", "each once", example, (place, index, field))
+            for what, place, field, names, example in (
+                ("coordinators", "coordinators", "id", ids, "c2"),
+                ("hooks", "hooks", "name", hooks, "mail"),
+            )
+            for index, name in enumerate(names)
+            if name in names[:index]
         ]
 
     def _strange_members(self) -> list[Problem]:

@@ -21,6 +21,7 @@ class ConditionType(StrEnum):
     SERVING = "Serving"
     OWNED = "Owned"
     NAME_CONVERGED = "NameConverged"
+    REACHABLE = "Reachable"  # seen from other places, through its name
     DATA_FRESH = "DataFresh"  # the newest copy of the homes is young enough to move the hub by
     PROTECTED = "Protected"
     PEER_CLEAN = "PeerClean"  # no earlier owner has yet to confirm that it closed
@@ -101,6 +102,7 @@ class SiteRecord(Document):
     conditions: tuple[Condition, ...] = ()
     version: str = ""
     cordon: Cordon | None = None
+    hub_version: str = ""  # of the JupyterHub that runs classes there
 
 
 def changed_conditions(

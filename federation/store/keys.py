@@ -27,6 +27,9 @@ CONTACTS = "contact/"
 SECRETS = "secret/"
 EVENTS = "event/"
 USERS = "user/"
+HOOKS = "hook/"
+ALARMS = "alarm/"
+OUTLOOKS = "outlook/"
 
 
 def classroom(name: str) -> str:
@@ -132,6 +135,26 @@ def secret(name: str) -> str:
 def user(name: str) -> str:
     """The roles of a person."""
     return f"{USERS}{name}"
+
+
+def hook(name: str) -> str:
+    """How far a hook was called."""
+    return f"{HOOKS}{name}"
+
+
+def alarm(about: str) -> str:
+    """What hooks were told about a hub (its uid) or a site (site-NAME) that is not over."""
+    return f"{ALARMS}{about}"
+
+
+def outlook(coordinator: str, hub: str) -> str:
+    """What one coordinator sees of a hub from outside."""
+    return f"{outlooks_of(hub)}{coordinator}"
+
+
+def outlooks_of(hub: str) -> str:
+    """Prefix of what all coordinators see of a hub from outside."""
+    return f"{OUTLOOKS}{hub}/"
 
 
 def event(subject: str, order: str) -> str:

@@ -105,6 +105,7 @@ class Register:
         self.store = store
         self.identity = identity
         self._distrusted = ""
+        self._replaced = ""
         self._identity_guard = Guard(keys.REGISTER_ID, value=encode(identity))
 
     @classmethod
@@ -138,6 +139,11 @@ class Register:
         """It was seen to be behind itself: no more reads and writes until somebody has looked at it."""
         self._distrusted = problem
 
+    @property
+    def fault(self) -> str:
+        """Why this is not the register that was opened; empty: as far as is known, it is."""
+        return self._distrusted or self._replaced
+
     async def read(self, key: str, kind: type[D]) -> Stored[D] | None:
         """Linearizable read of one document."""
         self._check_trust()
@@ -159,12 +165,15 @@ class Register:
             ranges=tuple(changes.ranges),
         )
         try:
-            return await self.store.commit(transaction)
+            committed = await self.store.commit(transaction)
         except Conflict:
             entry = await self.store.get(keys.REGISTER_ID)
             if entry is None or entry.value != self._identity_guard.value:
-                raise RegisterFault("the register's id changed: nothing was written") from None
+                self._replaced = "the register's id changed"
+                raise RegisterFault(f"{self._replaced}: nothing was written") from None
             raise
+        self._replaced = ""
+        return committed
 
     def _check_trust(self) -> None:
         if self._distrusted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import configparser
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,9 @@ def test_every_file_is_loaded(path: Path) -> None:
             assert load_federation(path).name
         case "schema", ".json":
             assert json.loads(path.read_bytes())["$schema"]
+        case "hooks", "":
+            subprocess.run(["sh", "-n", path], check=True)
+            assert os.access(path, os.X_OK)
         case "systemd", ".service":
             assert _unit(path)["Service"]["ExecStart"]
         case _:

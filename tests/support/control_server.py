@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import yaml
 
 from federation.api.v1 import agent_pb2_grpc, control_pb2, control_pb2_grpc, types_pb2
+from federation.coordinator.hooks_loop import NO_HOOKS, Hooks
 from federation.coordinator.replica import Replica
 from federation.coordinator.rights import RIGHTS
 from federation.dns.memory import MemoryNames
@@ -127,8 +128,8 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Served]:
-    """Up and joined; down at the end."""
+def served(folder: Path, hooks: Hooks = NO_HOOKS) -> Iterator[Served]:
+    """Up and joined; down at the end. With real hooks, if there are any."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -140,7 +141,7 @@ def served(folder: Path) -> Iterator[Served]:
         return asyncio.run_coroutine_threadsafe(done(), loop).result(limit_s)
 
     certificates = Certificates(folder / "pki", UUID)
-    federation, replica, server = do(_start(certificates))
+    federation, replica, server = do(_start(certificates, hooks))
     try:
         address = f"127.0.0.1:{server.port}"
         here = Served(folder, address, federation, replica, loop, env=_environment(folder))
@@ -155,9 +156,10 @@ def served(folder: Path) -> Iterator[Served]:
         loop.close()
 
 
-async def _start(certificates: Certificates) -> tuple[VirtualFederation, Replica, ControlServer]:
+async def _start(certificates: Certificates, hooks: Hooks) -> tuple[VirtualFederation, Replica, ControlServer]:
     clock = SystemClock()
     federation = VirtualFederation(clock, Random(1), MemoryStore(clock), MemoryTransport(), MemoryNames())
+    federation.hooks = hooks
     register = await Register.open(federation.store, UUID, ("ada",))
     replica = await federation.start_replica("c1")
     await replica.mirror.synced()

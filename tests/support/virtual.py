@@ -21,6 +21,7 @@ from agents.drivers.memory import MemorySite
 from agents.drivers.memory_copies import MemoryStore as CopyStore
 from agents.drivers.memory_fencing import MemoryFencer
 from agents.link import Self
+from federation.coordinator.hooks_loop import NO_HOOKS, Hooks
 from federation.coordinator.replica import Identity, Replica
 from federation.coordinator.replica import Ports as ReplicaPorts
 from federation.coordinator.standing import Leader
@@ -104,12 +105,16 @@ class KillableStore:
 
 
 class MemoryProber:
-    """Sees a login page where a hub of the virtual federation is open."""
+    """Sees a login page where a hub of the virtual federation is open. `blind`: coordinators that reach no edge."""
 
-    def __init__(self, sites: dict[str, MemorySite]) -> None:
+    def __init__(self, sites: dict[str, MemorySite], coordinator: str, blind: set[str]) -> None:
         self._sites = sites
+        self._coordinator = coordinator
+        self._blind = blind
 
     async def login_page(self, edge_address: str, host: str) -> str:
+        if self._coordinator in self._blind:
+            return f"{edge_address}: no route to host"
         name = edge_address.split(".", 1)[0]
         edge = self._sites[name].drivers().edge
         for route in self._sites[name].routes:
@@ -141,6 +146,9 @@ class VirtualFederation:
     failsafe: bool = True
     witness: bool = True
     failback_s: float | None = None
+    hooks: Hooks = NO_HOOKS
+    places: dict[str, str] = field(default_factory=dict)  # failure domains of coordinators that look at classes
+    blind: set[str] = field(default_factory=set)
     copies: CopyStore = field(default_factory=CopyStore)  # that the sites share
 
     async def start_replica(self, name: str) -> Replica:
@@ -157,15 +165,18 @@ class VirtualFederation:
             PROFILES[ProfileName.LAB],
             witness=self.witness,
             relocation=Policy(failback_s=self.failback_s),
+            place=self.places.get(name, ""),
+            places=tuple(self.places.values()),
         )
         ports = ReplicaPorts(
             register,
             self.names,
-            MemoryProber(self.sites),
+            MemoryProber(self.sites, name, self.blind),
             self.clock,
             Random(self.random.random()),
             no_leader,
             remembered,
+            self.hooks,
         )
         replica = self.transport.replicas[name] = Replica(identity, ports, tasks)
         tasks.start("replica", replica.run())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from agents.drivers.local.hub_file import NAME, HubFile
@@ -31,6 +32,14 @@ def start_proxy(
     marks = settings.marks(HUB=file.hub, ROLE=PROXY)
     env = {**inherited(), **marks, "CONFIGPROXY_AUTH_TOKEN": file.secrets.proxy_token}
     return _start(settings, processes, cgroups, file, Launch(words, settings.hub_dir(file.hub) / PROXY_LOG, env=env))
+
+
+def hub_version() -> str:
+    """Of the JupyterHub beside the agent, which is the one that it starts; empty: there is none."""
+    try:
+        return version("jupyterhub")
+    except PackageNotFoundError:
+        return ""
 
 
 def start_hub(settings: LocalSettings, processes: Processes, cgroups: Cgroups, file: HubFile) -> ProcessId:

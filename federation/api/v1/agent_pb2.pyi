@@ -635,10 +635,13 @@ class SiteReport(_message.Message):
     CONDITIONS_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    HUB_VERSION_FIELD_NUMBER: _builtins.int
     edge_address: _builtins.str
     """host:port that routes by host name"""
     kind: _builtins.str
     version: _builtins.str
+    hub_version: _builtins.str
+    """of the JupyterHub that runs classes here; empty: not known"""
     @_builtins.property
     def capacity(self) -> _types_pb2.Capacity: ...
     @_builtins.property
@@ -654,10 +657,11 @@ class SiteReport(_message.Message):
         conditions: _abc.Iterable[_types_pb2.Condition] | None = ...,
         kind: _builtins.str = ...,
         version: _builtins.str = ...,
+        hub_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "used", b"used"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "conditions", b"conditions", "edge_address", b"edge_address", "kind", b"kind", "used", b"used", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "conditions", b"conditions", "edge_address", b"edge_address", "hub_version", b"hub_version", "kind", b"kind", "used", b"used", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

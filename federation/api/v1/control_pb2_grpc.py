@@ -125,6 +125,21 @@ class ControlServiceStub:
                 request_serializer=federation_dot_api_dot_v1_dot_control__pb2.StatusRequest.SerializeToString,
                 response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.StatusResponse.FromString,
                 _registered_method=True)
+        self.ListHooks = channel.unary_unary(
+                '/federation.api.v1.ControlService/ListHooks',
+                request_serializer=federation_dot_api_dot_v1_dot_control__pb2.ListHooksRequest.SerializeToString,
+                response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.ListHooksResponse.FromString,
+                _registered_method=True)
+        self.TestHooks = channel.unary_unary(
+                '/federation.api.v1.ControlService/TestHooks',
+                request_serializer=federation_dot_api_dot_v1_dot_control__pb2.TestHooksRequest.SerializeToString,
+                response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.TestHooksResponse.FromString,
+                _registered_method=True)
+        self.Readiness = channel.unary_unary(
+                '/federation.api.v1.ControlService/Readiness',
+                request_serializer=federation_dot_api_dot_v1_dot_control__pb2.ReadinessRequest.SerializeToString,
+                response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.ReadinessResponse.FromString,
+                _registered_method=True)
         self.Move = channel.unary_unary(
                 '/federation.api.v1.ControlService/Move',
                 request_serializer=federation_dot_api_dot_v1_dot_control__pb2.MoveRequest.SerializeToString,
@@ -259,6 +274,27 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListHooks(self, request, context):
+        """Whom the federation tells what happens by itself, and how their last calls went.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestHooks(self, request, context):
+        """The coordinator that is asked calls its hooks once, with an event that says it is a test.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Readiness(self, request, context):
+        """Whether another site could take a class over now, item by item; without a name: what concerns each site.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Move(self, request, context):
         """Move a hub to another site with all that is in it; nothing is stopped before the target could take it.
         """
@@ -379,6 +415,21 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.Status,
                     request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.StatusRequest.FromString,
                     response_serializer=federation_dot_api_dot_v1_dot_control__pb2.StatusResponse.SerializeToString,
+            ),
+            'ListHooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHooks,
+                    request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.ListHooksRequest.FromString,
+                    response_serializer=federation_dot_api_dot_v1_dot_control__pb2.ListHooksResponse.SerializeToString,
+            ),
+            'TestHooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestHooks,
+                    request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.TestHooksRequest.FromString,
+                    response_serializer=federation_dot_api_dot_v1_dot_control__pb2.TestHooksResponse.SerializeToString,
+            ),
+            'Readiness': grpc.unary_unary_rpc_method_handler(
+                    servicer.Readiness,
+                    request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.ReadinessRequest.FromString,
+                    response_serializer=federation_dot_api_dot_v1_dot_control__pb2.ReadinessResponse.SerializeToString,
             ),
             'Move': grpc.unary_unary_rpc_method_handler(
                     servicer.Move,
@@ -887,6 +938,87 @@ class ControlService:
             '/federation.api.v1.ControlService/Status',
             federation_dot_api_dot_v1_dot_control__pb2.StatusRequest.SerializeToString,
             federation_dot_api_dot_v1_dot_control__pb2.StatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListHooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.api.v1.ControlService/ListHooks',
+            federation_dot_api_dot_v1_dot_control__pb2.ListHooksRequest.SerializeToString,
+            federation_dot_api_dot_v1_dot_control__pb2.ListHooksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestHooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.api.v1.ControlService/TestHooks',
+            federation_dot_api_dot_v1_dot_control__pb2.TestHooksRequest.SerializeToString,
+            federation_dot_api_dot_v1_dot_control__pb2.TestHooksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Readiness(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.api.v1.ControlService/Readiness',
+            federation_dot_api_dot_v1_dot_control__pb2.ReadinessRequest.SerializeToString,
+            federation_dot_api_dot_v1_dot_control__pb2.ReadinessResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,12 @@ class ControlServiceStub:
     SetPause: _grpc.UnaryUnaryMultiCallable[_control_pb2.SetPauseRequest, _control_pb2.SetPauseResponse]
     """Switch automatic moves off or on again. When it has answered, no hub is moved by itself any more."""
     Status: _grpc.UnaryUnaryMultiCallable[_control_pb2.StatusRequest, _control_pb2.StatusResponse]
+    ListHooks: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListHooksRequest, _control_pb2.ListHooksResponse]
+    """Whom the federation tells what happens by itself, and how their last calls went."""
+    TestHooks: _grpc.UnaryUnaryMultiCallable[_control_pb2.TestHooksRequest, _control_pb2.TestHooksResponse]
+    """The coordinator that is asked calls its hooks once, with an event that says it is a test."""
+    Readiness: _grpc.UnaryUnaryMultiCallable[_control_pb2.ReadinessRequest, _control_pb2.ReadinessResponse]
+    """Whether another site could take a class over now, item by item; without a name: what concerns each site."""
     Move: _grpc.UnaryUnaryMultiCallable[_control_pb2.MoveRequest, _control_pb2.MoveResponse]
     """Move a hub to another site with all that is in it; nothing is stopped before the target could take it."""
     CancelMove: _grpc.UnaryUnaryMultiCallable[_control_pb2.CancelMoveRequest, _control_pb2.MoveResponse]
@@ -82,6 +88,12 @@ class ControlServiceAsyncStub(ControlServiceStub):
     SetPause: _aio.UnaryUnaryMultiCallable[_control_pb2.SetPauseRequest, _control_pb2.SetPauseResponse]  # type: ignore[assignment]
     """Switch automatic moves off or on again. When it has answered, no hub is moved by itself any more."""
     Status: _aio.UnaryUnaryMultiCallable[_control_pb2.StatusRequest, _control_pb2.StatusResponse]  # type: ignore[assignment]
+    ListHooks: _aio.UnaryUnaryMultiCallable[_control_pb2.ListHooksRequest, _control_pb2.ListHooksResponse]  # type: ignore[assignment]
+    """Whom the federation tells what happens by itself, and how their last calls went."""
+    TestHooks: _aio.UnaryUnaryMultiCallable[_control_pb2.TestHooksRequest, _control_pb2.TestHooksResponse]  # type: ignore[assignment]
+    """The coordinator that is asked calls its hooks once, with an event that says it is a test."""
+    Readiness: _aio.UnaryUnaryMultiCallable[_control_pb2.ReadinessRequest, _control_pb2.ReadinessResponse]  # type: ignore[assignment]
+    """Whether another site could take a class over now, item by item; without a name: what concerns each site."""
     Move: _aio.UnaryUnaryMultiCallable[_control_pb2.MoveRequest, _control_pb2.MoveResponse]  # type: ignore[assignment]
     """Move a hub to another site with all that is in it; nothing is stopped before the target could take it."""
     CancelMove: _aio.UnaryUnaryMultiCallable[_control_pb2.CancelMoveRequest, _control_pb2.MoveResponse]  # type: ignore[assignment]
@@ -218,6 +230,30 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.StatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.StatusResponse, _abc.Awaitable[_control_pb2.StatusResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListHooks(
+        self,
+        request: _control_pb2.ListHooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.ListHooksResponse, _abc.Awaitable[_control_pb2.ListHooksResponse]]:
+        """Whom the federation tells what happens by itself, and how their last calls went."""
+
+    @_abc_1.abstractmethod
+    def TestHooks(
+        self,
+        request: _control_pb2.TestHooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.TestHooksResponse, _abc.Awaitable[_control_pb2.TestHooksResponse]]:
+        """The coordinator that is asked calls its hooks once, with an event that says it is a test."""
+
+    @_abc_1.abstractmethod
+    def Readiness(
+        self,
+        request: _control_pb2.ReadinessRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.ReadinessResponse, _abc.Awaitable[_control_pb2.ReadinessResponse]]:
+        """Whether another site could take a class over now, item by item; without a name: what concerns each site."""
 
     @_abc_1.abstractmethod
     def Move(

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 USER = "admin"
 CPU, MEMORY = 30, "60G"
+KEPT = ("hooks", "alarm_after")
 
 
 def write_files(layout: Layout, choices: Choices, disk: Disk) -> None:
-    """Write them; what was there is replaced."""
+    """Write them; what was there is replaced, but for the hooks that somebody wrote into the federation file."""
     federation = {
         "profile": choices.profile,
         "register": {
@@ -37,6 +38,7 @@ def write_files(layout: Layout, choices: Choices, disk: Disk) -> None:
             "address": choices.address(FRONT_DOOR),
         },
         "admins": [USER],
+        **_hooks(disk.read(layout.federation)),
     }
     disk.replace(layout.federation, _document("Federation", choices.name, federation))
     for site in choices.sites:
@@ -52,6 +54,16 @@ def write_files(layout: Layout, choices: Choices, disk: Disk) -> None:
             },
         }
         disk.replace(layout.site_file(site), _document("Site", site, spec))
+
+
+def _hooks(before: bytes | None) -> dict[str, object]:
+    """What an earlier file says about hooks; a file that cannot be read says nothing."""
+    try:
+        body = yaml.safe_load(before or b"")
+        spec = body["spec"] if isinstance(body, dict) else {}
+        return {name: spec[name] for name in KEPT if name in spec}
+    except (yaml.YAMLError, KeyError, TypeError):
+        return {}
 
 
 def _coordinator(choices: Choices, domain: Domain, name: str) -> dict[str, object]:

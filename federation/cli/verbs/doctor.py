@@ -1,7 +1,11 @@
-"""Say what is well and what is not: coordinators, leader, register, sites, classrooms. Exit code 1 if anything is red.
+"""Say what is well and what is not: coordinators, leader, register, sites, classrooms, hooks. Exit code 1: some is red.
 
 fedctl doctor
-fedctl doctor -o json      items of state (ok, note, red), what and why
+fedctl doctor atm101       whether another site could take this class over now, item by item, and what to do
+fedctl doctor -o json      items of state (ok, note, red), what and why; for a class also todo
+
+For a class it asks the leader, and the standby whether the newest copy of the homes opens there: nothing is moved. Room
+is counted twice: for this class alone, and for all armed classes of its site together, those needed most first.
 """
 
 from __future__ import annotations
@@ -12,9 +16,9 @@ from collections.abc import Iterator
 from federation.api.v1 import control_pb2
 from federation.cli import output
 from federation.cli.client import Client
-from federation.cli.connecting import add_document_output
+from federation.cli.connecting import add_document_output, connected
 from federation.cli.contexts import Context, choose_context
-from federation.cli.documents import silence_of
+from federation.cli.documents import age, marked, silence_of, tell_staleness
 from federation.cli.listing import all_hubs
 from federation.core.conditions import UNWRITABLE
 from federation.model.errors import ExitCode, FederationError
@@ -22,22 +26,28 @@ from federation.runtime.etcd_process import UNSAFE
 
 Line = tuple[str, str, str]  # ok | note | RED, what, why
 QUIET = {"Serving", "NameConverged"}
+READINESS_S = 70.0  # the standby may take a minute to open the copy
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
+    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="only this classroom: its readiness")
     add_document_output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Look at everything."""
+    """Look at everything, or at one class."""
+    if arguments.name:
+        return _readiness(arguments)
     context = choose_context(arguments.context)
     lines = list(_coordinators(context))
     client = Client(context)
     try:
         lines += _register(client)
         lines += _sites(client)
+        lines += _room(client)
         lines += _classrooms(client)
+        lines += _hooks(client)
     except FederationError as error:
         lines.append(("RED", "federation", f"{error.message} {error.help}"))
     finally:
@@ -49,6 +59,55 @@ def run(arguments: argparse.Namespace) -> int:
         items = [{"state": state.lower(), "what": what, "why": why} for state, what, why in lines]
         output.document({"ok": not red, "items": items}, arguments.output)
     return ExitCode.FAILED if red else ExitCode.OK
+
+
+def _readiness(arguments: argparse.Namespace) -> int:
+    """One class, in the same shape; what to do comes as a column of its own."""
+    with connected(arguments) as client:
+        request = control_pb2.ReadinessRequest(name=arguments.name)
+        answer = client.call("Readiness", request, timeout_s=READINESS_S)
+    tell_staleness(answer.freshness)
+    if arguments.output == "table":
+        rows = [(_shown(item.state), item.what, item.why, item.todo) for item in answer.items]
+        output.table(("STATE", "WHAT", "WHY", "WHAT TO DO"), rows)
+        where = (
+            f"{answer.standby} could take it over from {answer.site}" if answer.ready else "not ready for a failover"
+        )
+        output.say(f"{arguments.name}: {where}")
+    else:
+        items = [{"state": i.state, "what": i.what, "why": i.why, "todo": i.todo} for i in answer.items]
+        body = {"ok": answer.ready, "site": answer.site, "standby": answer.standby, "items": items}
+        output.document(marked(body, answer.freshness), arguments.output)
+    return ExitCode.OK if answer.ready else ExitCode.FAILED
+
+
+def _room(client: Client) -> Iterator[Line]:
+    answer = client.call("Readiness", control_pb2.ReadinessRequest())
+    yield from ((_shown(item.state), item.what, item.why) for item in answer.items)
+
+
+def _hooks(client: Client) -> Iterator[Line]:
+    answer = client.call("ListHooks", control_pb2.ListHooksRequest())
+    if not answer.items:
+        yield "note", "hooks", "there are none: nobody is told of what happens by itself (spec.hooks)"
+    for hook in answer.items:
+        what = f"hook {hook.name}"
+        lost = f"; {hook.given_up} events were never told" if hook.given_up else ""
+        waiting = f"; {hook.waiting} events wait" if hook.waiting else ""
+        if hook.error:
+            yield (
+                "RED",
+                what,
+                f"{hook.calls}: {hook.failures} calls failed, the last {age(hook.called)} ago: {hook.error}{waiting}{lost}",
+            )
+        elif hook.called:
+            yield "ok", what, f"{hook.calls} took the last call, {age(hook.called)} ago{waiting}{lost}"
+        else:
+            yield "note", what, f"{hook.calls} was never called; `fedctl hooks test` tries it{waiting}"
+
+
+def _shown(state: str) -> str:
+    return "RED" if state == "red" else state
 
 
 def _coordinators(context: Context) -> Iterator[Line]:

@@ -154,3 +154,18 @@ def test_a_federation_of_agents_that_did_not_listen_gets_ports_and_certificates(
     assert {role: now.ports[role] for role in ports} == ports
     assert serves_as(earlier.cert.read_bytes(), (agent_host("iu", choices.sites["iu"]),))
     assert layout.tls("agent-tacc").cert.read_bytes() == kept
+
+
+def test_hooks_that_somebody_wrote_into_the_federation_file_outlive_a_start(tmp_path: Path) -> None:
+    layout, _ = made(tmp_path / "f", "iu", "tacc")
+    written = (
+        layout.federation.read_text() + '  hooks: [{name: chat, url: "http://127.0.0.1:9/x"}]\n  alarm_after: 5m\n'
+    )
+    layout.federation.write_text(written)
+    made(tmp_path / "f")
+    spec = load_federation(layout.federation).spec
+    assert [hook.name for hook in spec.hooks] == ["chat"]
+    assert spec.alarm_after.seconds == 300
+    layout.federation.write_text("{")
+    made(tmp_path / "f")
+    assert load_federation(layout.federation).spec.hooks == ()

@@ -11,6 +11,7 @@ import yaml
 from federation.model.federation_file import FederationFile
 from federation.model.files.finding import Checked
 from federation.model.files.load import read_federation, read_site
+from federation.model.hooks import HookEvent
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 MEMBERS = ["etcd-iu:2379", "etcd-tacc:2379", "etcd-witness:2379"]
@@ -135,3 +136,52 @@ def test_names_that_nobody_outside_sees_are_noted_and_refused_in_production() ->
     assert "not outside" in notice
     (finding,) = read(MEMBERS, PLACES, names=names, production=True).findings
     assert finding.path == "spec.names.resolvers"
+
+
+def with_hooks(*hooks: dict[str, Any], **more: Any) -> Checked[FederationFile]:
+    return read(MEMBERS, PLACES, hooks=list(hooks), **more)
+
+
+def test_a_hook_is_called_for_everything_unless_it_says_what_for() -> None:
+    first, second = only(
+        with_hooks(
+            {"name": "a", "url": "https://a.example.edu/x"}, {"name": "b", "command": ["/bin/b"], "events": ["freeze"]}
+        )
+    ).spec.hooks
+    assert set(first.events) == set(HookEvent)
+    assert second.events == (HookEvent.FREEZE,)
+    assert (first.timeout_s, first.calls, second.calls) == (10.0, "https://a.example.edu", "/bin/b")
+
+
+def test_alarms_come_after_two_minutes_unless_the_file_says_otherwise() -> None:
+    assert only(read(MEMBERS, PLACES)).spec.alarm_after.seconds == 120
+    assert only(read(MEMBERS, PLACES, alarm_after="5m")).spec.alarm_after.seconds == 300
+
+
+@pytest.mark.parametrize(
+    ("hook", "says"),
+    [
+        ({}, "neither command nor url"),
+        ({"command": ["/bin/b"], "url": "https://a.example.edu/x"}, "it has command and url"),
+        ({"url": "ftp://a.example.edu/x"}, "no web address"),
+        ({"url": "https://ann:pass@a.example.edu/x"}, "password"),
+        ({"command": ["mail"]}, "an absolute path"),
+        ({"command": []}, "command"),
+        ({"command": ["/bin/b"], "signature_key": "key"}, "a command gets no signature"),
+        ({"url": "https://a.example.edu/x", "events": []}, "events"),
+        ({"url": "https://a.example.edu/x", "events": ["reboot"]}, "events"),
+        ({"url": "https://a.example.edu/x", "timeout_s": 0}, "timeout_s"),
+        ({"url": "https://a.example.edu/x", "timeout_s": 600}, "timeout_s"),
+    ],
+)
+def test_a_hook_that_cannot_be_called_is_refused(hook: dict[str, Any], says: str) -> None:
+    checked = with_hooks({"name": "a", **hook})
+    assert len(checked.findings) == 1
+    assert says in str(checked.findings[0])
+    assert "pass@" not in str(checked.findings[0])
+
+
+def test_two_hooks_of_one_name_and_too_many_are_refused() -> None:
+    one = {"name": "a", "url": "https://a.example.edu/x"}
+    assert "two hooks are named a" in str(with_hooks(one, one).findings[0])
+    assert with_hooks(*({**one, "name": f"a{n}"} for n in range(17))).findings

@@ -1,0 +1,47 @@
+"""From how many places a class is seen, as students there would see it. Said, and nothing else: no move follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from federation.model.outlook import Outlook
+from federation.model.status import Condition, ConditionType, Truth
+
+TWICE = 2  # one look that fails is a lost packet; two in a row are said
+
+
+def outside(places: Iterable[str], owner: str) -> tuple[str, ...]:
+    """The failure domains from which the class is looked at: all but its own."""
+    return tuple(sorted(set(places) - {owner, ""}))
+
+
+def reachable(places: tuple[str, ...], owner: str, outlooks: Iterable[Outlook]) -> Condition | None:
+    """The condition `Reachable`, from what each place said last; None: there is no place outside. Several coordinators at
+    one place see it if one of them does. What was said about another owner counts for nothing."""
+    if not places:
+        return None
+    kind = ConditionType.REACHABLE
+    said: dict[str, str] = {}
+    for outlook in outlooks:
+        if outlook.place in places and outlook.site == owner:
+            said[outlook.place] = "" if said.get(outlook.place) == "" else outlook.problem
+    if not said:
+        message = f"nobody at {' or '.join(places)} has looked yet"
+        return Condition(type=kind, status=Truth.UNKNOWN, reason="NotLooked", message=message)
+    seen = [place for place in places if said.get(place) == ""]
+    if len(seen) == len(said):
+        mute = [place for place in places if place not in said]
+        rest = f"; {' and '.join(mute)} does not say" if mute else ""
+        message = f"seen from {' and '.join(seen)}{rest}"
+        return Condition(type=kind, status=Truth.TRUE, reason="Seen", message=message)
+    not_seen = "; ".join(f"{place}: {said[place]}" for place in places if said.get(place))
+    message = f"seen from {len(seen)} of {len(said)} places; not from {not_seen}"
+    return Condition(type=kind, status=Truth.FALSE, reason="NotSeen", message=message)
+
+
+def word(known: str | None, problem: str, failures: int) -> str | None:
+    """What a place says after a look: `known` is what it said last (None: nothing yet), `failures` how many looks in a row
+    failed, this one included. None: it says nothing yet."""
+    if problem and failures < TWICE:
+        return known
+    return problem

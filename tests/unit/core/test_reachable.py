@@ -1,0 +1,67 @@
+"""From how many places a class is seen: what is said is what was seen, by whom, and about the owner of now."""
+
+from __future__ import annotations
+
+import pytest
+
+from federation.core.reachable import outside, reachable, word
+from federation.model.outlook import Outlook
+from federation.model.status import Truth
+
+PLACES = ("tacc", "witness")
+
+
+def outlook(place: str, problem: str = "", site: str = "iu", coordinator: str = "c2") -> Outlook:
+    return Outlook(coordinator=coordinator, place=place, hub="atm101-abc123", site=site, problem=problem)
+
+
+def test_nobody_looks_at_a_class_from_its_own_site_or_from_no_known_place() -> None:
+    assert outside(("iu", "tacc", "witness", ""), "iu") == PLACES
+    assert reachable(outside(("iu", ""), "iu"), "iu", []) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "message"),
+    [
+        ([], Truth.UNKNOWN, "nobody at tacc or witness has looked yet"),
+        ([outlook("tacc"), outlook("witness")], Truth.TRUE, "seen from tacc and witness"),
+        ([outlook("tacc")], Truth.TRUE, "seen from tacc; witness does not say"),
+        (
+            [outlook("tacc"), outlook("witness", "no route")],
+            Truth.FALSE,
+            "seen from 1 of 2 places; not from witness: no route",
+        ),
+        (
+            [outlook("tacc", "answered 502"), outlook("witness", "no route")],
+            Truth.FALSE,
+            "seen from 0 of 2 places; not from tacc: answered 502; witness: no route",
+        ),
+        ([outlook("tacc", "", "mars"), outlook("iu")], Truth.UNKNOWN, "nobody at tacc or witness has looked yet"),
+        (
+            [outlook("tacc", "no route"), outlook("tacc", "", "iu", "c4"), outlook("witness")],
+            Truth.TRUE,
+            "seen from tacc and witness",
+        ),
+    ],
+)
+def test_the_condition_says_from_where_and_why_not(said: list[Outlook], status: Truth, message: str) -> None:
+    for order in (said, said[::-1]):
+        condition = reachable(PLACES, "iu", order)
+        assert condition is not None
+        assert (condition.status, condition.message) == (status, message)
+
+
+@pytest.mark.parametrize(
+    ("known", "problem", "failures", "says"),
+    [
+        (None, "", 0, ""),
+        (None, "no route", 1, None),
+        (None, "no route", 2, "no route"),
+        ("", "no route", 1, ""),
+        ("", "no route", 2, "no route"),
+        ("no route", "", 0, ""),
+        ("no route", "answered 502", 3, "answered 502"),
+    ],
+)
+def test_one_look_that_fails_is_not_said(known: str | None, problem: str, failures: int, says: str | None) -> None:
+    assert word(known, problem, failures) == says
