@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "secret": ("secret", "set, list and remove secrets; values are sealed to the sites"),
     "retire": ("retire", "end a classroom; its homes are kept"),
     "restore": ("restore", "undo a retire"),
+    "homes": ("homes", "list the copies of homes, or give a student back what was lost"),
     "pause": ("pause", "switch automatic moves off, with a reason"),
     "resume": ("resume", "switch automatic moves on again"),
     "sites": ("sites", "list sites, or join one"),

@@ -20,6 +20,7 @@ from federation.coordinator.control_service import ControlService
 from federation.coordinator.copying import CopiesLoop
 from federation.coordinator.events import Journalist, trim_regularly
 from federation.coordinator.facts import Planner
+from federation.coordinator.homes import HomesDesk
 from federation.coordinator.naming import Naming
 from federation.coordinator.observations import Observations, Sightings
 from federation.coordinator.operations_loop import OperationsLoop
@@ -127,6 +128,7 @@ class Replica:
             self.standing,
             self.watching,
             SecretsAndSites(admission, self.snapshot),
+            HomesDesk(register, self.snapshot, self.sessions, self.journalist, self.standing.require_leader),
         )
         self.agent_service = AgentService(
             register,

@@ -20,8 +20,8 @@ from tests.support.certificates import OTHER_REGISTER, Certificates
 from tests.support.dummy_services import all_methods, dummy_server, request_of
 
 AGENT_RPCS = {"Hello", "Renew", "Session"}
-READING = {"Plan", "Get", "List", "Describe", "Watch", "WatchOperation", "Events", "ListSites", "Status"}
-RUNNING = {"Place", "Retire", "Restore", "SetSecret", "ListSecrets", "RemoveSecret", "Logs", "SetPause"}
+READING = {"Plan", "Get", "List", "Describe", "Watch", "WatchOperation", "Events", "ListSites", "Status", "ListHomes"}
+RUNNING = {"Place", "Retire", "Restore", "SetSecret", "ListSecrets", "RemoveSecret", "Logs", "SetPause", "RestoreHome"}
 CHANGING = {"JoinSite"}
 NOT_SERVED = {"health.List", "Ask"}  # gRPC's health service does not have the one, only agents have the other: no row
 FOR_ALL = {"health.Check", "health.Watch", "reflection.ServerReflectionInfo"}
