@@ -32,6 +32,7 @@ from federation.coordinator.sessions import Sessions
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.standing import Leader, LeaderSeen, Standing
 from federation.coordinator.takeovers import Takeovers
+from federation.coordinator.unsent import UnsentLoop
 from federation.coordinator.wanted import GENERATED, WantedBuilder
 from federation.coordinator.watching import Watching
 from federation.dns.interface import NameDriver
@@ -224,6 +225,16 @@ class Replica:
             ports.random,
             self.actor,
         )
+        unsent = UnsentLoop(
+            ports.register,
+            self.snapshot,
+            self.observations,
+            self.sessions,
+            self.journalist,
+            guard,
+            ports.random,
+            self.actor,
+        )
         protection = ProtectionLoop(
             ports.register,
             self.snapshot,
@@ -269,6 +280,7 @@ class Replica:
         return {
             "leases": loop("leases", takeovers.look, lambda: (keys.LEASES,), takeovers.look_s),
             "copies": loop("copies", copies.reconcile, reports.hub_keys, 30.0),
+            "unsent": loop("unsent", unsent.reconcile, unsent.keys, 5.0),
             "protection": loop("protection", protection.reconcile, reports.hub_keys, 5.0),
             "operations": loop("operations", operations.reconcile, operations.keys, 5.0),
             "hub-reports": loop("hub-reports", reports.reconcile_hub, reports.hub_keys, 30.0),

@@ -6,11 +6,16 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from federation.model.errors import ExitCode
+from federation.model.homes import CopyPoint, Unsent, UnsentHome, UnsentStep
+from federation.model.identity import Epoch
+from federation.store import keys
+from federation.store.register import Changes
 from tests.integration.test_fedctl import completions
 from tests.support.control_server import FEDCTL, Served, served
 from tests.support.copies_bench import ROOT
@@ -156,6 +161,36 @@ def test_a_site_that_cannot_be_reached_is_said(here: Served) -> None:
     finally:
         here.loop.call_soon_threadsafe(here.federation.start_agent, "iu")
         until(lambda: here.document("get", "alpha")["status"]["phase"] == "Serving", "its agent is back")
+
+
+def test_describe_shows_what_an_earlier_owner_had_not_sent_in_numbers(here: Served) -> None:
+    point = CopyPoint(site="tacc", snapshot="0" * 64)
+    work = Unsent(
+        hub=hub(here),
+        site="tacc",
+        epoch=Epoch(era=1, n=0),
+        base=point,
+        taken_over=datetime(2026, 9, 1, 14, 5, tzinfo=UTC),
+        step=UnsentStep.DONE,
+        saved=point,
+        homes=(UnsentHome(name="s01", files=2, bytes=7), UnsentHome(name="s02", files=1, bytes=3)),
+        ended=datetime(2099, 1, 1, tzinfo=UTC),
+        message="3 files of 2 students in recovered-tacc-2026-09-01T140500Z",
+    )
+    written = Changes().put(keys.unsent(work.hub, work.site, str(work.epoch)), work)
+    here.run(lambda: here.replica.control_service.admission.register.commit(written))
+    until(lambda: "unsent" in here.document("describe", "alpha")["status"], "it is seen")
+    (shown,) = here.document("describe", "alpha")["status"]["unsent"]
+    assert (shown["site"], shown["step"], shown["students"], shown["files"], shown["bytes"]) == (
+        "tacc",
+        "done",
+        2,
+        3,
+        10,
+    )
+    section = here.ok("describe", "alpha").out.partition("Unsent work of earlier owners:")[2]
+    assert "tacc    2026-09-01T14:05:00.000Z  done" in section
+    assert work.message in section
 
 
 def test_students_and_what_can_be_done_are_completed(here: Served) -> None:
