@@ -48,6 +48,7 @@ class UnsentLoop:
     random: Random
     actor: str
     _running: Counter[str] = field(default_factory=Counter)
+    _written: dict[str, int] = field(default_factory=dict)  # key -> revision of this leader's last write
 
     def keys(self) -> list[str]:
         """Every record."""
@@ -58,6 +59,8 @@ class UnsentLoop:
         stored = self.snapshot.get(f"{keys.UNSENT}{key}", Unsent)
         if stored is None:
             return None
+        if self.snapshot.mirror.revision < self._written.get(stored.key, 0):
+            return SOON_S  # what was written is not seen back yet: nothing so large is ordered twice
         move = next_move(self._facts(stored.document))
         busy = move.site if isinstance(move, Place) else stored.document.site if isinstance(move, Save) else ""
         if busy and self._running[busy] >= MOST_AT_ONCE:
@@ -69,11 +72,11 @@ class UnsentLoop:
                 return await self._at(busy, stored, self._place(stored, move))
             case PlaceAgain():
                 back = stored.document.revise(step=UnsentStep.SAVED, placed=None, placed_epoch=None, placed_at="")
-                await self.register.commit(self._put(stored, back))
+                await self._commit(stored, self._put(stored, back))
             case Finish(message):
                 await self._finish(stored, message)
             case Forget():
-                await self.register.commit(self._guarded(stored).delete(stored.key))
+                await self._commit(stored, self._guarded(stored).delete(stored.key))
             case Wait(reason):
                 await self._wait(stored, reason)
                 return REST_S if stored.document.step is UnsentStep.DONE else LOOK_S
@@ -146,7 +149,7 @@ class UnsentLoop:
         message = f"{work.site} had not sent {what(saved)} when it was taken over from"
         changes = self._put(stored, saved)
         self.journalist.add(changes, "homes.unsent", message, hub=work.hub, site=work.site, actor=self.actor)
-        await self.register.commit(changes)
+        await self._commit(stored, changes)
         return 0.0
 
     async def _place(self, stored: Stored[Unsent], move: Place) -> float:
@@ -177,7 +180,7 @@ class UnsentLoop:
         changes = self._put(stored, placed)
         message = f"{what(work)} of {work.site} in {work.folder} of their homes"
         self.journalist.add(changes, "homes.recovered", message, hub=work.hub, site=move.site, actor=self.actor)
-        await self.register.commit(changes)
+        await self._commit(stored, changes)
         return 0.0
 
     async def _finish(self, stored: Stored[Unsent], message: str) -> None:
@@ -187,13 +190,13 @@ class UnsentLoop:
             self.journalist.add(
                 changes, "homes.nothing-unsent", message, hub=done.hub, site=done.site, actor=self.actor
             )
-        await self.register.commit(changes)
+        await self._commit(stored, changes)
 
     async def _wait(self, stored: Stored[Unsent], reason: str) -> None:
         """The reason is stored on change, so that whoever waits sees what for."""
         if stored.document.message != reason:
             try:
-                await self.register.commit(self._put(stored, stored.document.revise(message=reason)))
+                await self._commit(stored, self._put(stored, stored.document.revise(message=reason)))
             except FederationError as error:
                 log.info("unsent.reason-not-kept", key=stored.key, error=error.message)
 
@@ -202,6 +205,9 @@ class UnsentLoop:
         if not password:
             raise DriverError(f"{site} cannot open the copies: their password was not sealed to it")
         return password
+
+    async def _commit(self, stored: Stored[Unsent], changes: Changes) -> None:
+        self._written[stored.key] = (await self.register.commit(changes)).revision
 
     def _put(self, stored: Stored[Unsent], after: Unsent) -> Changes:
         return self._guarded(stored).put(stored.key, after)
