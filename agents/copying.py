@@ -1,6 +1,7 @@
 """What an agent does about copies of homes: answers the leader's orders, and restores before a hub is started.
 
-An agent without a grant makes no copy (PROTOCOL.md H7): what it has is not the authoritative copy any more.
+An agent without a grant makes no copy (PROTOCOL.md H7): what it has is not the authoritative copy any more. What it has
+and nobody else has it saves by the leader's order alone, as a copy that no takeover restores (I3).
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from agents.drivers.base import CopiesDriver, CopyRef, HubDriver
+from agents.drivers.base import CopiesDriver, CopyRef, HubDriver, Placed
 from agents.lease import SiteLease
-from federation.api.v1 import agent_pb2
-from federation.model.errors import FederationError, Refused
+from federation.api.v1 import agent_pb2, types_pb2
+from federation.model.errors import FederationError, NotFound, Refused
 from federation.model.identity import Epoch
 from federation.runtime.sealing import SealingKey
 
@@ -61,14 +62,10 @@ class Copying:
     finals: FinalCopies
 
     async def answer(self, ask: agent_pb2.Ask) -> agent_pb2.Answer:
-        """Carry out `copy` or `look`."""
+        """Carry out one order about copies."""
         answer = agent_pb2.Answer(id=ask.id, done=True)
         try:
-            if ask.WhichOneof("ask") == "copy":
-                answer.copied.CopyFrom(await self._copy(ask.copy))
-            else:
-                password = self.sealing.open(ask.look.password).decode()
-                answer.error = await self.copies.look(copy_ref(ask.look.copy), password)
+            await self._carry_out(ask, answer)
         except FederationError as error:
             answer.error = error.message
         except Exception as error:  # a copy that goes wrong must not end the agent, whose classes run
@@ -76,11 +73,24 @@ class Copying:
             answer.error = f"a defect of the agent: {error!r}"
         return answer
 
+    async def _carry_out(self, ask: agent_pb2.Ask, answer: agent_pb2.Answer) -> None:
+        match ask.WhichOneof("ask"):
+            case "copy":
+                answer.copied.CopyFrom(await self._copy(ask.copy))
+            case "look":
+                password = self.sealing.open(ask.look.password).decode()
+                answer.error = await self.copies.look(copy_ref(ask.look.copy), password)
+            case "place_home":
+                answer.placed.CopyFrom(await self._place_home(ask.place_home))
+            case "save_unsent":
+                answer.unsent.CopyFrom(await self._save_unsent(ask.save_unsent))
+            case "recover":
+                answer.placed.CopyFrom(await self._recover(ask.recover))
+            case other:
+                raise Refused(f"this agent does not know what {other or 'an order of a newer coordinator'} means")
+
     async def _copy(self, order: agent_pb2.CopyAsk) -> agent_pb2.Copied:
-        epoch = Epoch(era=order.epoch.era, n=order.epoch.n)
-        held = self.lease.held.get(order.hub)
-        if held is None or held.epoch != epoch or self.lease.lapsed(order.hub):
-            raise Refused(f"{order.hub} is not held here at epoch {epoch}")
+        epoch = self._holds(order.hub, order.epoch)
         password = self.sealing.open(order.password).decode()
         mark = self.finals.mark(order.hub)
         stopped = not (await self.hubs.observe(order.hub)).processes
@@ -96,7 +106,57 @@ class Copying:
             seconds=saved.seconds,
             unread=saved.unread[:MOST_UNREAD],
             database=saved.database,
+            each=[
+                agent_pb2.SavedHome(name=name, bytes=home.bytes, changed=home.changed)
+                for name, home in sorted(saved.homes.items())
+            ],
         )
+
+    async def _place_home(self, order: agent_pb2.PlaceHomeAsk) -> agent_pb2.Placed:
+        self._holds(order.copy.hub, order.epoch)
+        password = self.sealing.open(order.password).decode()
+        done = await self.copies.restore_aside(copy_ref(order.copy), order.user, order.folder, password)
+        return wire_placed(Placed(done=(order.user,)) if done else Placed(there=(order.user,)))
+
+    async def _save_unsent(self, order: agent_pb2.SaveUnsentAsk) -> agent_pb2.Unsent:
+        """Only of an ownership that is over: what is still held is copied, and not handed over."""
+        epoch, held = _epoch(order.epoch), self.lease.held.get(order.hub)
+        if held is not None and held.epoch <= epoch:
+            raise Refused(f"{order.hub} is held here at epoch {held.epoch}: nothing of {epoch} is unsent yet")
+        password = self.sealing.open(order.password).decode()
+        try:
+            work = await self.copies.save_unsent(order.hub, epoch, copy_ref(order.base), password, run=order.run)
+        except NotFound as error:
+            return agent_pb2.Unsent(gone=error.message)
+        homes = [
+            agent_pb2.SavedHome(name=name, bytes=home.bytes, files=home.files, changed=True)
+            for name, home in sorted(work.homes.items())
+        ]
+        log.info("copies.unsent", hub=order.hub, epoch=str(epoch), homes=len(homes))
+        return agent_pb2.Unsent(snapshot=work.snapshot, homes=homes, unread=work.unread[:MOST_UNREAD])
+
+    async def _recover(self, order: agent_pb2.RecoverAsk) -> agent_pb2.Placed:
+        self._holds(order.copy.hub, order.epoch)
+        password = self.sealing.open(order.password).decode()
+        placed = await self.copies.recover(copy_ref(order.copy), order.folder, tuple(order.users), password)
+        log.info("copies.recovered", hub=order.copy.hub, folder=order.folder, homes=len(placed.done))
+        return wire_placed(placed)
+
+    def _holds(self, hub: str, wire: types_pb2.Epoch) -> Epoch:
+        """The epoch of the order, at which the hub is held here; else Refused."""
+        epoch, held = _epoch(wire), self.lease.held.get(hub)
+        if held is None or held.epoch != epoch or self.lease.lapsed(hub):
+            raise Refused(f"{hub} is not held here at epoch {epoch}")
+        return epoch
+
+
+def _epoch(message: types_pb2.Epoch) -> Epoch:
+    return Epoch(era=message.era, n=message.n)
+
+
+def wire_placed(placed: Placed) -> agent_pb2.Placed:
+    """To the wire."""
+    return agent_pb2.Placed(done=placed.done, there=placed.there, unknown=placed.unknown)
 
 
 def copy_ref(message: agent_pb2.CopyRef) -> CopyRef:

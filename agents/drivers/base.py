@@ -174,8 +174,36 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
+class UnsentHome:
+    """What of one home is in a copy of unsent work."""
+
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnsentWork:
+    """What a tree has and the copy that was restored elsewhere has not. Empty `snapshot`: nothing."""
+
+    snapshot: str
+    homes: Mapping[str, UnsentHome] = field(default_factory=dict)  # by the student's safe name
+    unread: tuple[str, ...] = ()  # what could not be read and is not, or not wholly, in it
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What became of homes that were to be put into a side folder, by their safe names: `done` now, `there` already, or
+    `unknown`: nobody knows whose it is."""
+
+    done: tuple[str, ...] = ()
+    there: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Copy:
-    """A copy as the store lists it. None or 0: it was not made by an agent."""
+    """A copy as the store lists it. None or 0: it was not made by an agent. `unsent`: it is of work that was never sent,
+    made after the ownership had ended, and no takeover may restore it."""
 
     snapshot: str
     taken: datetime
@@ -183,6 +211,7 @@ class Copy:
     run: str = ""
     files: int = 0
     bytes: int = 0
+    unsent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +287,22 @@ class CopiesDriver(Protocol):
     ) -> bool:
         """Put the student's home of this copy into the new folder `folder` of their home here, theirs, while the hub
         runs or not. Never overwrites: False if there is a `folder` already. NotFound if the copy has no such home."""
+        ...
+
+    async def save_unsent(
+        self, hub: str, epoch: Epoch, base: CopyRef, password: str, *, run: str, limit_s: float = 3600.0
+    ) -> UnsentWork:
+        """Save the tree of `epoch`, which another owner has followed, into this site's own repository once more, and
+        then only those files that were added or changed since `base`, as a copy for `recover`. Trash and caches are no
+        work. The tree is left as it is; one that a restore put aside is found. NotFound if no tree of `epoch` is here,
+        DriverError while anything of the hub works in it."""
+        ...
+
+    async def recover(
+        self, copy: CopyRef, folder: str, users: tuple[str, ...], password: str, *, limit_s: float = 3600.0
+    ) -> Placed:
+        """Put every home of this copy into the new folder `folder` of that home here, as `restore_aside` does for one.
+        `users`: everybody the hub knows. A folder that is there is left alone, so repeating goes on where it ended."""
         ...
 
 

@@ -2,43 +2,40 @@
 
 One run covers the hub's whole tree, for an unchanged home costs about a millisecond in it and a run of its own 0.4 s.
 What lies where: `local/copy_store.py`; how restic is run: `local/restic_runs.py`; how a tree is replaced:
-`local/restoring.py`.
+`local/restoring.py`; how homes come beside others: `local/putting_aside.py`; what was never sent: `local/unsent_work.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import structlog
 
-from agents.drivers.base import CopiesCapabilities, Copy, CopyRef, HubDriver, Restored, Saved
+from agents.drivers.base import CopiesCapabilities, Copy, CopyRef, HubDriver, Placed, Restored, Saved, UnsentWork
 from agents.drivers.homes_local import LocalHomes
 from agents.drivers.local.blocking import blocking
-from agents.drivers.local.copy_listing import Described, copies, described
+from agents.drivers.local.copy_listing import copies
+from agents.drivers.local.copy_reading import CopyReading
 from agents.drivers.local.copy_store import store_refusal, unreachable
 from agents.drivers.local.isolation import Isolation
-from agents.drivers.local.restic_runs import SENTENCES, CopyFailed, ResticRuns
+from agents.drivers.local.putting_aside import PuttingAside
+from agents.drivers.local.restic_runs import CopyFailed, ResticRuns
 from agents.drivers.local.restoring import Restoring
 from agents.drivers.local.saving import Saving
 from agents.drivers.local.settings import LocalSettings
-from agents.drivers.local.students import make_home, slug, uid_of
-from federation.model.errors import DriverError, FederationError, NotFound, StaleEpoch
+from agents.drivers.local.unsent_work import SavingUnsent
+from federation.model.errors import DriverError, FederationError, StaleEpoch
 from federation.model.identity import Epoch
 from federation.runtime.clock import Clock
 from federation.runtime.disk import Disk
 from federation.runtime.processes import Processes
-from federation.runtime.restic_program import SPARSE, Restic, Trouble
+from federation.runtime.restic_program import Restic, Trouble
 
 log = structlog.get_logger(__name__)
-
-LOOK = ("ls", "--json", "--no-cache")  # an index that lies in the cache says nothing about the store of now
-SPARE_BYTES = 256 << 20  # other classes write, too
 
 
 @dataclass(slots=True)
@@ -54,8 +51,11 @@ class ResticCopies:
     find: Callable[[], Awaitable[Restic]]
     isolation: Callable[[], Awaitable[Isolation]]
     _runs: ResticRuns | None = None
-    _known: dict[CopyRef, Described] = field(default_factory=dict)
+    _reading: CopyReading = field(init=False)
     _busy: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+
+    def __post_init__(self) -> None:
+        self._reading = CopyReading(self._must_runs, self.find, self.settings.homes_dir)
 
     async def capabilities(self) -> CopiesCapabilities:
         store = self.settings.copies
@@ -85,10 +85,10 @@ class ResticCopies:
             raise
 
     async def look(self, copy: CopyRef, password: str, *, limit_s: float = 60.0) -> str:
-        self._known.pop(copy, None)
+        self._reading.forget(copy)
         try:
-            found = await self._described(copy, password, self.clock.mono() + limit_s)
-            return self._no_room(found, await self.find())
+            found = await self._reading.described(copy, password, self.clock.mono() + limit_s)
+            return await self._reading.no_room(found)
         except FederationError as error:
             return error.message
 
@@ -120,87 +120,59 @@ class ResticCopies:
     async def restore_aside(
         self, copy: CopyRef, user: str, folder: str, password: str, *, limit_s: float = 1800.0
     ) -> bool:
-        if "/" in folder or "\0" in folder or folder.startswith("."):
-            raise DriverError(f"{folder!r} cannot be the name of a folder in a home", delay_s=None)
         async with self._busy[copy.hub]:
             until_mono = self.clock.mono() + limit_s
-            if await self.homes.where(copy.hub) is None:
-                raise DriverError(f"the homes of {copy.hub} are not at {self.settings.site}")
-            on = (await self.isolation()).on
-            first = self.settings.first_student_uid
-            uid = uid_of(self.settings.uids_file, copy.hub, user, first) if on else None
-            home = await asyncio.to_thread(make_home, self.homes.tree(copy.hub), user, uid)
-            if await asyncio.to_thread(os.path.lexists, home / folder):
-                return False
-            found = await self._described(copy, password, until_mono)
-            if slug(user) not in found.homes:
-                raise NotFound(f"the copy {copy.snapshot[:8]} of {copy.hub} by {copy.site} has no home of {user}")
-            steps = Restoring(self.settings, self.homes, self.disk, copy.hub)
-            beside = self.settings.homes_dir / f".aside-{copy.hub}"
-            try:
-                await blocking(steps.begin_aside, beside)
-                await self._extract(copy, beside, password, until_mono, f"/{slug(user)}")
-                restored = beside / slug(user)
-                return await blocking(lambda: steps.put_aside(restored, user, home, folder, isolated=on))
-            finally:
-                await blocking(lambda: shutil.rmtree(beside, ignore_errors=True))
+            return await (await self._aside(copy.hub)).one(copy, user, folder, password, until_mono)
 
-    # --- parts of look and restore ---
-
-    async def _described(self, copy: CopyRef, password: str, until_mono: float) -> Described:
-        """What the copy is; a copy never changes, so it is asked for once."""
-        if copy not in self._known:
+    async def save_unsent(
+        self, hub: str, epoch: Epoch, base: CopyRef, password: str, *, run: str, limit_s: float = 3600.0
+    ) -> UnsentWork:
+        async with self._busy[hub]:
             runs = self._must_runs()
-            repository = runs.of(copy.site, copy.hub)
-            found = described(await runs.read(repository, (*LOOK, copy.snapshot, "/"), password, until_mono))
-            if found is None:
-                sentence = SENTENCES[Trouble.NO_SNAPSHOT].format(hub=copy.hub, site=copy.site, url=repository.url)
-                raise CopyFailed(Trouble.NO_SNAPSHOT, f"{sentence}: {copy.snapshot}")
-            if found.hub != copy.hub:
-                raise DriverError(f"the copy {copy.snapshot} is of {found.hub}, not of {copy.hub}", delay_s=None)
-            self._known[copy] = found
-        return self._known[copy]
+            saving = Saving(self.settings, runs, self.homes, self.disk, self.clock)
+            steps = Restoring(self.settings, self.homes, self.disk, hub)
+            unsent = SavingUnsent(saving, runs, self._reading, self.homes, steps)
+            tree = await blocking(unsent.tree, epoch)
+            if tree == self.homes.tree(hub):
+                await self._none_runs(hub)
+            return await unsent.save(tree, epoch, base, password, run, self.clock.mono() + limit_s)
 
-    def _no_room(self, found: Described, restic: Restic) -> str:
-        folder = self.settings.homes_dir
-        while not folder.exists():
-            folder = folder.parent
-        needed, free = found.room(sparse=restic.can(SPARSE)) + SPARE_BYTES, shutil.disk_usage(folder).free
-        if needed <= free:
-            return ""
-        return f"{found.hub} needs {needed >> 20} MiB at {folder}, and {free >> 20} MiB are free"
+    async def recover(
+        self, copy: CopyRef, folder: str, users: tuple[str, ...], password: str, *, limit_s: float = 3600.0
+    ) -> Placed:
+        async with self._busy[copy.hub]:
+            until_mono = self.clock.mono() + limit_s
+            return await (await self._aside(copy.hub)).every(copy, folder, users, password, until_mono)
+
+    async def _aside(self, hub: str) -> PuttingAside:
+        isolated = (await self.isolation()).on
+        return PuttingAside(self.settings, self.homes, self.disk, self._reading, hub, isolated)
+
+    # --- parts of a restore ---
 
     async def _none_runs(self, hub: str) -> None:
         """Students' servers work in the tree, the hub in its database: neither may be replaced under them."""
         found = (await self.hubs.observe(hub)).processes
         if found:
-            raise DriverError(f"{found} processes of {hub} run here: its homes cannot be replaced under them")
+            raise DriverError(
+                f"{found} processes of {hub} run here: its homes cannot be replaced or compared under them"
+            )
 
     async def _written(self, steps: Restoring, copy: CopyRef, epoch: Epoch, password: str, until_mono: float) -> None:
         """The copy beside the tree, whole and marked; nothing if it is there from an attempt that was interrupted."""
         if await asyncio.to_thread(steps.is_of, self.homes.restoring(copy.hub), copy, epoch):
             return
         folder = await blocking(steps.begin)
-        found = await self._described(copy, password, until_mono)
-        if refusal := self._no_room(found, await self.find()):
+        found = await self._reading.described(copy, password, until_mono)
+        if refusal := await self._reading.no_room(found):
             raise DriverError(refusal)
         on = (await self.isolation()).on
         try:
-            await self._extract(copy, folder, password, until_mono)
+            await self._reading.extract(copy, folder, password, until_mono)
             await blocking(lambda: steps.complete(folder, copy, epoch, found.homes, isolated=on))
         except BaseException:
             await blocking(steps.begin)  # gives the room back; the empty folder still says that homes are due (I6)
             raise
-
-    async def _extract(self, copy: CopyRef, into: Path, password: str, until_mono: float, only: str = "") -> None:
-        """Every file that was written is read again and compared."""
-        runs = self._must_runs()
-        words = ["restore", copy.snapshot, "--target", str(into), "--verify"]
-        if (await self.find()).can(SPARSE):
-            words.append("--sparse")
-        if only:
-            words += ["--include", only]
-        await runs.read(runs.of(copy.site, copy.hub), tuple(words), password, until_mono)
 
     @staticmethod
     def _put_in_place(steps: Restoring, epoch: Epoch) -> None:

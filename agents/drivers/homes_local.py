@@ -80,7 +80,7 @@ class LocalHomes:
         try:
             if tree.is_dir() and not aside.exists():
                 tree.rename(aside)
-            for left in (self.restoring(hub), *self.kept(hub), aside):
+            for left in (self.restoring(hub), self.beside(hub), *self.kept(hub), aside):
                 if left.is_dir():
                     await asyncio.to_thread(_remove, left)
         except OSError as error:
@@ -95,6 +95,10 @@ class LocalHomes:
     def restoring(self, hub: str) -> Path:
         """Where a copy is written before it becomes the tree."""
         return self.settings.homes_dir / f".restoring-{hub}"
+
+    def beside(self, hub: str) -> Path:
+        """Where files of the hub are for a moment, on their way into a copy or into homes."""
+        return self.settings.homes_dir / f".aside-{hub}"
 
     def kept(self, hub: str) -> tuple[Path, ...]:
         """Trees that a restore put aside, oldest first."""

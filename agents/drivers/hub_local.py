@@ -35,7 +35,7 @@ from agents.drivers.local.log_tail import last_lines
 from agents.drivers.local.marks import HUB, PROXY
 from agents.drivers.local.ports import can_bind, free_ports
 from agents.drivers.local.settings import LocalSettings
-from agents.drivers.local.students import slug
+from federation.core.home_names import slug
 from federation.model.errors import DriverError, StaleEpoch
 from federation.model.status import RosterEntry
 from federation.runtime.cgroups import Cgroups, Group

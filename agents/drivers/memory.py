@@ -79,7 +79,7 @@ class MemorySite:
     store: MemoryStore = field(default_factory=MemoryStore)  # the same object at every site that shares it
     restored: dict[str, CopyRef] = field(default_factory=dict)  # the copy that the tree of a hub was made of
     restoring: set[str] = field(default_factory=set)  # hubs whose restore was ordered and has not ended
-    kept: dict[str, list[dict[str, bytes]]] = field(default_factory=dict)  # trees that a restore put aside
+    kept: dict[str, list[tuple[Epoch, dict[str, bytes]]]] = field(default_factory=dict)  # that a restore put aside
     hub_version: str = "6.1.1"
     canary_broken: str = ""  # "start", "gate" or "fencer": what of a proof fails here
 

@@ -11,8 +11,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from agents.drivers.base import CopiesCapabilities, Copy, CopyRef, Restored, Saved, SavedHome
-from agents.drivers.local.students import slug
+from agents.drivers.base import (
+    CopiesCapabilities,
+    Copy,
+    CopyRef,
+    Placed,
+    Restored,
+    Saved,
+    SavedHome,
+    UnsentHome,
+    UnsentWork,
+)
+from federation.core.home_names import slug
+from federation.core.unsent import worth_recovering
 from federation.model.errors import DeadlineExceeded, DriverError, NotFound, StaleEpoch
 from federation.model.identity import Epoch
 
@@ -29,6 +40,7 @@ class MemoryCopy:
     run: str
     taken: datetime
     files: Mapping[str, bytes]
+    unsent: bool = False
 
 
 @dataclass(slots=True)
@@ -71,9 +83,7 @@ class MemoryCopies:
         before = store.of(site.site, hub)
         files = dict(site.files.get(hub, {}))
         old = before[-1].files if before else {}
-        name = hashlib.sha256(f"{site.site} {hub} {len(store.copies)}".encode()).hexdigest()
-        copy = MemoryCopy(CopyRef(site.site, hub, name), epoch, run, site.clock.now(), files)
-        store.copies.append(copy)
+        name = self._add(hub, epoch, run, files)
         site.record("copy.saved", hub)
         added = sum(len(content) for path, content in files.items() if old.get(path) != content)
         homes = {
@@ -92,7 +102,13 @@ class MemoryCopies:
         self._open(site, hub, password)
         return tuple(
             Copy(
-                copy.ref.snapshot, copy.taken, copy.epoch, copy.run, len(copy.files), sum(map(len, copy.files.values()))
+                copy.ref.snapshot,
+                copy.taken,
+                copy.epoch,
+                copy.run,
+                len(copy.files),
+                sum(map(len, copy.files.values())),
+                copy.unsent,
             )
             for copy in store.of(site, hub)
         )
@@ -119,7 +135,7 @@ class MemoryCopies:
                 raise DriverError(refusal)
             await self._answers(limit_s, site.store.restore_s)
             if marked is not None:
-                site.kept.setdefault(hub, []).append(site.files.get(hub, {}))
+                site.kept.setdefault(hub, []).append((marked, site.files.get(hub, {})))
             site.files[hub] = dict(self._find(copy, password).files)
             site.homes[hub], site.restored[hub] = epoch, copy
             site.restoring.discard(hub)
@@ -141,11 +157,60 @@ class MemoryCopies:
         if any(path.startswith(f"{home}/{folder}/") for path in files):
             return False
         await self._answers(limit_s, 0.0)
+        if self._site.site in self._site.store.full:
+            raise DriverError(f"the home {home} needs more than is free")
         saved = _home(self._find(copy, password).files, home)
         if saved is None:
             raise NotFound(f"the copy {copy.snapshot[:8]} of {copy.hub} by {copy.site} has no home of {user}")
         files.update({f"{home}/{folder}/{name}": content for name, content in saved.items()})
         return True
+
+    async def save_unsent(
+        self, hub: str, epoch: Epoch, base: CopyRef, password: str, *, run: str, limit_s: float = 3600.0
+    ) -> UnsentWork:
+        site, store = self._site, self._site.store
+        tree = site.files.get(hub, {}) if site.homes.get(hub) == epoch else None
+        if tree is not None and hub in site.hubs:
+            raise DriverError(f"{hub} runs here: its homes cannot be compared under it")
+        tree = tree or next((files for marked, files in site.kept.get(hub, ()) if marked == epoch), tree)
+        if tree is None:
+            raise NotFound(f"{site.site} has no tree of {hub} of epoch {epoch}")
+        await self._answers(limit_s, store.save_s)
+        store.passwords.setdefault((site.site, hub), password)
+        self._open(site.site, hub, password)
+        old = self._find(base, password).files
+        self._add(hub, epoch, run, dict(tree), unsent=True)
+        changed = {path: content for path, content in tree.items() if old.get(path) != content}
+        changed = {path: content for path, content in changed.items() if worth_recovering(path)}
+        site.record("unsent.saved", hub)
+        if not changed:
+            return UnsentWork("")
+        homes = {home: _home(changed, home) or {} for home in _homes(changed)}
+        name = self._add(hub, epoch, run, changed, unsent=True)
+        return UnsentWork(name, {home: UnsentHome(len(f), sum(map(len, f.values()))) for home, f in homes.items()})
+
+    async def recover(
+        self, copy: CopyRef, folder: str, users: tuple[str, ...], password: str, *, limit_s: float = 3600.0
+    ) -> Placed:
+        named = {slug(user): user for user in users}
+        done: list[str] = []
+        there: list[str] = []
+        unknown: list[str] = []
+        for home in sorted(_homes(self._find(copy, password).files)):
+            if home not in named and slug(home) != home:
+                unknown.append(home)
+                continue
+            placed = await self.restore_aside(copy, named.get(home, home), folder, password, limit_s=limit_s)
+            (done if placed else there).append(home)
+        return Placed(tuple(done), tuple(there), tuple(unknown))
+
+    def _add(self, hub: str, epoch: Epoch, run: str, files: dict[str, bytes], *, unsent: bool = False) -> str:
+        """One more copy in this site's own repository; returns its id."""
+        site, store = self._site, self._site.store
+        name = hashlib.sha256(f"{site.site} {hub} {len(store.copies)}".encode()).hexdigest()
+        ref = CopyRef(site.site, hub, name)
+        store.copies.append(MemoryCopy(ref, epoch, run, site.clock.now(), files, unsent))
+        return name
 
     async def _answers(self, limit_s: float, takes_s: float) -> None:
         store = self._site.store

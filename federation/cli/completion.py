@@ -122,6 +122,21 @@ def _classrooms_and_sites(**asked: Any) -> list[str]:
     return [*_classrooms(**asked), *_sites(**asked)]
 
 
+def _homes(parsed_args: Any, **_more: Any) -> list[str]:
+    """What to do; or a student of the class and then what to do."""
+    from federation.api.v1 import control_pb2  # noqa: PLC0415
+
+    words = parsed_args.words or []
+    if words:
+        return ["list", "restore"] if len(words) == 1 and words != ["list"] else []
+
+    def ask(client: Client) -> list[str]:
+        known = client.call("ListHomes", control_pb2.ListHomesRequest(name=parsed_args.name), timeout_s=ASK_S)
+        return [home.name for home in known.homes]
+
+    return ["list", *_asked(parsed_args, ask)]
+
+
 def _site_or_file(parsed_args: Any, **more: Any) -> Iterable[str]:
     """A site to show; or `join` and a file."""
     words = parsed_args.words or []
@@ -147,6 +162,7 @@ OF_VERB: dict[tuple[str, str], Completer] = {
     ("context", "name"): _contexts,
     ("hooks", "name"): _hooks,
     ("sites", "words"): _site_or_file,
+    ("homes", "words"): _homes,
     ("lab", "site"): _domains,
     ("events", "name"): _classrooms_and_sites,
 }

@@ -163,6 +163,6 @@ def _numbers(value: Any, key: str = "") -> Any:
         return {k: _numbers(v, k) for k, v in value.items()}
     if isinstance(value, list):
         return [_numbers(v) for v in value]
-    if key in ("revision", "memory_bytes") and isinstance(value, str):
+    if key in ("revision", "memory_bytes", "bytes", "files") and isinstance(value, str):
         return int(value)
     return value

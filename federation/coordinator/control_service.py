@@ -24,6 +24,7 @@ from federation.coordinator.admission import (
 from federation.coordinator.checking import Checking
 from federation.coordinator.control_moves import MoveCalls, actor
 from federation.coordinator.facts import Planner
+from federation.coordinator.homes import HomesDesk
 from federation.coordinator.hook_desk import HookDesk
 from federation.coordinator.move_orders import MoveOrders
 from federation.coordinator.observations import Sightings
@@ -62,6 +63,7 @@ class ControlService(MoveCalls, control_pb2_grpc.ControlServiceServicer):
     orders: MoveOrders
     hook_desk: HookDesk
     readiness: Readiness
+    homes: HomesDesk
 
     async def Place(self, request: control_pb2.PlaceRequest, context: Any) -> control_pb2.PlaceResponse:  # noqa: ARG002
         classroom = self.checking.read(request.classroom)
@@ -307,11 +309,30 @@ class ControlService(MoveCalls, control_pb2_grpc.ControlServiceServicer):
     ) -> control_pb2.ReadinessResponse:
         return await self.readiness.answer(request)
 
+    async def ListHomes(
+        self,
+        request: control_pb2.ListHomesRequest,
+        context: Any,  # noqa: ARG002
+    ) -> control_pb2.ListHomesResponse:
+        answer = self.homes.list_copies(await self._found(request.name), request.user)
+        answer.freshness.CopyFrom(self.standing.freshness())
+        return answer
+
+    async def RestoreHome(
+        self,
+        request: control_pb2.RestoreHomeRequest,
+        context: Any,  # noqa: ARG002
+    ) -> control_pb2.RestoreHomeResponse:
+        return await self.homes.restore(await self._found(request.name), request, actor())
+
     async def _named(self, name: str) -> types_pb2.Hub:
+        return views.hub_message(await self._found(name), self.snapshot)
+
+    async def _found(self, name: str) -> Stored[ClassroomRecord]:
         stored = self.snapshot.find(name) or await find_classroom(self.admission.register, name)
         if stored is None:
             raise NotFound(f"no classroom is named {name}")
-        return views.hub_message(stored, self.snapshot)
+        return stored
 
     async def _hub(self, admitted: Admitted) -> types_pb2.Hub:
         return views.hub_message(admitted.record, self.snapshot)

@@ -21,8 +21,11 @@ from federation.coordinator.sessions import Sessions
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.wanted import epoch_message
 from federation.core.copies import CopyFacts, due_in, stale_after, urgency_of
+from federation.core.copy_history import HomeSeen, recorded
+from federation.model.classroom import Classroom
+from federation.model.classroom_seat import Protect
 from federation.model.errors import DriverError
-from federation.model.homes import CopyPoint, HomeIndex
+from federation.model.homes import CopyPoint, HomeHistory, HomeIndex
 from federation.model.operation import OperationKind, Step
 from federation.model.ownership import Ownership
 from federation.store import keys
@@ -155,7 +158,7 @@ class CopiesLoop:
         generation = self.snapshot.in_force(hub)
         if generation is not None and generation.classroom.spec.storage.protection is None:
             return ""
-        index, password = self.snapshot.home(hub), self._password(hub, site)
+        index, password = self.snapshot.home(hub), copies_password(self.snapshot, hub, site)
         if index is None:
             return "no copy of its students' homes is recorded"
         if not password:
@@ -171,7 +174,7 @@ class CopiesLoop:
         report = self.observations.hub_at(site, hub)
         run = f"{self.random.getrandbits(48):012x}"
         ask = agent_pb2.CopyAsk(
-            hub=hub, epoch=epoch_message(ownership.epoch), run=run, password=self._password(hub, site)
+            hub=hub, epoch=epoch_message(ownership.epoch), run=run, password=copies_password(self.snapshot, hub, site)
         )
         answer = await self.sessions.ask(site, agent_pb2.Ask(copy=ask), limit_s=LIMIT_S)
         self._errors[hub] = answer.error
@@ -192,9 +195,12 @@ class CopiesLoop:
             unread=tuple(said.unread[:MOST_UNREAD]),
             database=said.database,
         )
-        before = self.snapshot.home(hub)
+        before, history = self.snapshot.home(hub), self.snapshot.get(keys.home_history(hub), HomeHistory)
+        seen = {home.name: HomeSeen(home.bytes, home.changed) for home in said.each}
+        after = recorded(history.document if history is not None else None, index, seen, clock.now(), self._keep_s(hub))
         changes = Changes().only_if(self.leader_guard()).unchanged(stored.key, stored)
         changes.unchanged(keys.home(hub), before).put(keys.home(hub), index)
+        changes.unchanged(keys.home_history(hub), history).put(keys.home_history(hub), after)
         if before is None or before.document.copy_.site != site:
             message = f"{said.homes} homes, {said.bytes / 2**20:.1f} MiB, in {said.seconds:.1f} s"
             self.journalist.add(changes, "homes.copied", message, hub=hub, site=site, actor=self.actor)
@@ -247,9 +253,21 @@ class CopiesLoop:
             return observed is not None and observed.document.servers > 0
         return report.servers > 0 or report.used != index.document.used
 
-    def _password(self, hub: str, site: str) -> bytes:
-        sealed = self.snapshot.home_key(hub)
-        return b64decode(sealed.sealed[site]) if sealed is not None and site in sealed.sealed else b""
+    def _keep_s(self, hub: str) -> float:
+        generation = self.snapshot.in_force(hub)
+        return kept_for(generation.classroom if generation is not None else None)
+
+
+def kept_for(classroom: Classroom | None) -> float:
+    """Seconds for which a class's copies stay listed."""
+    protection = classroom.spec.storage.protection if classroom is not None else None
+    return (protection or Protect()).keep.seconds
+
+
+def copies_password(snapshot: Snapshot, hub: str, site: str) -> bytes:
+    """The password of the hub's copies, sealed to this site; empty: it was not."""
+    sealed = snapshot.home_key(hub)
+    return b64decode(sealed.sealed[site]) if sealed is not None and site in sealed.sealed else b""
 
 
 def copy_message(hub: str, copy: CopyPoint) -> agent_pb2.CopyRef:

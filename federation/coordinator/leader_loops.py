@@ -17,6 +17,7 @@ from federation.coordinator.readiness import Term
 from federation.coordinator.relocations import Relocations
 from federation.coordinator.reports_loop import ReportsLoop
 from federation.coordinator.takeovers import Takeovers
+from federation.coordinator.unsent import UnsentLoop
 from federation.runtime.loop import Loop, Pace, Reconcile
 from federation.store import keys
 
@@ -51,6 +52,16 @@ def make_loops(replica: Replica) -> dict[str, Loop]:
         replica.actor,
     )
     replica.readiness.term = Term(copies, takeovers)
+    unsent = UnsentLoop(
+        ports.register,
+        replica.snapshot,
+        replica.observations,
+        replica.sessions,
+        replica.journalist,
+        guard,
+        ports.random,
+        replica.actor,
+    )
     protection = ProtectionLoop(
         ports.register,
         replica.snapshot,
@@ -117,6 +128,7 @@ def make_loops(replica: Replica) -> dict[str, Loop]:
     return {
         "leases": loop("leases", takeovers.look, lambda: (keys.LEASES,), takeovers.look_s),
         "copies": loop("copies", copies.reconcile, reports.hub_keys, 30.0),
+        "unsent": loop("unsent", unsent.reconcile, unsent.keys, 5.0),
         "protection": loop("protection", protection.reconcile, reports.hub_keys, 5.0),
         "relocations": loop("relocations", relocations.reconcile, reports.hub_keys, 30.0),
         "operations": loop("operations", operations.reconcile, operations.keys, 5.0),

@@ -19,6 +19,7 @@ from federation.coordinator.checking import Checking
 from federation.coordinator.control_service import ControlService
 from federation.coordinator.events import Journalist, trim_regularly
 from federation.coordinator.facts import Planner
+from federation.coordinator.homes import HomesDesk
 from federation.coordinator.hook_desk import HookDesk
 from federation.coordinator.hooks_loop import NO_HOOKS, Hooks
 from federation.coordinator.leader_loops import NAME_LOOK_S, make_loops
@@ -138,6 +139,7 @@ class Replica:
             self.orders,
             HookDesk(ports.hooks, self.snapshot, clock, random, identity.id, identity.federation),
             self.readiness,
+            HomesDesk(register, self.snapshot, self.sessions, self.journalist, self.standing.require_leader),
         )
         self.agent_service = AgentService(
             register,

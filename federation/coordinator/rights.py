@@ -50,12 +50,14 @@ RIGHTS: Rights = {
     _control("Status"): Right(READERS),
     _control("ListHooks"): Right(READERS),
     _control("Readiness"): Right(READERS),
+    _control("ListHomes"): Right(READERS),
     # a class's logs show what its students do; coordinators pass the question on to the leader
     _control("Logs"): Right(OPERATORS | {Role.COORDINATOR}),
     # running classes
     _control("Place"): Right(OPERATORS),
     _control("Retire"): Right(OPERATORS),
     _control("Restore"): Right(OPERATORS),
+    _control("RestoreHome"): Right(OPERATORS),
     _control("SetSecret"): Right(OPERATORS),
     _control("ListSecrets"): Right(OPERATORS),
     _control("RemoveSecret"): Right(OPERATORS),

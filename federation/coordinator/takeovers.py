@@ -19,6 +19,7 @@ from federation.core.calendar import urgency
 from federation.core.lease_count import LeaseCounts
 from federation.core.takeover import Go, Hold, HubAtRisk, Nothing, SiteSight, Target, Verdict, World, judge
 from federation.model.errors import Conflict, FederationError
+from federation.model.homes import Unsent
 from federation.model.operation import Operation, OperationKind, Step
 from federation.model.ownership import EarlierOwner, Owned, Pause
 from federation.model.placing import Assignment, Event
@@ -120,6 +121,9 @@ class Takeovers:
             home=None if go.target == before.home else before.home or go.source,
         )
         changes.unchanged(keys.home(hub), home)
+        if restore is not None:  # what the silent site has besides is owed to its students from now on
+            owed = Unsent(hub=hub, site=go.source, epoch=before.epoch, base=restore, taken_over=now)
+            changes.put(keys.unsent(hub, go.source, str(before.epoch)), owed)
         changes.only_if(Guard(keys.lease(go.source), revision=go.counted))
         changes.unchanged(ownership.key, ownership).unchanged(owned.key, owned)
         changes.unchanged(keys.mode(go.source, hub), mode)

@@ -9,10 +9,12 @@ from federation.coordinator.facts import Planner
 from federation.coordinator.observations import Sightings
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.wanted import epoch_message, spec_message
+from federation.model.homes import Unsent
 from federation.model.operation import Operation
 from federation.model.ownership import Mode
 from federation.model.placing import Assignment, ClassroomRecord, Event
 from federation.model.status import Condition, HubPhase
+from federation.store import keys
 from federation.store.register import Stored
 
 
@@ -60,6 +62,7 @@ def _status(record: ClassroomRecord, snapshot: Snapshot) -> types_pb2.HubStatus:
         status.operation.CopyFrom(operation_message(operation.document))
     if assignment is not None:
         status.assignment.CopyFrom(assignment_message(assignment.document))
+    status.unsent.extend(unsent_views(snapshot, hub))
     if roster is not None:
         status.students = len(roster.document.users)
     return status
@@ -99,6 +102,26 @@ def operation_message(operation: Operation) -> types_pb2.Operation:
             for record in operation.history
         ],
     )
+
+
+def unsent_views(snapshot: Snapshot, hub: str) -> list[types_pb2.UnsentWork]:
+    """The wire form of what earlier owners had not sent, newest takeover first."""
+    works = (stored.document for stored in snapshot.under(keys.unsent_of(hub), Unsent))
+    found = sorted(works, key=lambda work: work.taken_over, reverse=True)
+    return [
+        types_pb2.UnsentWork(
+            site=work.site,
+            epoch=epoch_message(work.epoch),
+            taken_over=stamp(work.taken_over),
+            step=work.step.value,
+            students=len(work.homes),
+            files=work.files,
+            bytes=sum(home.bytes for home in work.homes),
+            folder=work.folder if work.homes else "",
+            message=work.message,
+        )
+        for work in found
+    ]
 
 
 def assignment_message(assignment: Assignment) -> types_pb2.Assignment:

@@ -75,6 +75,8 @@ FIELD_EFFECTS: dict[str, FieldEffect] = {
     "spec.resources.cpu": _NEXT,
     "spec.storage": _NEXT_LATER,
     "spec.storage.type": _LIVE,  # none: files last as long as the hub stays at its site
+    "spec.storage.protect.every": _LIVE,
+    "spec.storage.protect.keep": _LIVE,  # how far back homes can be restored
     "spec.data": _NEXT_LATER,
     "spec.placement": _LIVE_LATER,
     "spec.placement.allow": _LIVE,

@@ -21,6 +21,8 @@ ROSTERS = "roster/"
 SITES = "site/"
 HOMES = "home/"
 HOME_KEYS = "homekey/"
+HOME_HISTORIES = "homehistory/"
+UNSENT = "unsent/"
 AGENTS = "agent/"
 LEASES = "lease/"
 CONTACTS = "contact/"
@@ -100,6 +102,21 @@ def roster(hub: str) -> str:
 def home(hub: str) -> str:
     """The copy of the hub's homes that a takeover restores."""
     return f"{HOMES}{hub}"
+
+
+def home_history(hub: str) -> str:
+    """The copies of the hub's homes that were once the one that counts."""
+    return f"{HOME_HISTORIES}{hub}"
+
+
+def unsent(hub: str, site: str, epoch: str) -> str:
+    """What `site`, which owned the hub at `epoch`, had not sent when it was taken over from."""
+    return f"{UNSENT}{hub}/{site}/{epoch}"
+
+
+def unsent_of(hub: str) -> str:
+    """Prefix of what all earlier owners of the hub had not sent."""
+    return f"{UNSENT}{hub}/"
 
 
 def home_key(hub: str) -> str:

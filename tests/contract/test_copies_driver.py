@@ -7,7 +7,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from agents.drivers.base import CopyRef
+from agents.drivers.base import CopyRef, Placed, UnsentHome, UnsentWork
+from federation.core.home_names import slug
 from federation.model.errors import DriverError, NotFound, StaleEpoch
 from federation.model.identity import Epoch
 from tests.support.copies_bench import (
@@ -46,6 +47,13 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[CopiesBench]:
     kinds = {"memory": memory_bench, "folder": directory_bench, "s3": bucket_bench}
     made: AbstractAsyncContextManager[CopiesBench] = kinds[request.param]()
     async with made as here:
+        yield here
+
+
+@pytest.fixture(params=["memory", "folder"])
+async def near(request: pytest.FixtureRequest) -> AsyncIterator[CopiesBench]:
+    """For what has nothing to do with where the store is."""
+    async with {"memory": memory_bench, "folder": directory_bench}[request.param]() as here:
         yield here
 
 
@@ -225,6 +233,120 @@ async def test_a_home_that_is_not_in_the_copy_cannot_come_back(bench: CopiesBenc
     for bad in ("../ada", ".hidden", "a/b"):
         with pytest.raises(DriverError, match="cannot be the name"):
             await bench.copies("iu").restore_aside(copy, "bob", bad, SECRET)
+
+
+FOLDER = "recovered-iu-2026-09-01T140503Z"
+
+
+async def taken_over(bench: CopiesBench) -> CopyRef:
+    """A class whose copy was restored at tacc, and that has worked on at both sites since."""
+    await working(bench)
+    base = await saved(bench)
+    await bench.copies("tacc").restore(base, E2, SECRET)
+    await bench.drivers("tacc").homes.ensure(HUB, E2)
+    return base
+
+
+async def unsent(bench: CopiesBench, base: CopyRef, site: str = "iu", epoch: Epoch = E1) -> UnsentWork:
+    return await bench.copies(site).save_unsent(HUB, epoch, base, SECRET, run="late")
+
+
+async def test_work_that_was_never_sent_comes_to_its_students_beside_what_they_have_now(bench: CopiesBench) -> None:
+    base = await taken_over(bench)
+    bench.write("iu", {"ada/a.ipynb": b"ada's, later", "ada/deep/new": b"n", "carol/c.ipynb": b"carol's"})
+    bench.write("tacc", {"ada/a.ipynb": b"ada's, elsewhere"})
+    before = bench.read("tacc")
+    work = await unsent(bench, base)
+    assert work.homes == {"ada": UnsentHome(2, 13), "carol": UnsentHome(1, 7)}
+    placed = await bench.copies("tacc").recover(CopyRef("iu", HUB, work.snapshot), FOLDER, ("ada", "bob"), SECRET)
+    assert placed == Placed(done=("ada", "carol"))
+    assert bench.read("tacc") == {
+        **before,
+        f"ada/{FOLDER}/a.ipynb": b"ada's, later",
+        f"ada/{FOLDER}/deep/new": b"n",
+        f"carol/{FOLDER}/c.ipynb": b"carol's",
+    }
+
+
+async def test_where_nothing_is_unsent_that_is_said_and_nothing_can_be_put_anywhere(near: CopiesBench) -> None:
+    base = await taken_over(near)
+    near.write("iu", {"ada/.cache/pip": b"1", "ada/.local/share/Trash/files/old": b"2"})
+    work = await unsent(near, base)
+    assert work == UnsentWork("")
+
+
+async def test_a_copy_of_unsent_work_is_marked_as_that_and_leaves_the_tree_as_it_was(near: CopiesBench) -> None:
+    base = await taken_over(near)
+    near.write("iu", {"ada/a.ipynb": b"later"})
+    before = near.read("iu")
+    work = await unsent(near, base)
+    assert near.read("iu") == before
+    listed = {copy.snapshot: copy.unsent for copy in await near.copies("tacc").list("iu", HUB, SECRET)}
+    assert not listed.pop(base.snapshot)
+    assert listed[work.snapshot]
+    assert all(listed.values())
+
+
+async def test_work_that_was_put_into_homes_is_not_put_there_again(near: CopiesBench) -> None:
+    base = await taken_over(near)
+    near.write("iu", {"ada/a.ipynb": b"later", "bob/b.ipynb": b"later"})
+    copy = CopyRef("iu", HUB, (await unsent(near, base)).snapshot)
+    near.write("tacc", {f"bob/{FOLDER}/b.ipynb": b"came before, and was worked on"})
+    recover = near.copies("tacc").recover
+    assert await recover(copy, FOLDER, (), SECRET) == Placed(done=("ada",), there=("bob",))
+    near.write("tacc", {f"ada/{FOLDER}/a.ipynb": b"worked on"})
+    assert await recover(copy, FOLDER, (), SECRET) == Placed(there=("ada", "bob"))
+    assert near.read("tacc")[f"ada/{FOLDER}/a.ipynb"] == b"worked on"
+    assert near.read("tacc")[f"bob/{FOLDER}/b.ipynb"] == b"came before, and was worked on"
+
+
+async def test_a_home_whose_student_only_the_lost_site_knew_waits_for_them(near: CopiesBench) -> None:
+    base = await taken_over(near)
+    name = slug("Ada@Example")
+    near.write("iu", {f"{name}/a": b"1", "bob/b.ipynb": b"later"})
+    copy = CopyRef("iu", HUB, (await unsent(near, base)).snapshot)
+    recover = near.copies("tacc").recover
+    assert await recover(copy, FOLDER, ("bob",), SECRET) == Placed(done=("bob",), unknown=(name,))
+    assert await recover(copy, FOLDER, ("bob", "Ada@Example"), SECRET) == Placed(done=(name,), there=("bob",))
+    assert near.read("tacc")[f"{name}/{FOLDER}/a"] == b"1"
+
+
+async def test_a_tree_that_a_later_restore_put_aside_still_has_its_unsent_work(near: CopiesBench) -> None:
+    base = await taken_over(near)
+    near.write("iu", {"ada/a.ipynb": b"later"})
+    await near.copies("iu").restore(await saved(near, "tacc", E2), E3, SECRET)
+    await near.drivers("iu").homes.ensure(HUB, E3)
+    work = await unsent(near, base)
+    assert work.homes == {"ada": UnsentHome(1, 5)}
+    recovered = await near.copies("iu").recover(CopyRef("iu", HUB, work.snapshot), FOLDER, (), SECRET)
+    assert recovered == Placed(done=("ada",))
+    assert near.read("iu") == {**WORK, f"ada/{FOLDER}/a.ipynb": b"later"}
+
+
+async def test_a_site_lost_before_its_first_copy_is_compared_with_what_it_had_restored(bench: CopiesBench) -> None:
+    base = await taken_over(bench)
+    bench.write("tacc", {"ada/a.ipynb": b"at tacc", "bob/data/big": b"y" * 70_000, "bob/.cache/x": b"no work"})
+    work = await unsent(bench, base, "tacc", E2)
+    assert work.homes == {"ada": UnsentHome(1, 7), "bob": UnsentHome(1, 70_000)}
+    assert {copy.unsent for copy in await bench.copies("iu").list("tacc", HUB, SECRET)} == {True}
+
+
+async def test_of_an_epoch_whose_tree_is_not_there_nothing_can_be_saved(near: CopiesBench) -> None:
+    base = await taken_over(near)
+    with pytest.raises(NotFound, match=r"no tree of atm101-abc123 of epoch 1\.3"):
+        await unsent(near, base, epoch=E3)
+    assert len(await near.copies("iu").list("iu", HUB, SECRET)) == 1
+
+
+async def test_unsent_work_is_not_looked_for_under_a_hub_that_runs(near: CopiesBench) -> None:
+    await working(near)
+    base = await saved(near)
+    await running_hub(near, "iu")
+    try:
+        with pytest.raises(DriverError, match="run"):
+            await unsent(near, base)
+    finally:
+        await near.drivers("iu").hubs.stop(HUB)
 
 
 async def test_nothing_is_replaced_while_anything_of_the_hub_runs(bench: CopiesBench) -> None:

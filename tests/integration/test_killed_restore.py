@@ -79,9 +79,10 @@ class Killer:
     at: int
     out: int
     seen: int = 0
+    only: str = ""  # counts changes of this kind alone
 
     def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
-        if event in CHANGES:
+        if event in CHANGES and self.only in ("", event):
             os.write(self.out, f"{event}\n".encode())
             self.seen += 1
             if self.seen == self.at:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,11 @@ from agents.drivers.local.copied_tree import Sizes
 from federation.model.identity import Epoch
 
 BLOCK = 4096
+NANO = 1_000_000_000
+NO_TEXT = re.compile("\ufffd+")
+STAMP = re.compile(r"(.+?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
+UNSENT = "unsent"
+"""Tag of a copy of work that was never sent: `tree` is all of the tree, `changes` what is new in it."""
 
 
 def tags(epoch: Epoch, run: str, sizes: Sizes) -> tuple[str, ...]:
@@ -59,6 +65,35 @@ def described(said: str) -> Described | None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One file or link of a copy. `mtime_ns` is what a restore sets."""
+
+    kind: str
+    bytes: int
+    mtime_ns: int
+
+
+def nodes(lines: Iterable[str]) -> dict[str, Node]:
+    """From `ls --json --recursive`: path, as `legible` has it, -> what is there, without folders."""
+    found = (json.loads(line) for line in lines if '"struct_type":"node"' in line)
+    return {legible(str(one["path"]).removeprefix("/")): _node(one) for one in found if one.get("type") != "dir"}
+
+
+def legible(path: str) -> str:
+    """A path as it can be compared after it came through JSON: bytes that are no text are one mark."""
+    return NO_TEXT.sub("\ufffd", path)
+
+
+def _node(one: Mapping[str, Any]) -> Node:
+    kind, match = str(one.get("type")), STAMP.fullmatch(str(one.get("mtime", "")))
+    mtime_ns = 0
+    if match is not None:  # Python's own reading of a time ends at microseconds
+        whole = datetime.fromisoformat(match[1] + match[3].replace("Z", "+00:00"))
+        mtime_ns = int(whole.timestamp()) * NANO + int((match[2] or "0").ljust(9, "0")[:9])
+    return Node(kind, int(one.get("size", 0)) if kind == "file" else 0, mtime_ns)
+
+
 def _copy(snapshot: Mapping[str, Any]) -> Copy:
     marks = _tags(snapshot)
     era, _, n = marks.get("epoch", "").partition(".")
@@ -70,6 +105,7 @@ def _copy(snapshot: Mapping[str, Any]) -> Copy:
         run=marks.get("run", ""),
         files=_number(marks, "files"),
         bytes=_number(marks, "bytes"),
+        unsent=UNSENT in marks,
     )
 
 

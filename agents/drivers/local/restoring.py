@@ -23,7 +23,8 @@ from agents.drivers.base import CopyRef
 from agents.drivers.homes_local import MARK, LocalHomes
 from agents.drivers.local.copied_tree import HUB_DATABASE, STAGED
 from agents.drivers.local.settings import LocalSettings
-from agents.drivers.local.students import give, slug, uid_of
+from agents.drivers.local.students import give, uid_of
+from federation.core.home_names import slug
 from federation.model.errors import DriverError
 from federation.model.identity import Epoch
 from federation.runtime.disk import Disk

@@ -27,6 +27,19 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Uploaded:
+    """A folder is a copy in the store."""
+
+    snapshot: str
+    report: BackupReport
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """What could not be read."""
+        return self.report.unread
+
+
+@dataclass(frozen=True, slots=True)
 class Saving:
     """What it takes."""
 
@@ -42,15 +55,10 @@ class Saving:
         tree = self._tree(hub, epoch)
         unread, database = await self._stage(hub, tree)
         sizes = await asyncio.to_thread(measure, tree)
-        words = ["backup", ".", "--json", "--verbose=2", "--host", hub]
-        if (await self.runs.find()).can(NO_SCAN):
-            words.append("--no-scan")
-        for tag in tags(epoch, run, sizes):
-            words += ["--tag", tag]
-        done = await self._back_up(hub, tuple(words), tree, password, until_mono)
-        report = await asyncio.to_thread(read_report, done.output.splitlines(), tree.resolve())
+        uploaded = await self.upload(hub, tree, tags(epoch, run, sizes), password, until_mono)
+        report = uploaded.report
         saved = Saved(
-            snapshot=await self._seen(hub, report, password, until_mono),
+            snapshot=uploaded.snapshot,
             homes={name: SavedHome(size, report.changed.get(name, True)) for name, size in sizes.homes.items()},
             files=report.files,
             bytes=sizes.bytes,
@@ -61,6 +69,19 @@ class Saving:
         )
         log.info("copies.saved", hub=hub, epoch=str(epoch), snapshot=saved.snapshot[:8], unread=len(saved.unread))
         return saved
+
+    async def upload(
+        self, hub: str, folder: Path, marks: tuple[str, ...], password: str, until_mono: float
+    ) -> Uploaded:
+        """One restic run over all of the folder, as a copy with these tags, seen in the store."""
+        words = ["backup", ".", "--json", "--verbose=2", "--host", hub]
+        if (await self.runs.find()).can(NO_SCAN):
+            words.append("--no-scan")
+        for mark in marks:
+            words += ["--tag", mark]
+        done = await self._back_up(hub, tuple(words), folder, password, until_mono)
+        report = await asyncio.to_thread(_read, done, folder)
+        return Uploaded(await self._seen(hub, report, password, until_mono), report)
 
     def _tree(self, hub: str, epoch: Epoch) -> Path:
         tree = self.homes.tree(hub)
@@ -110,3 +131,7 @@ class Saving:
         if len(listed) != 1:
             raise DriverError(f"the copy {report.snapshot} of {hub} is not in its repository after it was saved")
         return listed[0].snapshot
+
+
+def _read(done: Finished, folder: Path) -> BackupReport:
+    return read_report(done.output.splitlines(), folder.resolve())

@@ -14,7 +14,8 @@ from jupyterhub.utils import random_port
 
 from agents.drivers.local.hub_file import HubFile
 from agents.drivers.local.spawner_env import HUB_FILE
-from agents.drivers.local.students import make_home, slug, uid_of
+from agents.drivers.local.students import make_home, uid_of
+from federation.core.home_names import slug
 from federation.runtime.cgroups import Group, Limits
 from federation.runtime.clock import SystemClock
 from federation.runtime.processes import Launch, ProcessId, SystemProcesses, inherited

@@ -1,26 +1,16 @@
-"""Students as the machine sees them: a safe name for files, a system uid of their own, a private home."""
+"""Students as the machine sees them: a system uid of their own, a private home."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 from pathlib import Path
 
+from federation.core.home_names import slug
 from federation.model.errors import DriverError, Unavailable
 from federation.runtime.disk import LocalDisk, locked
 
-SAFE = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
 MOST_UIDS = 100_000
-
-
-def slug(user: str) -> str:
-    """A file name for a user name: itself where that is safe, else its safe letters and a hash, never another's."""
-    if SAFE.fullmatch(user):
-        return user
-    digest = hashlib.sha256(user.encode()).hexdigest()[:10]
-    return f"{re.sub(r'[^a-z0-9]', '', user.lower())[:32]}.{digest}"
 
 
 def uid_of(file: Path, hub: str, user: str, first: int) -> int:

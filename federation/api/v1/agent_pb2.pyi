@@ -784,6 +784,9 @@ class Ask(_message.Message):
     CANCEL_FIELD_NUMBER: _builtins.int
     COPY_FIELD_NUMBER: _builtins.int
     LOOK_FIELD_NUMBER: _builtins.int
+    PLACE_HOME_FIELD_NUMBER: _builtins.int
+    SAVE_UNSENT_FIELD_NUMBER: _builtins.int
+    RECOVER_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     @_builtins.property
     def logs(self) -> Global___LogsAsk: ...
@@ -793,6 +796,12 @@ class Ask(_message.Message):
     def copy(self) -> Global___CopyAsk: ...
     @_builtins.property
     def look(self) -> Global___LookAsk: ...
+    @_builtins.property
+    def place_home(self) -> Global___PlaceHomeAsk: ...
+    @_builtins.property
+    def save_unsent(self) -> Global___SaveUnsentAsk: ...
+    @_builtins.property
+    def recover(self) -> Global___RecoverAsk: ...
     def __init__(
         self,
         *,
@@ -801,12 +810,15 @@ class Ask(_message.Message):
         cancel: Global___CancelAsk | None = ...,
         copy: Global___CopyAsk | None = ...,
         look: Global___LookAsk | None = ...,
+        place_home: Global___PlaceHomeAsk | None = ...,
+        save_unsent: Global___SaveUnsentAsk | None = ...,
+        recover: Global___RecoverAsk | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cancel", b"cancel", "copy", b"copy", "logs", b"logs", "look", b"look"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cancel", b"cancel", "copy", b"copy", "logs", b"logs", "look", b"look", "place_home", b"place_home", "recover", b"recover", "save_unsent", b"save_unsent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cancel", b"cancel", "copy", b"copy", "id", b"id", "logs", b"logs", "look", b"look"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cancel", b"cancel", "copy", b"copy", "id", b"id", "logs", b"logs", "look", b"look", "place_home", b"place_home", "recover", b"recover", "save_unsent", b"save_unsent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_ask: _TypeAlias = _typing.Literal["logs", "cancel", "copy", "look"]  # noqa: Y015
+    _WhichOneofReturnType_ask: _TypeAlias = _typing.Literal["logs", "cancel", "copy", "look", "place_home", "save_unsent", "recover"]  # noqa: Y015
     _WhichOneofArgType_ask: _TypeAlias = _typing.Literal["ask", b"ask"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_ask) -> _WhichOneofReturnType_ask | None: ...
 
@@ -871,6 +883,120 @@ class LookAsk(_message.Message):
 Global___LookAsk: _TypeAlias = LookAsk  # noqa: Y015
 
 @_typing.final
+class PlaceHomeAsk(_message.Message):
+    """Put one student's home of a copy into a new folder of their home here, if the site holds the hub at this epoch.
+    Answered by `placed` or an error.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COPY_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    FOLDER_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    user: _builtins.str
+    folder: _builtins.str
+    password: _builtins.bytes
+    @_builtins.property
+    def copy(self) -> Global___CopyRef: ...
+    @_builtins.property
+    def epoch(self) -> _types_pb2.Epoch: ...
+    def __init__(
+        self,
+        *,
+        copy: Global___CopyRef | None = ...,
+        epoch: _types_pb2.Epoch | None = ...,
+        user: _builtins.str = ...,
+        folder: _builtins.str = ...,
+        password: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy", "epoch", b"epoch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy", "epoch", b"epoch", "folder", b"folder", "password", b"password", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlaceHomeAsk: _TypeAlias = PlaceHomeAsk  # noqa: Y015
+
+@_typing.final
+class SaveUnsentAsk(_message.Message):
+    """To a site that owned the hub at this epoch and has closed: save what its tree has and `base`, the copy that was
+    restored elsewhere, has not. Answered by `unsent` or an error.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HUB_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    BASE_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    hub: _builtins.str
+    run: _builtins.str
+    password: _builtins.bytes
+    @_builtins.property
+    def epoch(self) -> _types_pb2.Epoch: ...
+    @_builtins.property
+    def base(self) -> Global___CopyRef: ...
+    def __init__(
+        self,
+        *,
+        hub: _builtins.str = ...,
+        epoch: _types_pb2.Epoch | None = ...,
+        base: Global___CopyRef | None = ...,
+        run: _builtins.str = ...,
+        password: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "epoch", b"epoch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "epoch", b"epoch", "hub", b"hub", "password", b"password", "run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SaveUnsentAsk: _TypeAlias = SaveUnsentAsk  # noqa: Y015
+
+@_typing.final
+class RecoverAsk(_message.Message):
+    """Put each home of a copy of unsent work into a new folder of that home here, if the site holds the hub at this epoch.
+    Answered by `placed` or an error.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COPY_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    FOLDER_FIELD_NUMBER: _builtins.int
+    USERS_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    folder: _builtins.str
+    password: _builtins.bytes
+    @_builtins.property
+    def copy(self) -> Global___CopyRef: ...
+    @_builtins.property
+    def epoch(self) -> _types_pb2.Epoch: ...
+    @_builtins.property
+    def users(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """everybody the hub knows: whose home a safe name is"""
+
+    def __init__(
+        self,
+        *,
+        copy: Global___CopyRef | None = ...,
+        epoch: _types_pb2.Epoch | None = ...,
+        folder: _builtins.str = ...,
+        users: _abc.Iterable[_builtins.str] | None = ...,
+        password: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy", "epoch", b"epoch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy", "epoch", b"epoch", "folder", b"folder", "password", b"password", "users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecoverAsk: _TypeAlias = RecoverAsk  # noqa: Y015
+
+@_typing.final
 class LogsAsk(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -924,12 +1050,18 @@ class Answer(_message.Message):
     DONE_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     COPIED_FIELD_NUMBER: _builtins.int
+    UNSENT_FIELD_NUMBER: _builtins.int
+    PLACED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     chunk: _builtins.bytes
     done: _builtins.bool
     error: _builtins.str
     @_builtins.property
     def copied(self) -> Global___Copied: ...
+    @_builtins.property
+    def unsent(self) -> Global___Unsent: ...
+    @_builtins.property
+    def placed(self) -> Global___Placed: ...
     def __init__(
         self,
         *,
@@ -938,10 +1070,12 @@ class Answer(_message.Message):
         done: _builtins.bool = ...,
         error: _builtins.str = ...,
         copied: Global___Copied | None = ...,
+        unsent: Global___Unsent | None = ...,
+        placed: Global___Placed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["copied", b"copied"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["copied", b"copied", "placed", b"placed", "unsent", b"unsent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "copied", b"copied", "done", b"done", "error", b"error", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "copied", b"copied", "done", b"done", "error", b"error", "id", b"id", "placed", b"placed", "unsent", b"unsent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -959,6 +1093,7 @@ class Copied(_message.Message):
     SECONDS_FIELD_NUMBER: _builtins.int
     UNREAD_FIELD_NUMBER: _builtins.int
     DATABASE_FIELD_NUMBER: _builtins.int
+    EACH_FIELD_NUMBER: _builtins.int
     snapshot: _builtins.str
     homes: _builtins.int
     files: _builtins.int
@@ -971,6 +1106,8 @@ class Copied(_message.Message):
     def unread(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """what could not be read, the first of them"""
 
+    @_builtins.property
+    def each(self) -> _containers.RepeatedCompositeFieldContainer[Global___SavedHome]: ...
     def __init__(
         self,
         *,
@@ -982,14 +1119,116 @@ class Copied(_message.Message):
         seconds: _builtins.float = ...,
         unread: _abc.Iterable[_builtins.str] | None = ...,
         database: _builtins.bool = ...,
+        each: _abc.Iterable[Global___SavedHome] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "bytes_added", b"bytes_added", "database", b"database", "files", b"files", "homes", b"homes", "seconds", b"seconds", "snapshot", b"snapshot", "unread", b"unread"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "bytes_added", b"bytes_added", "database", b"database", "each", b"each", "files", b"files", "homes", b"homes", "seconds", b"seconds", "snapshot", b"snapshot", "unread", b"unread"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Copied: _TypeAlias = Copied  # noqa: Y015
+
+@_typing.final
+class SavedHome(_message.Message):
+    """One home of a copy, by its safe name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    bytes: _builtins.int
+    files: _builtins.int
+    """of unsent work"""
+    changed: _builtins.bool
+    """since the copy before it"""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        bytes: _builtins.int = ...,
+        files: _builtins.int = ...,
+        changed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "changed", b"changed", "files", b"files", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SavedHome: _TypeAlias = SavedHome  # noqa: Y015
+
+@_typing.final
+class Unsent(_message.Message):
+    """What a former owner had that nobody else has. No snapshot: nothing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    HOMES_FIELD_NUMBER: _builtins.int
+    GONE_FIELD_NUMBER: _builtins.int
+    UNREAD_FIELD_NUMBER: _builtins.int
+    snapshot: _builtins.str
+    gone: _builtins.str
+    """why it can never be said: the tree of that epoch is not there any more"""
+    @_builtins.property
+    def homes(self) -> _containers.RepeatedCompositeFieldContainer[Global___SavedHome]: ...
+    @_builtins.property
+    def unread(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what could not be read, the first of them"""
+
+    def __init__(
+        self,
+        *,
+        snapshot: _builtins.str = ...,
+        homes: _abc.Iterable[Global___SavedHome] | None = ...,
+        gone: _builtins.str = ...,
+        unread: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gone", b"gone", "homes", b"homes", "snapshot", b"snapshot", "unread", b"unread"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Unsent: _TypeAlias = Unsent  # noqa: Y015
+
+@_typing.final
+class Placed(_message.Message):
+    """What became of homes that were to be put aside, by their safe names."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DONE_FIELD_NUMBER: _builtins.int
+    THERE_FIELD_NUMBER: _builtins.int
+    UNKNOWN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def done(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def there(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """the folder was there already, and was left alone"""
+
+    @_builtins.property
+    def unknown(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """nobody knows whose homes these are"""
+
+    def __init__(
+        self,
+        *,
+        done: _abc.Iterable[_builtins.str] | None = ...,
+        there: _abc.Iterable[_builtins.str] | None = ...,
+        unknown: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "there", b"there", "unknown", b"unknown"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Placed: _TypeAlias = Placed  # noqa: Y015
 
 @_typing.final
 class FailsafeRequest(_message.Message):

@@ -1307,6 +1307,214 @@ class SetPauseResponse(_message.Message):
 Global___SetPauseResponse: _TypeAlias = SetPauseResponse  # noqa: Y015
 
 @_typing.final
+class ListHomesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    user: _builtins.str
+    """only copies that have a home of this student"""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        user: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListHomesRequest: _TypeAlias = ListHomesRequest  # noqa: Y015
+
+@_typing.final
+class HomeCopy(_message.Message):
+    """One copy of all homes of a class that is on record as authoritative."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAKEN_FIELD_NUMBER: _builtins.int
+    SITE_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    HOMES_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    UNREAD_FIELD_NUMBER: _builtins.int
+    taken: _builtins.str
+    """RFC 3339, UTC: when its run began"""
+    site: _builtins.str
+    """that made it"""
+    snapshot: _builtins.str
+    homes: _builtins.int
+    files: _builtins.int
+    bytes: _builtins.int
+    unread: _builtins.int
+    """files that could not be read"""
+    @_builtins.property
+    def epoch(self) -> _types_pb2.Epoch: ...
+    def __init__(
+        self,
+        *,
+        taken: _builtins.str = ...,
+        site: _builtins.str = ...,
+        epoch: _types_pb2.Epoch | None = ...,
+        snapshot: _builtins.str = ...,
+        homes: _builtins.int = ...,
+        files: _builtins.int = ...,
+        bytes: _builtins.int = ...,
+        unread: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "epoch", b"epoch", "files", b"files", "homes", b"homes", "site", b"site", "snapshot", b"snapshot", "taken", b"taken", "unread", b"unread"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HomeCopy: _TypeAlias = HomeCopy  # noqa: Y015
+
+@_typing.final
+class Home(_message.Message):
+    """One home, as the newest copy that has it knows it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    COPIED_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """the student's, or a safe form of it if nobody knows them any more"""
+    bytes: _builtins.int
+    changed: _builtins.str
+    """RFC 3339, UTC: of the first copy that has what is in it now"""
+    copied: _builtins.str
+    """RFC 3339, UTC: of the newest copy that has it"""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        bytes: _builtins.int = ...,
+        changed: _builtins.str = ...,
+        copied: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "changed", b"changed", "copied", b"copied", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Home: _TypeAlias = Home  # noqa: Y015
+
+@_typing.final
+class ListHomesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    UID_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    HOMES_FIELD_NUMBER: _builtins.int
+    UNREAD_FIELD_NUMBER: _builtins.int
+    UNCOPIED_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    uid: _builtins.str
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___HomeCopy]: ...
+    @_builtins.property
+    def homes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Home]:
+        """of the one student, if one was named"""
+
+    @_builtins.property
+    def unread(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """of the newest copy, the first of them"""
+
+    @_builtins.property
+    def uncopied(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """students of whom no copy has a home: they may never have had one"""
+
+    @_builtins.property
+    def freshness(self) -> Global___Freshness: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        uid: _builtins.str = ...,
+        items: _abc.Iterable[Global___HomeCopy] | None = ...,
+        homes: _abc.Iterable[Global___Home] | None = ...,
+        unread: _abc.Iterable[_builtins.str] | None = ...,
+        uncopied: _abc.Iterable[_builtins.str] | None = ...,
+        freshness: Global___Freshness | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness", "homes", b"homes", "items", b"items", "name", b"name", "uid", b"uid", "uncopied", b"uncopied", "unread", b"unread"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListHomesResponse: _TypeAlias = ListHomesResponse  # noqa: Y015
+
+@_typing.final
+class RestoreHomeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    user: _builtins.str
+    at: _builtins.str
+    """RFC 3339: the newest copy that is not younger"""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        user: _builtins.str = ...,
+        at: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "name", b"name", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreHomeRequest: _TypeAlias = RestoreHomeRequest  # noqa: Y015
+
+@_typing.final
+class RestoreHomeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COPY_FIELD_NUMBER: _builtins.int
+    SITE_FIELD_NUMBER: _builtins.int
+    FOLDER_FIELD_NUMBER: _builtins.int
+    THERE_FIELD_NUMBER: _builtins.int
+    site: _builtins.str
+    """where the home is"""
+    folder: _builtins.str
+    """in the student's home"""
+    there: _builtins.bool
+    """it was there already, and was left alone"""
+    @_builtins.property
+    def copy(self) -> Global___HomeCopy: ...
+    def __init__(
+        self,
+        *,
+        copy: Global___HomeCopy | None = ...,
+        site: _builtins.str = ...,
+        folder: _builtins.str = ...,
+        there: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy", "folder", b"folder", "site", b"site", "there", b"there"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreHomeResponse: _TypeAlias = RestoreHomeResponse  # noqa: Y015
+
+@_typing.final
 class HookInfo(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -125,6 +125,16 @@ class ControlServiceStub:
                 request_serializer=federation_dot_api_dot_v1_dot_control__pb2.StatusRequest.SerializeToString,
                 response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.StatusResponse.FromString,
                 _registered_method=True)
+        self.ListHomes = channel.unary_unary(
+                '/federation.api.v1.ControlService/ListHomes',
+                request_serializer=federation_dot_api_dot_v1_dot_control__pb2.ListHomesRequest.SerializeToString,
+                response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.ListHomesResponse.FromString,
+                _registered_method=True)
+        self.RestoreHome = channel.unary_unary(
+                '/federation.api.v1.ControlService/RestoreHome',
+                request_serializer=federation_dot_api_dot_v1_dot_control__pb2.RestoreHomeRequest.SerializeToString,
+                response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.RestoreHomeResponse.FromString,
+                _registered_method=True)
         self.ListHooks = channel.unary_unary(
                 '/federation.api.v1.ControlService/ListHooks',
                 request_serializer=federation_dot_api_dot_v1_dot_control__pb2.ListHooksRequest.SerializeToString,
@@ -274,6 +284,20 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListHomes(self, request, context):
+        """The copies that homes can be restored from, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreHome(self, request, context):
+        """Put a student's home, as it was, into a new folder of their home. Only the leader can; repeating is safe.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListHooks(self, request, context):
         """Whom the federation tells what happens by itself, and how their last calls went.
         """
@@ -415,6 +439,16 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.Status,
                     request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.StatusRequest.FromString,
                     response_serializer=federation_dot_api_dot_v1_dot_control__pb2.StatusResponse.SerializeToString,
+            ),
+            'ListHomes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHomes,
+                    request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.ListHomesRequest.FromString,
+                    response_serializer=federation_dot_api_dot_v1_dot_control__pb2.ListHomesResponse.SerializeToString,
+            ),
+            'RestoreHome': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreHome,
+                    request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.RestoreHomeRequest.FromString,
+                    response_serializer=federation_dot_api_dot_v1_dot_control__pb2.RestoreHomeResponse.SerializeToString,
             ),
             'ListHooks': grpc.unary_unary_rpc_method_handler(
                     servicer.ListHooks,
@@ -938,6 +972,60 @@ class ControlService:
             '/federation.api.v1.ControlService/Status',
             federation_dot_api_dot_v1_dot_control__pb2.StatusRequest.SerializeToString,
             federation_dot_api_dot_v1_dot_control__pb2.StatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListHomes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.api.v1.ControlService/ListHomes',
+            federation_dot_api_dot_v1_dot_control__pb2.ListHomesRequest.SerializeToString,
+            federation_dot_api_dot_v1_dot_control__pb2.ListHomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreHome(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.api.v1.ControlService/RestoreHome',
+            federation_dot_api_dot_v1_dot_control__pb2.RestoreHomeRequest.SerializeToString,
+            federation_dot_api_dot_v1_dot_control__pb2.RestoreHomeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,10 @@ class ControlServiceStub:
     SetPause: _grpc.UnaryUnaryMultiCallable[_control_pb2.SetPauseRequest, _control_pb2.SetPauseResponse]
     """Switch automatic moves off or on again. When it has answered, no hub is moved by itself any more."""
     Status: _grpc.UnaryUnaryMultiCallable[_control_pb2.StatusRequest, _control_pb2.StatusResponse]
+    ListHomes: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListHomesRequest, _control_pb2.ListHomesResponse]
+    """The copies that homes can be restored from, newest first."""
+    RestoreHome: _grpc.UnaryUnaryMultiCallable[_control_pb2.RestoreHomeRequest, _control_pb2.RestoreHomeResponse]
+    """Put a student's home, as it was, into a new folder of their home. Only the leader can; repeating is safe."""
     ListHooks: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListHooksRequest, _control_pb2.ListHooksResponse]
     """Whom the federation tells what happens by itself, and how their last calls went."""
     TestHooks: _grpc.UnaryUnaryMultiCallable[_control_pb2.TestHooksRequest, _control_pb2.TestHooksResponse]
@@ -88,6 +92,10 @@ class ControlServiceAsyncStub(ControlServiceStub):
     SetPause: _aio.UnaryUnaryMultiCallable[_control_pb2.SetPauseRequest, _control_pb2.SetPauseResponse]  # type: ignore[assignment]
     """Switch automatic moves off or on again. When it has answered, no hub is moved by itself any more."""
     Status: _aio.UnaryUnaryMultiCallable[_control_pb2.StatusRequest, _control_pb2.StatusResponse]  # type: ignore[assignment]
+    ListHomes: _aio.UnaryUnaryMultiCallable[_control_pb2.ListHomesRequest, _control_pb2.ListHomesResponse]  # type: ignore[assignment]
+    """The copies that homes can be restored from, newest first."""
+    RestoreHome: _aio.UnaryUnaryMultiCallable[_control_pb2.RestoreHomeRequest, _control_pb2.RestoreHomeResponse]  # type: ignore[assignment]
+    """Put a student's home, as it was, into a new folder of their home. Only the leader can; repeating is safe."""
     ListHooks: _aio.UnaryUnaryMultiCallable[_control_pb2.ListHooksRequest, _control_pb2.ListHooksResponse]  # type: ignore[assignment]
     """Whom the federation tells what happens by itself, and how their last calls went."""
     TestHooks: _aio.UnaryUnaryMultiCallable[_control_pb2.TestHooksRequest, _control_pb2.TestHooksResponse]  # type: ignore[assignment]
@@ -230,6 +238,22 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.StatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.StatusResponse, _abc.Awaitable[_control_pb2.StatusResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListHomes(
+        self,
+        request: _control_pb2.ListHomesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.ListHomesResponse, _abc.Awaitable[_control_pb2.ListHomesResponse]]:
+        """The copies that homes can be restored from, newest first."""
+
+    @_abc_1.abstractmethod
+    def RestoreHome(
+        self,
+        request: _control_pb2.RestoreHomeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.RestoreHomeResponse, _abc.Awaitable[_control_pb2.RestoreHomeResponse]]:
+        """Put a student's home, as it was, into a new folder of their home. Only the leader can; repeating is safe."""
 
     @_abc_1.abstractmethod
     def ListHooks(

@@ -350,6 +350,7 @@ class HubStatus(_message.Message):
     OUTDATED_SERVERS_FIELD_NUMBER: _builtins.int
     NOT_YET_IN_EFFECT_FIELD_NUMBER: _builtins.int
     HOMES_FIELD_NUMBER: _builtins.int
+    UNSENT_FIELD_NUMBER: _builtins.int
     site: _builtins.str
     mode: _builtins.str
     """standing or armed"""
@@ -374,6 +375,10 @@ class HubStatus(_message.Message):
     def assignment(self) -> Global___Assignment: ...
     @_builtins.property
     def not_yet_in_effect(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def unsent(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnsentWork]:
+        """what earlier owners had that nobody else has, newest takeover first"""
+
     def __init__(
         self,
         *,
@@ -391,14 +396,65 @@ class HubStatus(_message.Message):
         outdated_servers: _builtins.int = ...,
         not_yet_in_effect: _abc.Iterable[_builtins.str] | None = ...,
         homes: _builtins.str = ...,
+        unsent: _abc.Iterable[Global___UnsentWork] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "epoch", b"epoch", "operation", b"operation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "conditions", b"conditions", "epoch", b"epoch", "homes", b"homes", "mode", b"mode", "not_yet_in_effect", b"not_yet_in_effect", "observed_generation", b"observed_generation", "operation", b"operation", "outdated_servers", b"outdated_servers", "phase", b"phase", "servers", b"servers", "site", b"site", "students", b"students", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "conditions", b"conditions", "epoch", b"epoch", "homes", b"homes", "mode", b"mode", "not_yet_in_effect", b"not_yet_in_effect", "observed_generation", b"observed_generation", "operation", b"operation", "outdated_servers", b"outdated_servers", "phase", b"phase", "servers", b"servers", "site", b"site", "students", b"students", "unsent", b"unsent", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HubStatus: _TypeAlias = HubStatus  # noqa: Y015
+
+@_typing.final
+class UnsentWork(_message.Message):
+    """Work that a former owner had not sent when it was taken over from, and how far it is on its way back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SITE_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    TAKEN_OVER_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    STUDENTS_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    FOLDER_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    site: _builtins.str
+    taken_over: _builtins.str
+    """RFC 3339, UTC"""
+    step: _builtins.str
+    """owed, saved, placed, done"""
+    students: _builtins.int
+    files: _builtins.int
+    bytes: _builtins.int
+    folder: _builtins.str
+    """in the home of each student"""
+    message: _builtins.str
+    """what became of it, or what it waits for"""
+    @_builtins.property
+    def epoch(self) -> Global___Epoch: ...
+    def __init__(
+        self,
+        *,
+        site: _builtins.str = ...,
+        epoch: Global___Epoch | None = ...,
+        taken_over: _builtins.str = ...,
+        step: _builtins.str = ...,
+        students: _builtins.int = ...,
+        files: _builtins.int = ...,
+        bytes: _builtins.int = ...,
+        folder: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "epoch", b"epoch", "files", b"files", "folder", b"folder", "message", b"message", "site", b"site", "step", b"step", "students", b"students", "taken_over", b"taken_over"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnsentWork: _TypeAlias = UnsentWork  # noqa: Y015
 
 @_typing.final
 class Hub(_message.Message):

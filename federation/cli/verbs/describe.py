@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     _section("Conditions", _conditions(hub))
     _section(f"Operation {hub.status.operation.id}", _operation(hub.status.operation))
     _section("Placement", _placement(hub.status.assignment))
+    _section("Unsent work of earlier owners", _unsent(hub))
     _section("Not yet in effect", [f"  {path}" for path in hub.status.not_yet_in_effect])
     _section("Events", [f"  {e.at}  {e.type.ljust(18)} {e.message}  ({e.actor})" for e in answer.events])
     return ExitCode.OK
@@ -74,6 +75,14 @@ def _placement(assignment: types_pb2.Assignment) -> list[str]:
         return []
     lines = [f"  {assignment.site}: {assignment.reason}; standby {assignment.standby or 'none'}"]
     return lines + [f"    {v.site}: {v.reason}" for v in assignment.verdicts]
+
+
+def _unsent(hub: types_pb2.Hub) -> list[str]:
+    lines = []
+    for work in hub.status.unsent:
+        size = f"{work.files} files of {work.students} students; " if work.students else ""
+        lines.append(f"  {work.site.ljust(7)} {work.taken_over}  {work.step.ljust(7)} {size}{work.message}")
+    return lines
 
 
 def _section(title: str, lines: list[str]) -> None:

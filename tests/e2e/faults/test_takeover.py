@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,12 @@ pytestmark = pytest.mark.timeout(500)
 def copied_after(here: Federation, name: str, before: str) -> bool:
     conditions = here.hub(name)["status"]["conditions"]
     return next(str(c["message"]) for c in conditions if c["type"] == "DataFresh") not in ("", before)
+
+
+def unsent(here: Federation, name: str) -> dict[str, Any]:
+    (work,) = here.hub(name)["status"]["unsent"]
+    assert isinstance(work, dict)
+    return work
 
 
 def test_a_students_file_is_at_the_other_site_after_the_outage(here: Federation) -> None:
@@ -34,11 +41,13 @@ def test_a_students_file_is_at_the_other_site_after_the_outage(here: Federation)
         asyncio.run(save())
         until(lambda: copied_after(here, "lab", empty), "what was saved is copied", 120, here.logs)
         wait_until_armed(here, "lab", "iu")
+        (here.homes("lab") / "s01" / "late.txt").write_text("in no copy yet")
         with Onlooker(edges(here), "lab.localhost") as onlooker:
             here.lab("kill", "iu")
             wait_until_served_at(here, "lab", "tacc")
             here.lab("heal", "iu")
             until(lambda: here.condition("lab", "PeerClean") == "True", "iu confirms that it closed", 90, here.logs)
+            until(lambda: unsent(here, "lab")["step"] == "placed", "what iu had not sent is at tacc", 90, here.logs)
             assert here.running(hub=here.hub("lab")["metadata"]["uid"], site="iu") == []
         assert onlooker.served("iu"), "it was seen before"
         assert onlooker.served("tacc"), "and after"
@@ -48,9 +57,11 @@ def test_a_students_file_is_at_the_other_site_after_the_outage(here: Federation)
             async with here.student("lab") as one:
                 assert await one.sign_in(word) == 200, "with the same account"
                 await one.start_server()
+                assert await one.read(f"{unsent(here, 'lab')['folder']}/late.txt") == "in no copy yet"
                 return await one.read("notes.txt")
 
         assert asyncio.run(read()) == "measured at noon"
+        assert unsent(here, "lab")["files"] == 1
 
 
 def test_the_class_of_an_agent_that_hangs_is_ended_by_the_fencer_and_taken_over(here: Federation) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.drivers.local.students import make_home, slug, uid_of
+from agents.drivers.local.students import make_home, uid_of
+from federation.core.home_names import slug
 from federation.model.errors import DriverError, Unavailable
 
 
