@@ -20,6 +20,7 @@ from federation.core.calendar import current_window
 from federation.core.operation_facts import Acquire, Keep, MoveFacts
 from federation.core.takeover import lease_objection, target_objection
 from federation.model.errors import Conflict
+from federation.model.homes import Unsent
 from federation.model.operation import Operation, OperationKind, Step
 from federation.model.ownership import AgentRecord, Owned, Ownership
 from federation.model.placing import Assignment
@@ -139,6 +140,17 @@ class PlannedMoves:
         assigned = Assignment(
             hub=hub, site=to.site, standby=other, reason=to.reason, generation=record.document.generation
         )
+        if (
+            operation.accept_loss and lasting and after.restore is not None
+        ):  # what was accepted as lost comes back later
+            owed = Unsent(
+                hub=hub,
+                site=operation.source,
+                epoch=before.document.epoch,
+                base=after.restore,
+                taken_over=self.clock.now(),
+            )
+            changes.put(keys.unsent(hub, operation.source, str(before.document.epoch)), owed)
         changes.only_if(Guard(keys.lease(to.site), revision=lease.revision))
         changes.unchanged(before.key, before).unchanged(keys.home(hub), home)
         changes.put(before.key, after).put(keys.owned(to.site, hub), Owned(hub=hub, epoch=epoch))

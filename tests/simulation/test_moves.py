@@ -231,6 +231,22 @@ async def test_a_final_copy_that_cannot_be_made_turns_the_move_round() -> None:
         assert owner(replica, hub) == "iu"
 
 
+async def test_a_loss_that_was_accepted_comes_back_beside_what_the_student_has() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        work(federation, hub, WORK)
+        await replica.orders.move("atm101", MoveOrder("user/ann", accept_loss=True, now=True))
+        await until(lambda: operation(replica, hub).step is Step.DRAINED)
+        federation.copies.refusal = "the store does not answer"
+        await until(lambda: operation(replica, hub).step not in (Step.DRAINED, Step.STOPPED))
+        federation.copies.refusal = ""
+        await moved(replica, hub)
+        assert notebook(federation, hub, "tacc") == b"first"
+        await until(lambda: any(path.startswith("s01/recovered-iu-") for path in federation.sites["tacc"].files[hub]))
+        (path,) = (path for path in federation.sites["tacc"].files[hub] if path.startswith("s01/recovered-iu-"))
+        assert federation.sites["tacc"].files[hub][path] == WORK
+        assert notebook(federation, hub, "tacc") == b"first", "and nothing else was touched"
+
+
 async def test_a_workshop_without_homes_moves_without_a_copy() -> None:
     async with protected_class() as (federation, replica, hub):
         await move(replica)
