@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 STEADY_S = 5.0
 BUSY_S = 0.1
 DRAINING_S = 1.0
+ORDERED_S = 30.0  # a hub that serves is given its order again after so long
 RUNNING = ("running", "draining")  # states of a directive in which the hub runs
 ROSTER_S = 30.0
 FIRST_ROSTER_S = 1.0  # students come first
@@ -50,6 +51,7 @@ class Reconciler:
     finals: FinalCopies
     _orders: dict[str, tuple[bytes, HubOrder]] = field(default_factory=dict)
     _views: dict[str, HubView] = field(default_factory=dict)
+    _given: dict[str, tuple[agent_pb2.WantedHub, float]] = field(default_factory=dict)  # and until when that holds
     _rosters_mono: dict[str, float] = field(default_factory=dict)
     _homes: dict[str, str] = field(default_factory=dict)
     _open: dict[str, bool] = field(default_factory=dict)
@@ -94,8 +96,9 @@ class Reconciler:
         decision = self._decide(hub, view)
         if decision.act is Act.START:
             self.finals.started(hub)
+        settled = decision.act is Act.START and self._settled(hub, view)
         try:
-            message = await self._act(hub, view, decision)
+            message = "" if settled else await self._act(hub, view, decision)
         except FederationError as error:
             failed = view if view.phase is Phase.SERVING else replace(view, phase=Phase.FAILED)
             self._views[hub] = failed
@@ -160,6 +163,16 @@ class Reconciler:
         if view.draining is not bool(directive.notice):
             return False
         return (view.epoch, view.generation) == (read_epoch(directive.epoch), directive.generation)
+
+    def _settled(self, hub: str, view: HubView) -> bool:
+        """It serves what is wanted, and the same order was given a moment ago: giving it again would look at everything
+        once more, and change nothing."""
+        now, directive = self.clock.mono(), self.wanted.hubs[hub]
+        before = self._given.get(hub)
+        if before is not None and before[0] is directive and now < before[1] and self._as_wanted(hub, view):
+            return True
+        self._given[hub] = (directive, now + ORDERED_S)
+        return False
 
     def _tell_if_looked(self) -> None:
         if not self.reporter.has_looked and self._discovered and self.hubs() <= self._tried:

@@ -282,7 +282,7 @@ class LocalHubs:
         gone = [role for role, lives in ((HUB, seen.hub_lives), (PROXY, seen.proxy_lives)) if not lives]
         if gone:
             return Phase.STARTING, f"the {' and the '.join(gone)} died; {len(seen.servers)} servers live on"
-        if attempts.resync or not await self.api.healthy(file):
+        if attempts.resync or not await self.api.healthy(file, has_served=not attempts.started_mono):
             return Phase.STARTING, "the hub does not answer through its proxy yet"
         attempts.started_mono, attempts.early_deaths = 0.0, 0
         return Phase.SERVING, ""

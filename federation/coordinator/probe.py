@@ -6,6 +6,8 @@ from typing import Protocol
 
 import aiohttp
 
+from federation.runtime.http_look import look_session
+
 TIMEOUT_S = 5.0
 MOST_BYTES = 200_000
 
@@ -23,10 +25,9 @@ class HttpProber:
 
     async def login_page(self, edge_address: str, host: str) -> str:
         url = f"http://{edge_address}/hub/login"
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         try:
             async with (
-                aiohttp.ClientSession(timeout=timeout) as client,
+                look_session(TIMEOUT_S) as client,
                 client.get(url, headers={"Host": host}, allow_redirects=False) as answer,
             ):
                 page = await answer.content.read(MOST_BYTES)

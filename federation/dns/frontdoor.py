@@ -21,6 +21,7 @@ from federation.dns.interface import NameCapabilities, NameRecord
 from federation.model.errors import Conflict, StaleEpoch, Unavailable
 from federation.model.identity import Epoch
 from federation.runtime.disk import LocalDisk
+from federation.runtime.http_look import look_session
 
 TIMEOUT_S = 3.0
 LOCK_ATTEMPTS, LOCK_PAUSE_S = 50, 0.02
@@ -68,7 +69,7 @@ class FrontDoorNames:
         url = f"http://{self._address}/.hubfed/name"
         try:
             async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as client,
+                look_session(TIMEOUT_S) as client,
                 client.get(url, headers={"Host": host}) as answer,
             ):
                 if answer.status == UNKNOWN:

@@ -23,7 +23,6 @@ GIVEN_UP = 0.7  # of the ttl: so long after the last good keepalive was sent, le
 RENEWED = 0.2  # of the ttl: the pause between two keepalives
 PATIENCE = 0.25  # of the ttl: one keepalive; short enough that another member can be asked before it is too late
 YIELD = 0.5  # of the ttl: so long a free key is left to the witness; more than two looks of its candidate
-LOOK_S = 1.0  # a candidate looks at least so often whether the key is free
 RESIGN_S = 1.0
 
 
@@ -135,7 +134,7 @@ class Election:
             except FederationError as error:
                 log.warning("leader.campaign-failed", key=self._key, error=error.message)
                 free_since = None
-            await self._clock.sleep(min(LOOK_S, self._ttl_s * RENEWED))
+            await self._clock.sleep(self._ttl_s * RENEWED)
 
     async def _take(self) -> Leadership:
         sent = self._clock.mono()

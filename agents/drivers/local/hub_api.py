@@ -24,10 +24,10 @@ class HubApi:
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
 
-    async def healthy(self, file: HubFile) -> bool:
-        """Whether the hub answers, and then also through its proxy, as a user would reach it. In this order: a proxy
-        that is asked for a hub that is still starting fills its log."""
-        return await self._is_ok(file.ports.hub) and await self._is_ok(file.ports.proxy)
+    async def healthy(self, file: HubFile, *, has_served: bool = False) -> bool:
+        """Whether the hub answers through its proxy, as a user would reach it. One that has not served yet is asked
+        directly first: a proxy that is asked for a hub that is still starting fills its log."""
+        return (has_served or await self._is_ok(file.ports.hub)) and await self._is_ok(file.ports.proxy)
 
     async def _is_ok(self, port: int) -> bool:
         url = f"http://127.0.0.1:{port}/hub/health"
