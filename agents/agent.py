@@ -19,6 +19,7 @@ from agents.copying import Copying, FinalCopies
 from agents.drivers.base import SiteDrivers
 from agents.failsafe import Failsafe, Peers
 from agents.fencer_ack import FencerAcks
+from agents.hub_orders import HubOrders
 from agents.journal import Journal
 from agents.lease import Fencing, SiteLease
 from agents.link import Link, Self, Transport
@@ -109,7 +110,7 @@ class Agent:
             self.lease,
             self.wanted,
             self.reporter,
-            sealing,
+            HubOrders(self.wanted, sealing),
             ports.clock,
             fence_grace_s=who.profile.fence_s * FENCE_GRACE,
             finals=finals,

@@ -12,25 +12,24 @@ import structlog
 
 from agents.copying import FinalCopies, copy_ref
 from agents.departed import DepartedHubs
-from agents.drivers.base import HubOrder, HubView, Phase, Route, SiteDrivers
+from agents.drivers.base import ClusterView, HubOrder, HubView, Phase, Route, SiteDrivers
+from agents.hub_orders import HubOrders
 from agents.lease import SiteLease
 from agents.link import read_epoch
 from agents.report import GivenUp, Reporter
 from agents.wanted import WantedHubs
 from federation.api.v1 import agent_pb2
 from federation.core.site_hub import Act, Decision, WantedHub, decide
-from federation.model.classroom import Classroom, ClassroomSpec
 from federation.model.errors import DriverError, FederationError
 from federation.model.status import Condition, ConditionType, Truth
-from federation.runtime.bridge import from_message
 from federation.runtime.clock import Clock
-from federation.runtime.sealing import SealingKey
 
 log = structlog.get_logger(__name__)
 
 STEADY_S = 5.0
 BUSY_S = 0.1
 DRAINING_S = 1.0
+CLUSTER_S = 15.0  # what the machines hold is looked at so often
 ORDERED_S = 30.0  # a hub that serves is given its order again after so long
 RUNNING = ("running", "draining")  # states of a directive in which the hub runs
 ROSTER_S = 30.0
@@ -45,12 +44,13 @@ class Reconciler:
     lease: SiteLease
     wanted: WantedHubs
     reporter: Reporter
-    sealing: SealingKey
+    orders: HubOrders
     clock: Clock
     fence_grace_s: float  # of F: so long a hub whose lease ran out may take to end by itself
     finals: FinalCopies
-    _orders: dict[str, tuple[bytes, HubOrder]] = field(default_factory=dict)
     _views: dict[str, HubView] = field(default_factory=dict)
+    _cluster: ClusterView | None = None
+    _cluster_mono: float = 0.0  # when the machines are looked at again
     _given: dict[str, tuple[agent_pb2.WantedHub, float]] = field(default_factory=dict)  # and until when that holds
     _rosters_mono: dict[str, float] = field(default_factory=dict)
     _homes: dict[str, str] = field(default_factory=dict)
@@ -119,7 +119,9 @@ class Reconciler:
         """Keep the edge up and its table right, and look at each gate from outside."""
         address = await self.drivers.edge.ensure()
         await self._publish()
-        cluster = await self.drivers.cluster.observe()
+        if self._cluster is None or self.clock.mono() >= self._cluster_mono:
+            self._cluster, self._cluster_mono = await self.drivers.cluster.observe(), self.clock.mono() + CLUSTER_S
+        cluster = self._cluster
         self.reporter.site(address, replace(cluster, conditions=(*cluster.conditions, self._fenced())))
         busy, now = False, self.clock.mono()
         for hub, view in list(self._views.items()):
@@ -212,7 +214,7 @@ class Reconciler:
         """Carry the decision out; returns what to say about it."""
         match decision.act:
             case Act.START:
-                order = self._order(hub)
+                order = self.orders.of(hub)
                 await self._prepare_homes(view, order)
                 if not self._may_start(hub, order):
                     return "its permission ended while it was prepared"
@@ -260,36 +262,6 @@ class Reconciler:
         """Preparing may have taken minutes: look again, right before it starts."""
         held = self.lease.held.get(hub)
         return held is not None and held.epoch == order.epoch and not self.lease.lapsed(hub)
-
-    def _order(self, hub: str) -> HubOrder:
-        """The directive in the driver's words; secrets are opened here and stay in memory."""
-        directive = self.wanted.hubs[hub]
-        encoded = directive.SerializeToString(deterministic=True)
-        known = self._orders.get(hub)
-        if known is not None and known[0] == encoded:
-            return known[1]
-        spec = from_message(directive.spec, ClassroomSpec)
-        order = HubOrder(
-            hub=hub,
-            name=directive.name,
-            epoch=read_epoch(directive.epoch),
-            generation=directive.generation,
-            classroom=Classroom(name=directive.name, spec=spec),
-            public_url=directive.url,
-            secrets=self._secrets(directive),
-            notice=directive.notice,
-        )
-        self._orders[hub] = (encoded, order)
-        return order
-
-    def _secrets(self, directive: agent_pb2.WantedHub) -> dict[str, str]:
-        opened = {name: self.sealing.open(box).decode() for name, box in directive.sealed.items()}
-        if "auth" not in opened:
-            raise DriverError(
-                f"{directive.hub}: no secret for sign-in was sealed to this site",
-                help="Set the secret again, so that it is sealed to this site's agent too.",
-            )
-        return opened
 
     async def _report(self, hub: str, view: HubView, message: str) -> None:
         now = self.clock.mono()

@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 START_S = 10.0
 HUNG_LOOKS = 3
+LOOKS = 6  # an edge that answers is looked for among all processes once in so many times
 GATE_HEADER = "X-Hubfed-Gate"
 REFUSALS = ("closed", "departed")
 
@@ -46,10 +47,15 @@ class LocalEdge:
     _published: bytes = b""
     _hosts: dict[str, str] = field(default_factory=dict)
     _silent: int = 0
+    _answered: int = LOOKS  # looks in a row that found it by asking it alone
 
     async def ensure(self) -> str:
-        living = await self._living()
         port = self._known_port()
+        if self._answered < LOOKS and port is not None and await self._answers(self._address(port)):
+            self._answered += 1
+            return self._reached(port)
+        self._answered = 0
+        living = await self._living()
         if living and port is not None:
             if await self._answers(self._address(port)):
                 self._silent = 0
