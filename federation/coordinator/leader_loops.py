@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 NAME_LOOK_S = 20.0
 BACKOFF_MOST_S = 15.0
+PATIENT = frozenset({"protection", "relocations", "alarms", "site-alarms", "names", "hub-reports"})
+"""Loops that may lag behind for a moment: they leave the processor to admissions, operations and leases when hundreds of
+classes are placed at once."""
+FEW, MANY = 3, 16  # keys at the same time
 
 
 def make_loops(replica: Replica) -> dict[str, Loop]:
@@ -122,7 +126,8 @@ def make_loops(replica: Replica) -> dict[str, Loop]:
     )
 
     def loop(name: str, reconcile: Reconcile, list_keys: Callable[[], Iterable[str]], relist_s: float) -> Loop:
-        pace = Pace(relist_s=relist_s, backoff_most_s=min(BACKOFF_MOST_S, relist_s))
+        workers = FEW if name in PATIENT else MANY
+        pace = Pace(relist_s=relist_s, backoff_most_s=min(BACKOFF_MOST_S, relist_s), workers=workers)
         return Loop(name, reconcile, list_keys, clock=ports.clock, random=ports.random, pace=pace)
 
     return {
