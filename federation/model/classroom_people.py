@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, Strict, field_validator, model_validator
 
 from federation.model.quantities import Duration
 from federation.model.refusal import Problem, refuse, refuse_all
@@ -25,6 +25,7 @@ from federation.model.scalars import (
 )
 from federation.model.schema import Model
 
+Minutes = Annotated[int, Strict(), Field(ge=1, le=1440)]
 WORKSHOP_DAYS = 14  # longer terms with one password for everybody are refused
 MINUTES_A_DAY = 1440
 
@@ -157,7 +158,7 @@ class Weekly(Model):
 
     days: tuple[Weekday, ...] = Field(description="Days of the week.", examples=[["tue", "thu"]], min_length=1)
     at: ClockTime = Field(description="Start, local time.", examples=["14:30"])
-    minutes: Positive = Field(description="Length in minutes.", examples=[120], le=MINUTES_A_DAY)
+    minutes: Minutes = Field(description="Length in minutes.", examples=[120])
 
     @field_validator("days", mode="after")
     @classmethod
@@ -173,7 +174,7 @@ class Once(Model):
 
     date: Day = Field(description="The day.", examples=["2026-09-15"])
     at: ClockTime = Field(description="Start, local time.", examples=["09:00"])
-    minutes: Positive = Field(description="Length in minutes.", examples=[240], le=MINUTES_A_DAY)
+    minutes: Minutes = Field(description="Length in minutes.", examples=[240])
 
 
 class Meeting(Model):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, Strict, model_validator
 
 from federation.model.quantities import Duration
 from federation.model.refusal import Problem, refuse_all
 from federation.model.scalars import Count, Host, JsonObject, Number, Positive, Site, Text
 from federation.model.schema import Model
+
+Seconds = Annotated[int, Strict(), Field(ge=1, le=86400)]
 
 ANY_STANDBY = "auto"
 NO_STANDBY = "none"
@@ -82,8 +84,8 @@ class Dns(Model):
 
     host: Host = Field(description="The hub's name, the same at every site.", examples=["atm101.hubs.example.edu"])
     aliases: tuple[Host, ...] = Field((), description="Further names.", examples=[["atm101-iu.hubs.example.edu"]])
-    ttl: Positive = Field(
-        60, description="Seconds that others may remember the name; a failover lasts at least as long.", le=86400
+    ttl: Seconds = Field(
+        60, description="Seconds that others may remember the name; a failover lasts at least as long."
     )
 
     @model_validator(mode="after")
