@@ -1,6 +1,7 @@
 # Each target is one line; `make` or `make help` explains them. Everything they need is installed by scripts/setup.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test proto lint type bench lock fmt sim sim-mutants
+.PHONY: help setup demo test proto lint type bench bench-failover lock fmt sim sim-mutants
+RUNS ?= 3
 SEEDS ?= 20
 FIRST ?= 1
 JOBS ?= 1
@@ -31,6 +32,9 @@ type: setup ## mypy --strict
 
 bench: setup ## measure, and write docs/benchmarks.md
 	@.venv/bin/python scripts/bench
+
+bench-failover: setup ## measure what outages cost with RUNS=3 of each kind, and write docs/benchmarks.md
+	@RUNS=$(RUNS) .venv/bin/python scripts/bench failover
 
 lock: setup ## resolve pyproject.toml into requirements/
 	@scripts/lock

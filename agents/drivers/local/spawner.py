@@ -42,13 +42,15 @@ class StudentSpawner(Spawner):  # type: ignore[misc]
 
     def load_state(self, state: dict[str, Any]) -> None:
         super().load_state(state)
-        if "pid" in state:
+        # the database may have come from another site: a server of there is none of this hub, even where both sites are
+        # on one machine and the process is still there
+        if "pid" in state and state.get("site") == self._file().place.site:
             self._who = ProcessId(state["pid"], state["started"])
 
     def get_state(self) -> dict[str, Any]:
         state: dict[str, Any] = super().get_state()
         if self._who is not None:
-            state |= {"pid": self._who.pid, "started": self._who.started}
+            state |= {"pid": self._who.pid, "started": self._who.started, "site": self._file().place.site}
         return state
 
     def clear_state(self) -> None:
