@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from federation.coordinator.alarms_loop import AlarmsLoop
 from federation.coordinator.copying import CopiesLoop
+from federation.coordinator.drills_loop import DrillsLoop
 from federation.coordinator.hooks_loop import HooksLoop
 from federation.coordinator.moves import PlannedMoves
 from federation.coordinator.operations_loop import OperationsLoop
@@ -106,6 +107,16 @@ def make_loops(replica: Replica) -> dict[str, Loop]:
         replica.actor,
     )
 
+    drills = DrillsLoop(
+        ports.register,
+        replica.snapshot,
+        replica.planner,
+        replica.orders.admission,
+        replica.journalist,
+        guard,
+        replica.identity.profile.takeover_s,
+        replica.actor,
+    )
     relocations = Relocations(
         replica.snapshot, replica.orders, takeovers, ports.clock, replica.identity.relocation, replica.actor
     )
@@ -119,6 +130,7 @@ def make_loops(replica: Replica) -> dict[str, Loop]:
         "copies": loop("copies", copies.reconcile, reports.hub_keys, 30.0),
         "protection": loop("protection", protection.reconcile, reports.hub_keys, 5.0),
         "relocations": loop("relocations", relocations.reconcile, reports.hub_keys, 30.0),
+        "drills": loop("drills", drills.reconcile, drills.hubs, 30.0),
         "operations": loop("operations", operations.reconcile, operations.keys, 5.0),
         "hub-reports": loop("hub-reports", reports.reconcile_hub, reports.hub_keys, 30.0),
         "site-reports": loop("site-reports", reports.reconcile_site, reports.site_keys, 5.0),

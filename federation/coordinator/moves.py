@@ -98,9 +98,13 @@ class PlannedMoves:
         return "it was not heard since the class was stopped"
 
     def stopped(self, operation: Operation) -> Operation:
-        """The operation with what the target is to do better than: its newest renewal of now."""
-        lease = self.snapshot.mirror.get(keys.lease(operation.target))
-        return operation.revise(counted=lease.revision if lease is not None else 0)
+        """The operation with what the target is to do better than: its newest renewal of now. Also with the age of the
+        copy that there was before the final one: what was written since, an outage would have lost."""
+        lease, home = self.snapshot.mirror.get(keys.lease(operation.target)), self.snapshot.home(operation.hub)
+        return operation.revise(
+            counted=lease.revision if lease is not None else 0,
+            copied=home.document.taken if home is not None else None,
+        )
 
     async def release(self, operation: Operation, changes: Changes) -> None:
         """Nobody owns the hub from now on, at the epoch that its owner has given up for ever."""
@@ -133,7 +137,7 @@ class PlannedMoves:
             epoch=epoch,
             earlier=tuple(e for e in before.document.earlier if e.site != to.site),
             restore=home.document.copy_ if lasting and home is not None else None,
-            home=None,
+            home=before.document.home if operation.drill else None,  # a rehearsal ends where it began
         )
         other = operation.source if to.site == operation.target else operation.target
         assigned = Assignment(

@@ -68,6 +68,8 @@ class Operation(Document):
     cancelled: str = ""  # move: why it is to be given up
     counted: int = 0  # failover: the register revision of its lease with which this began; another one: it lives.
     # move: that of the target's lease when the hub had stopped: it has to renew before anything is given up
+    copied: AwareDatetime | None = None  # move: of when the copy on record was when the hub had stopped
+    drill: str = ""  # move: the rehearsal that it is a half of
     interrupted: Operation | None = None  # failover: what was under way; it goes on if the failover is withdrawn
 
     @property
