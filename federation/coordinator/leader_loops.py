@@ -13,6 +13,7 @@ from federation.coordinator.drills_loop import DrillsLoop
 from federation.coordinator.hooks_loop import HooksLoop
 from federation.coordinator.moves import PlannedMoves
 from federation.coordinator.operations_loop import OperationsLoop
+from federation.coordinator.outside import Outside
 from federation.coordinator.protection import ProtectionLoop
 from federation.coordinator.readiness import Term
 from federation.coordinator.relocations import Relocations
@@ -117,8 +118,16 @@ def make_loops(replica: Replica) -> dict[str, Loop]:
         replica.identity.profile.takeover_s,
         replica.actor,
     )
+    outside = Outside(replica.snapshot, replica.planner, replica.observations, takeovers, ports.clock)
     relocations = Relocations(
-        replica.snapshot, replica.orders, takeovers, ports.clock, replica.identity.relocation, replica.actor
+        replica.snapshot,
+        replica.orders,
+        takeovers,
+        replica.observations,
+        outside,
+        ports.clock,
+        replica.identity.relocation,
+        replica.actor,
     )
 
     def loop(name: str, reconcile: Reconcile, list_keys: Callable[[], Iterable[str]], relist_s: float) -> Loop:

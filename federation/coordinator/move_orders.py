@@ -30,7 +30,8 @@ CORDON_ATTEMPTS = 5  # what a site reports is written to the same record
 
 @dataclass(frozen=True, slots=True)
 class MoveOrder:
-    """How a move was asked for. `to` empty: the standby. `drain_s`: how long students who work are waited for."""
+    """How a move was asked for. `to` empty: the standby. `drain_s`: how long students who work are waited for.
+    `unseen`: no person asks, but what is seen from outside."""
 
     actor: str
     to: str = ""
@@ -38,6 +39,7 @@ class MoveOrder:
     now: bool = False
     drain_s: float = 0.0
     accept_loss: bool = False
+    unseen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,10 @@ class MoveOrders:
             now=asked.now,
             drain_s=asked.drain_s,
             accept_loss=asked.accept_loss,
+            unseen=asked.unseen,
         )
         message = f"from {owner} to {target}" + (f": {order.reason}" if order.reason else "")
-        return await self._admit(record, operation, order, "move.admitted", message)
+        return await self._admit(record, operation, order, f"{order.event}.admitted", message)
 
     async def cancel(self, name: str, actor: str) -> Admitted:
         """Give a move up; Refused once its target owns the hub, for then it is moved."""

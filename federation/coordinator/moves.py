@@ -131,12 +131,13 @@ class PlannedMoves:
         lasting = generation.classroom.spec.storage.protection is not None and to.site != operation.source
         if lasting and home is None:  # a student must never start in an empty home where one existed (I6)
             raise Conflict(f"{hub} has no recorded copy to restore")
-        epoch = before.document.epoch.next()
+        epoch, back = before.document.epoch.next(), to.site == operation.source
         after = before.document.revise(
             owner=to.site,
             epoch=epoch,
             earlier=tuple(e for e in before.document.earlier if e.site != to.site),
             restore=home.document.copy_ if lasting and home is not None else None,
+            taken_over=self.clock.now() if operation.unseen and not back else before.document.taken_over,
             home=before.document.home if operation.drill else None,  # a rehearsal ends where it began
         )
         other = operation.source if to.site == operation.target else operation.target

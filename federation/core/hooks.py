@@ -26,6 +26,8 @@ MEANING: dict[str, Meaning] = {
     "failover.admitted": (HookEvent.TAKEOVER, Turn.BEGUN),
     "failover.done": (HookEvent.TAKEOVER, Turn.ENDED),
     "failover.withdrawn": (HookEvent.TAKEOVER, Turn.ENDED),
+    "unseen.admitted": (HookEvent.TAKEOVER, Turn.BEGUN),
+    "unseen.done": (HookEvent.TAKEOVER, Turn.ENDED),
     "failover.frozen": (HookEvent.FREEZE, Turn.BEGUN),
     "failover.unfrozen": (HookEvent.FREEZE, Turn.ENDED),
     "federation.paused": (HookEvent.FREEZE, Turn.BEGUN),

@@ -34,7 +34,7 @@ HEAD = ("CLASS", "WHEN", "FROM", "TO", "OUTCOME", "RTO", "RPO", "AWAY", "WHY")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help="name or uid; without one: list all drills")
-    parser.add_argument("--at", type=moment, default="", metavar="TIME", help="when it begins, ISO 8601; default: now")
+    parser.add_argument("--at", type=moment, metavar="TIME", help="when it begins, ISO 8601; default: now")
     parser.add_argument("--now", action="store_true", help="also in a meeting or before one, and wait for nobody")
     parser.add_argument("--anyway", action="store_true", help="also if the class is not armed; the record says so")
     parser.add_argument(
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
             return _cancel(client, arguments.name)
         request = control_pb2.DrillRequest(
             name=arguments.name,
-            at=arguments.at,
+            at=arguments.at or "",
             now=arguments.now,
             anyway=arguments.anyway,
             drain_s=arguments.drain,
