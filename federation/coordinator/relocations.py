@@ -81,7 +81,7 @@ class Relocations:
         return False
 
     async def _order(self, hub: str, asked: MoveOrder) -> None:
-        if self._moving() >= MOST_AT_ONCE:
+        if self._moving(unseen=asked.unseen) >= MOST_AT_ONCE:
             return
         try:
             await self.orders.move(hub, asked)
@@ -111,9 +111,11 @@ class Relocations:
         coming = windows(spec, now, now + DAY)
         return max(0.0, (coming[0].warm - now).total_seconds()) if coming else None
 
-    def _moving(self) -> int:
+    def _moving(self, *, unseen: bool) -> int:
+        """Classes that nobody sees do not wait for moves that wait for the end of a meeting."""
         running = (s.document for s in self.snapshot.under(keys.OPERATIONS, Operation))
-        return sum(1 for operation in running if operation.kind is OperationKind.MOVE and not operation.done)
+        moves = (o for o in running if o.kind is OperationKind.MOVE and not o.done)
+        return sum(1 for operation in moves if operation.unseen or not unseen)
 
     def _watch_sites(self) -> None:
         world, now_mono = self.takeovers.seen_world(), self.clock.mono()

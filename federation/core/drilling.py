@@ -133,7 +133,8 @@ def _under_way(facts: Facts) -> Next:
     if operation.step in SERVING and facts.now - since > timedelta(seconds=START_S):
         stuck = f"{facts.owner}: not done within {START_S / 60:.0f} min after {operation.step.value}: {why}"
         # a hub that was started has its homes, so it can go back like any other; of one that was not nobody knows
-        return Record(Outcome.FAILED, stuck) if back or operation.step is Step.OWNED else Return(stuck)
+        may_go_back = facts.owner == drill.target and operation.step is not Step.OWNED
+        return Return(stuck) if may_go_back else Record(Outcome.FAILED, stuck)
     way = "back" if back else "there"
     return Rest(f"on the way {way}, after {operation.step.value}: {operation.waiting_for}".rstrip(": "), SOON_S)
 

@@ -12,6 +12,7 @@ from federation.api.v1 import control_pb2
 from federation.coordinator.drill_orders import DrillOrder
 from federation.coordinator.pausing import set_pause
 from federation.coordinator.replica import Replica
+from federation.core import drilling
 from federation.model.drill import MOST_KEPT, Drill, Drills, Outcome
 from federation.model.errors import InvalidRequest, Refused
 from federation.model.operation import Operation, Step
@@ -129,7 +130,7 @@ async def test_work_of_the_minutes_at_the_standby_comes_back_too() -> None:
 
 
 @pytest.mark.parametrize("target", ["tacc", "iu"])
-@pytest.mark.parametrize("step", WAY_THERE)
+@pytest.mark.parametrize("step", [*WAY_THERE, Step.DONE])
 async def test_when_the_leader_dies_after_a_step_of_either_way_the_next_one_goes_on(step: Step, target: str) -> None:
     async with class_with_homes() as (federation, replica, hub):
         work(federation, hub, WORK)
@@ -358,3 +359,31 @@ async def test_a_class_away_from_home_is_rehearsed_and_goes_home_all_the_same() 
         assert (await over(replica, hub)).outcome is Outcome.PASSED
         assert owner(replica, hub) == "tacc"
         await until(lambda: owner(replica, hub) == "iu")
+
+
+async def test_what_could_not_begin_in_time_is_given_up_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drilling, "LATE_S", 60.0)
+    async with class_with_homes() as (federation, replica, hub):
+        await order(replica, at=START + timedelta(minutes=2))
+        await federation.kill("fencer-iu")
+        await until(lambda: not armed(replica, "iu", hub))
+        drill = await over(replica, hub)
+        assert drill.outcome is Outcome.GIVEN_UP
+        assert drill.reason.startswith("it could not begin within an hour of its time: not armed: ")
+        assert drill.began is None
+        assert events(replica) == ["drill.ordered", "drill.given-up"]
+
+
+async def test_a_way_back_that_cannot_begin_is_given_up_and_the_class_stays_where_it_serves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(drilling, "LATE_S", 60.0)
+    async with class_with_homes() as (_federation, replica, hub):
+        await order(replica)
+        await until(lambda: reached(replica, hub, "tacc", Step.CHECKED))
+        await replica.orders.cordon("iu", "new switches", "user/ann", drain=False)
+        drill = await over(replica, hub)
+        assert drill.outcome is Outcome.FAILED
+        assert "on the way back: it stays at tacc: it could not begin within an hour: iu: is cordoned" in drill.reason
+        assert owner(replica, hub) == "tacc"
+        await served(replica, hub)

@@ -125,6 +125,7 @@ def test_a_hub_that_serves_and_is_not_seen_goes_back_and_one_that_does_not_start
     for step in (Step.STARTED, Step.VERIFIED):
         move = said(BEGUN, there(step, waiting_for="no name"), owner="tacc", now=late)
         assert move == Return(f"tacc: not done within 10 min after {step.value}: no name")
+        assert isinstance(said(BEGUN, there(step), now=late), Record), "turned round, it is at home"
         assert isinstance(said(BEGUN, back(step), now=late), Record)
     stuck = said(BEGUN, there(Step.OWNED, waiting_for="tacc: hub is failed"), owner="tacc", now=late)
     assert stuck == Record(Outcome.FAILED, "tacc: not done within 10 min after owned: tacc: hub is failed")
