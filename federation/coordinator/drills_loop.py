@@ -17,7 +17,7 @@ from federation.coordinator.drill_orders import unarmed_because
 from federation.coordinator.events import Journalist
 from federation.coordinator.facts import Planner
 from federation.coordinator.snapshot import Snapshot
-from federation.core.calendar import current_window
+from federation.core.calendar import current_window, windows
 from federation.core.drilling import (
     LOOK_S,
     Abandon,
@@ -109,6 +109,7 @@ class DrillsLoop:
             target=fit,
             refused=f"no site can take it ({told or 'no other site is allowed'})",
             in_meeting=current_window(generation.classroom.spec, now) is not None,
+            met=max((w.end for w in windows(generation.classroom.spec, drill.at, now) if w.end <= now), default=None),
         )
 
     def _add_move(self, changes: Changes, drills: Drills, drill: Drill, step: Begin | Return) -> None:

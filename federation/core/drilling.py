@@ -27,7 +27,7 @@ LOOK_S, SOON_S = 10.0, 1.0
 class Facts:
     """What is known now. `owner`: of the hub. `retired`: the class has ended. `not_now`: why it may not begin, in words;
     `unarmed`: why a takeover would not come by itself; `target`: the standby, empty with `refused` if none can take it.
-    `in_meeting`: the class meets."""
+    `in_meeting`: the class meets; `met`: when its last class time since the drill's time was over."""
 
     drill: Drill
     operation: Operation
@@ -39,6 +39,7 @@ class Facts:
     target: str = ""
     refused: str = ""
     in_meeting: bool = False
+    met: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,8 @@ def _under_way(facts: Facts) -> Next:
     """One of the two moves. Before its first step nothing has happened to the class, so it can still be given up."""
     operation, drill, back = facts.operation, facts.drill, _is_back(facts)
     why = operation.waiting_for or "nobody says why"
-    waits = facts.now - (operation.created if back else drill.at)
+    since = operation.created if back else drill.at
+    waits = facts.now - max(since, facts.met or since)
     begins = operation.step is Step.ADMITTED and not operation.cancelled and not facts.in_meeting
     if begins and waits > timedelta(seconds=LATE_S):
         return Abandon(f"it could not begin within an hour: {why}")
@@ -133,7 +135,7 @@ def _under_way(facts: Facts) -> Next:
     if operation.step in SERVING and facts.now - since > timedelta(seconds=START_S):
         stuck = f"{facts.owner}: not done within {START_S / 60:.0f} min after {operation.step.value}: {why}"
         # a hub that was started has its homes, so it can go back like any other; of one that was not nobody knows
-        may_go_back = facts.owner == drill.target and operation.step is not Step.OWNED
+        may_go_back = not back and facts.owner == drill.target and operation.step is not Step.OWNED
         return Return(stuck) if may_go_back else Record(Outcome.FAILED, stuck)
     way = "back" if back else "there"
     return Rest(f"on the way {way}, after {operation.step.value}: {operation.waiting_for}".rstrip(": "), SOON_S)

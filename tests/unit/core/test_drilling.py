@@ -111,6 +111,7 @@ def test_a_move_that_does_not_begin_is_given_up_but_not_while_the_class_meets() 
         assert isinstance(said(BEGUN, waits), Rest)
         assert said(BEGUN, waits, now=late) == Abandon("it could not begin within an hour: iu: is cordoned")
         assert isinstance(said(BEGUN, waits, now=late, in_meeting=True), Rest)
+        assert isinstance(said(BEGUN, waits, now=late, met=late - timedelta(minutes=1)), Rest), "its turn comes now"
         assert isinstance(said(BEGUN, waits.revise(cancelled="by ann"), now=late), Rest)
 
 
@@ -127,6 +128,7 @@ def test_a_hub_that_serves_and_is_not_seen_goes_back_and_one_that_does_not_start
         assert move == Return(f"tacc: not done within 10 min after {step.value}: no name")
         assert isinstance(said(BEGUN, there(step), now=late), Record), "turned round, it is at home"
         assert isinstance(said(BEGUN, back(step), now=late), Record)
+        assert isinstance(said(BEGUN, back(step), owner="tacc", now=late), Record), "no third move"
     stuck = said(BEGUN, there(Step.OWNED, waiting_for="tacc: hub is failed"), owner="tacc", now=late)
     assert stuck == Record(Outcome.FAILED, "tacc: not done within 10 min after owned: tacc: hub is failed")
 
