@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "uncordon": ("uncordon", "open a site again"),
     "failover": ("failover", "bring classrooms of a dead site up elsewhere, by your word that it is dead"),
     "homes": ("homes", "list the copies of homes, or give a student back what was lost"),
+    "drill": ("drill", "rehearse a failover, there and back, and keep what it would have cost"),
     "pause": ("pause", "switch automatic moves off, with a reason"),
     "resume": ("resume", "switch automatic moves on again"),
     "hooks": ("hooks", "list those who are told what happens by itself, and try them"),

@@ -22,7 +22,9 @@ from federation.coordinator.admission import (
     require_typed_name,
 )
 from federation.coordinator.checking import Checking
+from federation.coordinator.control_drills import DrillCalls, drill_messages
 from federation.coordinator.control_moves import MoveCalls, actor
+from federation.coordinator.drill_orders import DrillOrders
 from federation.coordinator.facts import Planner
 from federation.coordinator.homes import HomesDesk
 from federation.coordinator.hook_desk import HookDesk
@@ -48,7 +50,7 @@ PAGE_BYTES = 1 << 20  # of a list; a message holds four times that
 
 
 @dataclass(slots=True)
-class ControlService(MoveCalls, control_pb2_grpc.ControlServiceServicer):
+class ControlService(MoveCalls, DrillCalls, control_pb2_grpc.ControlServiceServicer):
     """Serves fedctl."""
 
     snapshot: Snapshot
@@ -61,6 +63,7 @@ class ControlService(MoveCalls, control_pb2_grpc.ControlServiceServicer):
     watching: Watching
     secrets_and_sites: SecretsAndSites
     orders: MoveOrders
+    drill_orders: DrillOrders
     hook_desk: HookDesk
     readiness: Readiness
     homes: HomesDesk
@@ -158,8 +161,12 @@ class ControlService(MoveCalls, control_pb2_grpc.ControlServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> control_pb2.DescribeResponse:
         hub = await self._named(request.name)
+        drills = drill_messages(self.snapshot, hub.metadata.uid)
         return control_pb2.DescribeResponse(
-            hub=hub, events=self._events(hub.metadata.uid, 20), freshness=self.standing.freshness()
+            hub=hub,
+            events=self._events(hub.metadata.uid, 20),
+            freshness=self.standing.freshness(),
+            drill=drills[-1] if drills else None,
         )
 
     async def Events(

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from federation.coordinator.alarms_loop import AlarmsLoop
 from federation.coordinator.copying import CopiesLoop
+from federation.coordinator.drills_loop import DrillsLoop
 from federation.coordinator.hooks_loop import HooksLoop
 from federation.coordinator.moves import PlannedMoves
 from federation.coordinator.operations_loop import OperationsLoop
+from federation.coordinator.outside import Outside
 from federation.coordinator.protection import ProtectionLoop
 from federation.coordinator.readiness import Term
 from federation.coordinator.relocations import Relocations
@@ -121,8 +123,26 @@ def make_loops(replica: Replica) -> dict[str, Loop]:
         replica.actor,
     )
 
+    drills = DrillsLoop(
+        ports.register,
+        replica.snapshot,
+        replica.planner,
+        replica.orders.admission,
+        replica.journalist,
+        guard,
+        replica.identity.profile.takeover_s,
+        replica.actor,
+    )
+    outside = Outside(replica.snapshot, replica.planner, replica.observations, takeovers, ports.clock)
     relocations = Relocations(
-        replica.snapshot, replica.orders, takeovers, ports.clock, replica.identity.relocation, replica.actor
+        replica.snapshot,
+        replica.orders,
+        takeovers,
+        replica.observations,
+        outside,
+        ports.clock,
+        replica.identity.relocation,
+        replica.actor,
     )
 
     def loop(name: str, reconcile: Reconcile, list_keys: Callable[[], Iterable[str]], relist_s: float) -> Loop:
@@ -136,6 +156,7 @@ def make_loops(replica: Replica) -> dict[str, Loop]:
         "unsent": loop("unsent", unsent.reconcile, unsent.keys, 5.0),
         "protection": loop("protection", protection.reconcile, reports.hub_keys, 5.0),
         "relocations": loop("relocations", relocations.reconcile, reports.hub_keys, 30.0),
+        "drills": loop("drills", drills.reconcile, drills.hubs, 30.0),
         "operations": loop("operations", operations.reconcile, operations.keys, 5.0),
         "hub-reports": loop("hub-reports", reports.reconcile_hub, reports.hub_keys, 30.0),
         "site-reports": loop("site-reports", reports.reconcile_site, reports.site_keys, 5.0),

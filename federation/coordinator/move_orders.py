@@ -30,7 +30,8 @@ CORDON_ATTEMPTS = 5  # what a site reports is written to the same record
 
 @dataclass(frozen=True, slots=True)
 class MoveOrder:
-    """How a move was asked for. `to` empty: the standby. `drain_s`: how long students who work are waited for."""
+    """How a move was asked for. `to` empty: the standby. `drain_s`: how long students who work are waited for.
+    `unseen`: no person asks, but what is seen from outside."""
 
     actor: str
     to: str = ""
@@ -38,6 +39,7 @@ class MoveOrder:
     now: bool = False
     drain_s: float = 0.0
     accept_loss: bool = False
+    unseen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,11 @@ class MoveOrders:
         """Order a planned move; the same order again changes nothing, but for `now`, which hurries it."""
         if not 0 <= asked.drain_s <= LONGEST_DRAIN_S:
             raise InvalidRequest(f"students can be waited for from 0 to {LONGEST_DRAIN_S / 3600:.0f} hours")
-        record, operation, ownership = await self._live(name)
+        record, operation, ownership = await self.live(name)
         running, owner = operation.document, ownership.document.owner or ""
         if not running.done:
             return await self._hurry(name, record, operation, asked)
-        target = asked.to or self._standby(name, record.document.uid, owner)
+        target = asked.to or self.standby(name, record.document.uid, owner)
         if target == owner:
             return Admitted(record, running, changed=False, generated={})
         if self.snapshot.site(target) is None:
@@ -87,13 +89,14 @@ class MoveOrders:
             now=asked.now,
             drain_s=asked.drain_s,
             accept_loss=asked.accept_loss,
+            unseen=asked.unseen,
         )
         message = f"from {owner} to {target}" + (f": {order.reason}" if order.reason else "")
-        return await self._admit(record, operation, order, "move.admitted", message)
+        return await self._admit(record, operation, order, f"{order.event}.admitted", message)
 
     async def cancel(self, name: str, actor: str) -> Admitted:
         """Give a move up; Refused once its target owns the hub, for then it is moved."""
-        record, operation, ownership = await self._live(name)
+        record, operation, ownership = await self.live(name)
         running = operation.document
         if running.done or running.kind is not OperationKind.MOVE:
             return Admitted(record, running, changed=False, generated={})
@@ -110,7 +113,7 @@ class MoveOrders:
         at the silent site, or because automatic moves are paused or frozen. Never of one whose site answers."""
         if not _one_line(asked.reason):
             raise InvalidRequest("a failover needs a reason", help='E.g. --reason "power is out at iu until Monday".')
-        record, operation, ownership = await self._live(name)
+        record, operation, ownership = await self.live(name)
         owner = ownership.document.owner or ""
         if asked.vouched_site != owner:
             raise InvalidRequest(
@@ -189,7 +192,8 @@ class MoveOrders:
 
     # --- parts ---
 
-    async def _live(self, name: str) -> tuple[Stored[ClassroomRecord], Stored[Operation], Stored[Ownership]]:
+    async def live(self, name: str) -> tuple[Stored[ClassroomRecord], Stored[Operation], Stored[Ownership]]:
+        """A class that a site runs, or a planned move is about to take there; NotFound and Refused else."""
         record, operation = await self.admission.live(name)
         if record.document.retired is not None:
             raise Refused(f"{name} is retired", help=f"`fedctl restore {name}` brings it back.")
@@ -215,7 +219,7 @@ class MoveOrders:
             return Admitted(record, running, changed=False, generated={})
         return await self._admit(record, operation, running.revise(now=True), "move.hurried", f"by {asked.actor}")
 
-    def _standby(self, name: str, hub: str, owner: str) -> str:
+    def standby(self, name: str, hub: str, owner: str) -> str:
         """The site that would take over: the first that nothing speaks against."""
         targets = self.planner.standbys(hub, owner)
         fit = next((target.site for target in targets if not target.objection), None)

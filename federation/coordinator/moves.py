@@ -99,9 +99,13 @@ class PlannedMoves:
         return "it was not heard since the class was stopped"
 
     def stopped(self, operation: Operation) -> Operation:
-        """The operation with what the target is to do better than: its newest renewal of now."""
-        lease = self.snapshot.mirror.get(keys.lease(operation.target))
-        return operation.revise(counted=lease.revision if lease is not None else 0)
+        """The operation with what the target is to do better than: its newest renewal of now. Also with the age of the
+        copy that there was before the final one: what was written since, an outage would have lost."""
+        lease, home = self.snapshot.mirror.get(keys.lease(operation.target)), self.snapshot.home(operation.hub)
+        return operation.revise(
+            counted=lease.revision if lease is not None else 0,
+            copied=home.document.taken if home is not None else None,
+        )
 
     async def release(self, operation: Operation, changes: Changes) -> None:
         """Nobody owns the hub from now on, at the epoch that its owner has given up for ever."""
@@ -128,13 +132,14 @@ class PlannedMoves:
         lasting = generation.classroom.spec.storage.protection is not None and to.site != operation.source
         if lasting and home is None:  # a student must never start in an empty home where one existed (I6)
             raise Conflict(f"{hub} has no recorded copy to restore")
-        epoch = before.document.epoch.next()
+        epoch, back = before.document.epoch.next(), to.site == operation.source
         after = before.document.revise(
             owner=to.site,
             epoch=epoch,
             earlier=tuple(e for e in before.document.earlier if e.site != to.site),
             restore=home.document.copy_ if lasting and home is not None else None,
-            home=None,
+            taken_over=self.clock.now() if operation.unseen and not back else before.document.taken_over,
+            home=before.document.home if operation.drill else None,  # a rehearsal ends where it began
         )
         other = operation.source if to.site == operation.target else operation.target
         assigned = Assignment(

@@ -47,6 +47,7 @@ class Observations:
     clock: Clock
     sites: dict[str, SiteMemory] = field(default_factory=dict)
     names: dict[str, NameSeen] = field(default_factory=dict)
+    unmoved: dict[str, str] = field(default_factory=dict)  # hubs that are not seen from outside -> why they stay
     listeners: list[Callable[[str, str], None]] = field(default_factory=list)
     _since_mono: float = 0.0
     _parts: dict[str, tuple[int, list[agent_pb2.HubReport]]] = field(default_factory=dict)
@@ -118,6 +119,7 @@ class Observations:
         """A new term of leadership starts from nothing."""
         self.sites.clear()
         self.names.clear()
+        self.unmoved.clear()
         self._parts.clear()
         self._since_mono = self.clock.mono()
 

@@ -277,7 +277,7 @@ class OperationsLoop:
         changes = self._guarded(stored).put(stored.key, operation)
         if step in (Step.ASSIGNED, Step.OWNED):
             self._give_up_former_hosts(changes, operation.hub)
-        kind = f"{operation.kind.value}.{step.value}"
+        kind = f"{operation.event}.{step.value}"
         return self.journalist.add(changes, kind, message, hub=operation.hub, actor=self.actor)
 
     def _give_up_former_hosts(self, changes: Changes, hub: str) -> None:

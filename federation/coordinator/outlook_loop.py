@@ -19,7 +19,7 @@ from federation.coordinator.snapshot import Snapshot
 from federation.core.reachable import word
 from federation.dns.interface import NameDriver
 from federation.model.errors import FederationError
-from federation.model.outlook import Outlook
+from federation.model.outlook import FIRM, Fault, Outlook
 from federation.model.status import HubPhase
 from federation.runtime.clock import Clock
 from federation.store import keys
@@ -72,23 +72,49 @@ class OutlookLoop:
                 await self.register.commit(Changes().delete(stored.key))
             return look_s
         site = observed.document.site
-        problem = await self._problem(hosts_of(generation.classroom)[0], hub)
+        fault, problem = await self._look(hosts_of(generation.classroom)[0], hub, site)
         self._failures[hub] = self._failures[hub] + 1 if problem else 0
         known = stored.document if stored is not None and stored.document.site == site else None
         said = word(known.problem if known is not None else None, problem, self._failures[hub])
         if said is not None and self._lease:
-            wanted = Outlook(coordinator=self.coordinator, place=self.place, hub=hub, site=site, problem=said)
+            misses = min(self._failures[hub], FIRM)
+            wanted = Outlook(
+                coordinator=self.coordinator,
+                place=self.place,
+                hub=hub,
+                site=site,
+                problem=said,
+                fault=fault,
+                misses=misses,
+                reaches=await self._reached(site) if misses == FIRM else (),
+            )
             if stored is None or stored.document != wanted:
                 key = keys.outlook(self.coordinator, hub)
                 await self.register.commit(Changes().put(key, wanted, lease=self._lease))
         return look_s
 
-    async def _problem(self, host: str, hub: str) -> str:
-        """Empty: a student here would see the class's login page."""
+    async def _look(self, host: str, hub: str, site: str) -> tuple[Fault, str]:
+        """What is wrong and why; empty: a student here would see the class's login page."""
         try:
             seen = await self.names.seen_from_outside(host)
         except FederationError as error:
-            return error.message
+            return Fault.NAME, error.message
         if seen is None or seen.hub != hub:
-            return f"{host} leads to {'another class' if seen is not None else 'nothing'}"
-        return await self.prober.login_page(seen.target, host)
+            return Fault.NAME, f"{host} leads to {'another class' if seen is not None else 'nothing'}"
+        problem = await self.prober.login_page(seen.target, host)
+        if not problem:
+            return Fault.NONE, ""
+        return (Fault.PAGE if seen.target == self._edge_of(site) else Fault.NAME), problem
+
+    async def _reached(self, missed: str) -> tuple[str, ...]:
+        """Edges of other sites that are reached from here, so that a place that reaches nothing is known as such."""
+        others = [record.name for record in self.snapshot.sites() if record.name not in (missed, self.place)]
+        return tuple([name for name in sorted(others) if await self._answers(name)])
+
+    async def _answers(self, site: str) -> bool:
+        edge = self._edge_of(site)
+        return bool(edge) and await self.prober.answers(edge)
+
+    def _edge_of(self, site: str) -> str:
+        stored = self.snapshot.site(site)
+        return stored.document.edge_address if stored is not None else ""

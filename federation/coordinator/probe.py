@@ -19,6 +19,10 @@ class Prober(Protocol):
         """Fetch the login page; returns the problem, empty if a JupyterHub's login page came back."""
         ...
 
+    async def answers(self, edge_address: str) -> bool:
+        """Whether an edge answers at all, whatever it says."""
+        ...
+
 
 class HttpProber:
     """Over HTTP with aiohttp."""
@@ -36,3 +40,14 @@ class HttpProber:
         if answer.status != 200 or b"_xsrf" not in page:  # noqa: PLR2004 - HTTP OK
             return f"{url} for {host} answered {answer.status}, not a login page"
         return ""
+
+    async def answers(self, edge_address: str) -> bool:
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as client,
+                client.get(f"http://{edge_address}/", allow_redirects=False) as answer,
+            ):
+                return answer.status > 0
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False

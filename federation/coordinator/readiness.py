@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import TypedDict
 
 from federation.api.v1 import control_pb2
 from federation.coordinator.copying import CopiesLoop
@@ -19,11 +20,13 @@ from federation.coordinator.standing import Standing
 from federation.coordinator.takeovers import Takeovers
 from federation.coordinator.wanted import auth_secret
 from federation.core.calendar import urgency
+from federation.core.drilling import summary
 from federation.core.failsafe import unreachable
 from federation.core.placement import Need, SiteFacts, no_room, room
 from federation.core.readiness import Facts, Item, SiteSide, Standby, State, judge, ready
 from federation.core.spare import Claim, Plan, plan
 from federation.core.takeover import Target, target_objection
+from federation.model.drill import Drills, Outcome
 from federation.model.errors import FederationError, NotFound
 from federation.model.ownership import Ownership, Pause
 from federation.model.placing import ClassroomRecord
@@ -33,6 +36,14 @@ from federation.store import keys
 
 NO_SITE = SiteSide("", "", None)
 LOOKS_AT_ONCE = 2  # each has the standby read from the store of copies, and every viewer may ask
+
+
+class Rehearsed(TypedDict):
+    """Of `core.readiness.Facts`."""
+
+    rehearsed: str
+    rehearsed_age_s: float | None
+    not_passed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +120,21 @@ class Readiness:
             no_failsafe=f"{mute}: an outage of all coordinators closes the class" if mute else "",
             unwritable=await self.naming.unwritable(hub) if ownership is not None else "",
             copy_age_s=(self.clock.now() - index.document.taken).total_seconds() if index is not None else None,
+            **self._rehearsed(hub),
         )
+
+    def _rehearsed(self, hub: str) -> Rehearsed:
+        """The newest drill that passed; and the newest that began, if that one did not."""
+        stored = self.snapshot.get(keys.drill(hub), Drills)
+        begun = [drill for drill in stored.document.history if drill.began is not None] if stored is not None else []
+        passed = next((drill for drill in reversed(begun) if drill.outcome is Outcome.PASSED), None)
+        said = Rehearsed(rehearsed="", rehearsed_age_s=None, not_passed="")
+        if begun and begun[-1].outcome is not Outcome.PASSED:
+            said["not_passed"] = f"the last rehearsal has {begun[-1].outcome}: {begun[-1].reason}"
+        if passed is not None and passed.ended is not None:
+            said["rehearsed"] = summary(passed)
+            said["rehearsed_age_s"] = (self.clock.now() - passed.ended).total_seconds()
+        return said
 
     def _targets(self, ownership: Ownership) -> tuple[Target, ...]:
         """As a takeover would choose: the first that nothing speaks against, else the one that is wanted most."""

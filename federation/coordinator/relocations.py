@@ -1,4 +1,6 @@
-"""Orders the planned moves that a rule asks for: hubs of a drained site, and hubs that go home after an outage."""
+"""Orders the planned moves that a rule asks for: hubs of a drained site, hubs that go home after an outage, and hubs that
+other places do not see.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,16 @@ from datetime import timedelta
 import structlog
 
 from federation.coordinator.move_orders import MoveOrder, MoveOrders
+from federation.coordinator.observations import Observations
+from federation.coordinator.outside import Outside
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.takeovers import Takeovers
 from federation.core.calendar import windows
-from federation.core.relocation import SYSTEM_DRAIN_S, HubThere, Policy, Relocate, relocate
+from federation.core.relocation import SYSTEM_DRAIN_S, HubThere, Policy, Relocate, Stay, relocate
+from federation.core.unseen import decide, missing
 from federation.model.classroom import ClassroomSpec
 from federation.model.errors import Conflict, Refused
-from federation.model.operation import Operation, OperationKind
+from federation.model.operation import Operation, OperationKind, Step
 from federation.model.ownership import Ownership
 from federation.model.status import ConditionType, SiteRecord, Truth
 from federation.runtime.clock import Clock
@@ -34,6 +39,8 @@ class Relocations:
     snapshot: Snapshot
     orders: MoveOrders
     takeovers: Takeovers
+    observations: Observations
+    outside: Outside
     clock: Clock
     policy: Policy
     actor: str
@@ -46,20 +53,40 @@ class Relocations:
         there = self._there(stored.document) if stored is not None else None
         if stored is None or there is None:
             return None if stored is None else LOOK_S
+        if await self._away_from_sight(stored.document):
+            return LOOK_S
         decision = relocate(there, self.policy)
-        if not isinstance(decision, Relocate):
-            return LOOK_S
-        if self._moving() >= MOST_AT_ONCE:
-            return LOOK_S
-        record = self.snapshot.classroom_of(hub)
-        if record is None:
-            return LOOK_S
-        asked = MoveOrder(self.actor, to=decision.to, reason=decision.reason, drain_s=SYSTEM_DRAIN_S)
+        if isinstance(decision, Relocate):
+            await self._order(
+                hub, MoveOrder(self.actor, to=decision.to, reason=decision.reason, drain_s=SYSTEM_DRAIN_S)
+            )
+        return LOOK_S
+
+    async def _away_from_sight(self, ownership: Ownership) -> bool:
+        """What other places see may be a reason to move, too. One that has not begun is given up when it is seen again."""
+        hub, operation = ownership.hub, self.snapshot.operation(ownership.hub)
+        unseen = self.outside.look(ownership)
+        decision = decide(unseen)
+        self.observations.unmoved[hub] = decision.reason if isinstance(decision, Stay) else ""
+        if isinstance(decision, Relocate):
+            asked = MoveOrder(self.actor, to=decision.to, reason=decision.reason, now=True, unseen=True)
+            await self._order(hub, asked)
+            return True
+        under_way = operation is not None and operation.document.unseen and operation.document.step is Step.ADMITTED
+        if under_way and not missing(unseen.site, unseen.outlooks):
+            try:
+                await self.orders.cancel(hub, self.actor)
+            except (Conflict, Refused) as error:
+                log.info("relocation.not_cancelled", hub=hub, error=error.message)
+        return False
+
+    async def _order(self, hub: str, asked: MoveOrder) -> None:
+        if self._moving(unseen=asked.unseen) >= MOST_AT_ONCE:
+            return
         try:
-            await self.orders.move(record.document.uid, asked)
+            await self.orders.move(hub, asked)
         except (Conflict, Refused) as error:
             log.info("relocation.not_ordered", hub=hub, error=error.message)
-        return LOOK_S
 
     def _there(self, ownership: Ownership) -> HubThere | None:
         hub, site = ownership.hub, ownership.owner
@@ -84,9 +111,11 @@ class Relocations:
         coming = windows(spec, now, now + DAY)
         return max(0.0, (coming[0].warm - now).total_seconds()) if coming else None
 
-    def _moving(self) -> int:
+    def _moving(self, *, unseen: bool) -> int:
+        """Classes that nobody sees do not wait for moves that wait for the end of a meeting."""
         running = (s.document for s in self.snapshot.under(keys.OPERATIONS, Operation))
-        return sum(1 for operation in running if operation.kind is OperationKind.MOVE and not operation.done)
+        moves = (o for o in running if o.kind is OperationKind.MOVE and not o.done)
+        return sum(1 for operation in moves if operation.unseen or not unseen)
 
     def _watch_sites(self) -> None:
         world, now_mono = self.takeovers.seen_world(), self.clock.mono()

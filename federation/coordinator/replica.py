@@ -17,6 +17,7 @@ from federation.coordinator.admission import Admission
 from federation.coordinator.agent_service import AgentService
 from federation.coordinator.checking import Checking
 from federation.coordinator.control_service import ControlService
+from federation.coordinator.drill_orders import DrillOrders
 from federation.coordinator.events import Journalist, trim_regularly
 from federation.coordinator.facts import Planner
 from federation.coordinator.homes import HomesDesk
@@ -54,7 +55,8 @@ log = structlog.get_logger(__name__)
 LOOKS_AT_ONCE = 8  # at classes of other places
 RELIST_S = 300.0
 WOKEN = {
-    keys.OPERATIONS: ("operations", "protection", "hub-reports", "copies"),
+    keys.OPERATIONS: ("operations", "protection", "hub-reports", "copies", "drills"),
+    keys.DRILLS: ("drills",),
     keys.HUBS: ("operations", "protection", "hub-reports"),
     keys.OWNED: ("hub-reports",),
     keys.MODES: ("hub-reports",),
@@ -137,6 +139,7 @@ class Replica:
             self.watching,
             SecretsAndSites(admission, self.snapshot),
             self.orders,
+            DrillOrders(self.orders, self.snapshot),
             HookDesk(ports.hooks, self.snapshot, clock, random, identity.id, identity.federation),
             self.readiness,
             HomesDesk(register, self.snapshot, self.sessions, self.journalist, self.standing.require_leader),

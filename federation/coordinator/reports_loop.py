@@ -158,7 +158,10 @@ class ReportsLoop:
 
     def _reachable(self, hub: str, site: str) -> Condition | None:
         said = [s.document for s in self.snapshot.under(keys.outlooks_of(hub), Outlook)]
-        return reachable(outside(self.places, site), site, said)
+        condition, stays = reachable(outside(self.places, site), site, said), self.observations.unmoved.get(hub)
+        if condition is None or condition.status is not Truth.FALSE or not stays:
+            return condition
+        return condition.revise(message=f"{condition.message}; it is not moved: {stays}")
 
     def _no_failsafe(self) -> str:
         """What is true of armed hubs while not every site can be asked by the others."""

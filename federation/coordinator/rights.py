@@ -51,6 +51,7 @@ RIGHTS: Rights = {
     _control("ListHooks"): Right(READERS),
     _control("Readiness"): Right(READERS),
     _control("ListHomes"): Right(READERS),
+    _control("ListDrills"): Right(READERS),
     # a class's logs show what its students do; coordinators pass the question on to the leader
     _control("Logs"): Right(OPERATORS | {Role.COORDINATOR}),
     # running classes
@@ -66,6 +67,8 @@ RIGHTS: Rights = {
     _control("CancelMove"): Right(OPERATORS),
     _control("Failover"): Right(OPERATORS),
     _control("SetCordon"): Right(OPERATORS),
+    _control("Drill"): Right(OPERATORS),
+    _control("CancelDrill"): Right(OPERATORS),
     # changing the federation
     _control("JoinSite"): Right(ADMINS),
     # it runs programs at the coordinator's host and tells people that something happened

@@ -26,6 +26,8 @@ MEANING: dict[str, Meaning] = {
     "failover.admitted": (HookEvent.TAKEOVER, Turn.BEGUN),
     "failover.done": (HookEvent.TAKEOVER, Turn.ENDED),
     "failover.withdrawn": (HookEvent.TAKEOVER, Turn.ENDED),
+    "unseen.admitted": (HookEvent.TAKEOVER, Turn.BEGUN),
+    "unseen.done": (HookEvent.TAKEOVER, Turn.ENDED),
     "failover.frozen": (HookEvent.FREEZE, Turn.BEGUN),
     "failover.unfrozen": (HookEvent.FREEZE, Turn.ENDED),
     "federation.paused": (HookEvent.FREEZE, Turn.BEGUN),
@@ -36,6 +38,10 @@ MEANING: dict[str, Meaning] = {
     "alarm.protection.over": (HookEvent.PROTECTION, Turn.ENDED),
     "alarm.copies": (HookEvent.COPIES, Turn.BEGUN),
     "alarm.copies.over": (HookEvent.COPIES, Turn.ENDED),
+    "drill.begun": (HookEvent.DRILL, Turn.BEGUN),
+    "drill.passed": (HookEvent.DRILL, Turn.ENDED),
+    "drill.failed": (HookEvent.DRILL, Turn.ENDED),
+    "drill.given-up": (HookEvent.DRILL, Turn.ENDED),
     "alarm.register": (HookEvent.REGISTER, Turn.BEGUN),
     "alarm.register.over": (HookEvent.REGISTER, Turn.ENDED),
 }
@@ -51,6 +57,8 @@ SENTENCES: dict[Meaning, str] = {
     (HookEvent.PROTECTION, Turn.ENDED): "{what} needs no attention for its protection any more",
     (HookEvent.COPIES, Turn.BEGUN): "the copies of the homes of {what} are stale",
     (HookEvent.COPIES, Turn.ENDED): "{what} needs no attention for its copies any more",
+    (HookEvent.DRILL, Turn.BEGUN): "a takeover of {what} is rehearsed: it moves to its standby and back",
+    (HookEvent.DRILL, Turn.ENDED): "the rehearsal of a takeover of {what} is over",
     (HookEvent.REGISTER, Turn.BEGUN): "the register is not as it should be",
     (HookEvent.REGISTER, Turn.ENDED): "the register is well again",
 }

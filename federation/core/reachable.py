@@ -1,4 +1,4 @@
-"""From how many places a class is seen, as students there would see it. Said, and nothing else: no move follows from it."""
+"""From how many places a class is seen, as students there would see it. Said here; what follows is `core.unseen`'s."""
 
 from __future__ import annotations
 

@@ -13,6 +13,9 @@ from enum import StrEnum
 from federation.core.spare import Plan
 from federation.model.status import Condition, ConditionType, Truth
 
+REHEARSED_DAYS = 90  # what was proven longer ago is complained about
+DAY_S = 86400.0
+
 
 class State(StrEnum):
     OK = "ok"
@@ -57,7 +60,8 @@ class Standby:
 class Facts:
     """Everything that is known of one class. `conditions`: of the hub; `refused`: what speaks against each site that
     the file allows, in order; `paused`, `no_failsafe`: why, if so; `copy_age_s`: of the recorded copy, if there is one;
-    `unwritable`: why its name could not be changed; `rehearsed`: when a drill last moved the class, in words."""
+    `unwritable`: why its name could not be changed; `rehearsed`: what the last drill that passed says, and
+    `rehearsed_age_s` how long ago that was; `not_passed`: what a later one that failed says."""
 
     name: str
     owner: SiteSide | None
@@ -71,6 +75,8 @@ class Facts:
     copy_age_s: float | None
     unwritable: str = ""
     rehearsed: str = ""
+    rehearsed_age_s: float | None = None
+    not_passed: str = ""
 
 
 def judge(facts: Facts) -> tuple[Item, ...]:
@@ -193,9 +199,16 @@ def _fencers(facts: Facts) -> Iterator[Item]:
 
 
 def _rehearsed(facts: Facts) -> Item:
-    if facts.rehearsed:
-        return Item(State.OK, "rehearsed", facts.rehearsed)
-    return Item(State.NOTE, "rehearsed", "never rehearsed")
+    again = f"`fedctl drill {facts.name}`"
+    if facts.not_passed:
+        return Item(State.NOTE, "rehearsed", facts.not_passed, f"what it says, then {again}")
+    if facts.rehearsed_age_s is None:
+        return Item(State.NOTE, "rehearsed", "never rehearsed", again)
+    days = facts.rehearsed_age_s / DAY_S
+    if days > REHEARSED_DAYS:
+        said = f"{days:.0f} days ago, more than {REHEARSED_DAYS}: {facts.rehearsed}"
+        return Item(State.NOTE, "rehearsed", said, again)
+    return Item(State.OK, "rehearsed", f"{days:.0f} days ago: {facts.rehearsed}")
 
 
 def _minor(version: str) -> tuple[str, ...]:

@@ -68,12 +68,20 @@ class Operation(Document):
     cancelled: str = ""  # move: why it is to be given up
     counted: int = 0  # failover: the register revision of its lease with which this began; another one: it lives.
     # move: that of the target's lease when the hub had stopped: it has to renew before anything is given up
+    copied: AwareDatetime | None = None  # move: of when the copy on record was when the hub had stopped
+    unseen: bool = False  # move: ordered by itself, because other places do not see the class
+    drill: str = ""  # move: the rehearsal that it is a half of
     interrupted: Operation | None = None  # failover: what was under way; it goes on if the failover is withdrawn
 
     @property
     def done(self) -> bool:
         """True when nothing is left to do."""
         return self.step is Step.DONE
+
+    @property
+    def event(self) -> str:
+        """How the types of its events begin: what moves by itself is told to other people than what a person moves."""
+        return "unseen" if self.unseen else self.kind.value
 
     def finished(self, step: Step, at: AwareDatetime, message: str = "") -> Operation:
         """The operation with `step` recorded; reasons for waiting and old errors are gone."""

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from federation.model.schema import Document
+
+FIRM = 3  # misses in a row after which more of them say nothing new
+
+
+class Fault(StrEnum):
+    NONE = ""
+    NAME = "name"  # the name leads nowhere, elsewhere, or could not be asked for
+    PAGE = "page"  # the name leads to the owner's edge, and no login page comes from there
 
 
 class Outlook(Document):
@@ -14,3 +24,6 @@ class Outlook(Document):
     hub: str
     site: str  # whose edge it found, or should have
     problem: str = ""
+    fault: Fault = Fault.NONE
+    misses: int = 0  # looks in a row that failed, at most FIRM
+    reaches: tuple[str, ...] = ()  # edges of other sites that answered when this class was missed for sure

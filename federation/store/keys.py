@@ -32,6 +32,7 @@ USERS = "user/"
 HOOKS = "hook/"
 ALARMS = "alarm/"
 OUTLOOKS = "outlook/"
+DRILLS = "drill/"
 
 
 def classroom(name: str) -> str:
@@ -172,6 +173,11 @@ def outlook(coordinator: str, hub: str) -> str:
 def outlooks_of(hub: str) -> str:
     """Prefix of what all coordinators see of a hub from outside."""
     return f"{OUTLOOKS}{hub}/"
+
+
+def drill(hub: str) -> str:
+    """The hub's rehearsals: the one that is ordered or under way, and those that are over."""
+    return f"{DRILLS}{hub}"
 
 
 def event(subject: str, order: str) -> str:

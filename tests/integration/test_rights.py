@@ -21,9 +21,9 @@ from tests.support.dummy_services import all_methods, dummy_server, request_of
 
 AGENT_RPCS = {"Hello", "Renew", "Session"}
 READING = {"Plan", "Get", "List", "Describe", "Watch", "WatchOperation", "Events", "ListSites", "Status", "ListHomes"}
-READING |= {"ListHooks", "Readiness"}
+READING |= {"ListHooks", "Readiness", "ListDrills"}
 RUNNING = {"Place", "Retire", "Restore", "SetSecret", "ListSecrets", "RemoveSecret", "Logs", "SetPause", "RestoreHome"}
-RUNNING |= {"Move", "CancelMove", "Failover", "SetCordon"}
+RUNNING |= {"Move", "CancelMove", "Failover", "SetCordon", "Drill", "CancelDrill"}
 CHANGING = {"JoinSite", "TestHooks"}
 NOT_SERVED = {"health.List", "Ask"}  # gRPC's health service does not have the one, only agents have the other: no row
 FOR_ALL = {"health.Check", "health.Watch", "reflection.ServerReflectionInfo"}

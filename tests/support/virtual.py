@@ -105,22 +105,27 @@ class KillableStore:
 
 
 class MemoryProber:
-    """Sees a login page where a hub of the virtual federation is open. `blind`: coordinators that reach no edge."""
+    """Sees a login page where a hub of the virtual federation is open. `blind`: coordinators that reach no edge;
+    `hidden`: sites whose edge nobody reaches."""
 
-    def __init__(self, sites: dict[str, MemorySite], coordinator: str, blind: set[str]) -> None:
+    def __init__(self, sites: dict[str, MemorySite], coordinator: str, blind: set[str], hidden: set[str]) -> None:
         self._sites = sites
         self._coordinator = coordinator
         self._blind = blind
+        self._hidden = hidden
 
     async def login_page(self, edge_address: str, host: str) -> str:
-        if self._coordinator in self._blind:
-            return f"{edge_address}: no route to host"
         name = edge_address.split(".", 1)[0]
+        if not await self.answers(edge_address):
+            return f"{edge_address}: no route to host"
         edge = self._sites[name].drivers().edge
         for route in self._sites[name].routes:
             if host in route.hosts and await edge.is_open(route.hub):
                 return ""
         return f"{edge_address} shows no login page for {host}"
+
+    async def answers(self, edge_address: str) -> bool:
+        return self._coordinator not in self._blind and edge_address.split(".", 1)[0] not in self._hidden
 
 
 def no_leader(address: str) -> Leader:
@@ -149,6 +154,7 @@ class VirtualFederation:
     hooks: Hooks = NO_HOOKS
     places: dict[str, str] = field(default_factory=dict)  # failure domains of coordinators that look at classes
     blind: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)  # sites whose edge is not reached from outside
     copies: CopyStore = field(default_factory=CopyStore)  # that the sites share
 
     async def start_replica(self, name: str) -> Replica:
@@ -171,7 +177,7 @@ class VirtualFederation:
         ports = ReplicaPorts(
             register,
             self.names,
-            MemoryProber(self.sites, name, self.blind),
+            MemoryProber(self.sites, name, self.blind, self.hidden),
             self.clock,
             Random(self.random.random()),
             no_leader,

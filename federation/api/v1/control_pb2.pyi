@@ -21,6 +21,266 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class DrillRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    NOW_FIELD_NUMBER: _builtins.int
+    ANYWAY_FIELD_NUMBER: _builtins.int
+    DRAIN_S_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    at: _builtins.str
+    """RFC 3339; empty: at once"""
+    now: _builtins.bool
+    """also in a meeting or shortly before one, and without waiting for students who work"""
+    anyway: _builtins.bool
+    """also while the class is not armed"""
+    drain_s: _builtins.float
+    """how long students who work are waited for, each way"""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        at: _builtins.str = ...,
+        now: _builtins.bool = ...,
+        anyway: _builtins.bool = ...,
+        drain_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anyway", b"anyway", "at", b"at", "drain_s", b"drain_s", "name", b"name", "now", b"now"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrillRequest: _TypeAlias = DrillRequest  # noqa: Y015
+
+@_typing.final
+class CancelDrillRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelDrillRequest: _TypeAlias = CancelDrillRequest  # noqa: Y015
+
+@_typing.final
+class DrillCosts(_message.Message):
+    """Absent numbers could not be measured."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEASE_S_FIELD_NUMBER: _builtins.int
+    SERVE_S_FIELD_NUMBER: _builtins.int
+    RTO_S_FIELD_NUMBER: _builtins.int
+    RPO_S_FIELD_NUMBER: _builtins.int
+    AWAY_S_FIELD_NUMBER: _builtins.int
+    AWAY_BACK_S_FIELD_NUMBER: _builtins.int
+    lease_s: _builtins.float
+    """L of the profile: arithmetic, no rehearsal waits for it"""
+    serve_s: _builtins.float
+    """measured: from owned at the standby to named there"""
+    rto_s: _builtins.float
+    """the sum of both"""
+    rpo_s: _builtins.float
+    """age of the recorded copy when the hub had stopped, before the final copy"""
+    away_s: _builtins.float
+    """the class could not be reached, on the way there"""
+    away_back_s: _builtins.float
+    def __init__(
+        self,
+        *,
+        lease_s: _builtins.float = ...,
+        serve_s: _builtins.float | None = ...,
+        rto_s: _builtins.float | None = ...,
+        rpo_s: _builtins.float | None = ...,
+        away_s: _builtins.float | None = ...,
+        away_back_s: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_away_back_s", b"_away_back_s", "_away_s", b"_away_s", "_rpo_s", b"_rpo_s", "_rto_s", b"_rto_s", "_serve_s", b"_serve_s", "away_back_s", b"away_back_s", "away_s", b"away_s", "rpo_s", b"rpo_s", "rto_s", b"rto_s", "serve_s", b"serve_s"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_away_back_s", b"_away_back_s", "_away_s", b"_away_s", "_rpo_s", b"_rpo_s", "_rto_s", b"_rto_s", "_serve_s", b"_serve_s", "away_back_s", b"away_back_s", "away_s", b"away_s", "lease_s", b"lease_s", "rpo_s", b"rpo_s", "rto_s", b"rto_s", "serve_s", b"serve_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__away_back_s: _TypeAlias = _typing.Literal["away_back_s"]  # noqa: Y015
+    _WhichOneofArgType__away_back_s: _TypeAlias = _typing.Literal["_away_back_s", b"_away_back_s"]  # noqa: Y015
+    _WhichOneofReturnType__away_s: _TypeAlias = _typing.Literal["away_s"]  # noqa: Y015
+    _WhichOneofArgType__away_s: _TypeAlias = _typing.Literal["_away_s", b"_away_s"]  # noqa: Y015
+    _WhichOneofReturnType__rpo_s: _TypeAlias = _typing.Literal["rpo_s"]  # noqa: Y015
+    _WhichOneofArgType__rpo_s: _TypeAlias = _typing.Literal["_rpo_s", b"_rpo_s"]  # noqa: Y015
+    _WhichOneofReturnType__rto_s: _TypeAlias = _typing.Literal["rto_s"]  # noqa: Y015
+    _WhichOneofArgType__rto_s: _TypeAlias = _typing.Literal["_rto_s", b"_rto_s"]  # noqa: Y015
+    _WhichOneofReturnType__serve_s: _TypeAlias = _typing.Literal["serve_s"]  # noqa: Y015
+    _WhichOneofArgType__serve_s: _TypeAlias = _typing.Literal["_serve_s", b"_serve_s"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__away_back_s) -> _WhichOneofReturnType__away_back_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__away_s) -> _WhichOneofReturnType__away_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rpo_s) -> _WhichOneofReturnType__rpo_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rto_s) -> _WhichOneofReturnType__rto_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__serve_s) -> _WhichOneofReturnType__serve_s | None: ...
+
+Global___DrillCosts: _TypeAlias = DrillCosts  # noqa: Y015
+
+@_typing.final
+class Drill(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    HUB_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    ORDERED_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    BEGAN_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    SITE_FIELD_NUMBER: _builtins.int
+    STANDBY_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    WAITING_FOR_FIELD_NUMBER: _builtins.int
+    UNARMED_FIELD_NUMBER: _builtins.int
+    COSTS_FIELD_NUMBER: _builtins.int
+    THERE_FIELD_NUMBER: _builtins.int
+    BACK_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    name: _builtins.str
+    hub: _builtins.str
+    actor: _builtins.str
+    ordered: _builtins.str
+    at: _builtins.str
+    """when it is to begin"""
+    began: _builtins.str
+    ended: _builtins.str
+    site: _builtins.str
+    """from, and back to"""
+    standby: _builtins.str
+    outcome: _builtins.str
+    """passed, failed, given-up, cancelled; empty: not over"""
+    reason: _builtins.str
+    waiting_for: _builtins.str
+    @_builtins.property
+    def unarmed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """why a takeover would not have come by itself"""
+
+    @_builtins.property
+    def costs(self) -> Global___DrillCosts: ...
+    @_builtins.property
+    def there(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.OperationStep]:
+        """seconds count from when the drill began"""
+
+    @_builtins.property
+    def back(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.OperationStep]: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        hub: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        ordered: _builtins.str = ...,
+        at: _builtins.str = ...,
+        began: _builtins.str = ...,
+        ended: _builtins.str = ...,
+        site: _builtins.str = ...,
+        standby: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        waiting_for: _builtins.str = ...,
+        unarmed: _abc.Iterable[_builtins.str] | None = ...,
+        costs: Global___DrillCosts | None = ...,
+        there: _abc.Iterable[_types_pb2.OperationStep] | None = ...,
+        back: _abc.Iterable[_types_pb2.OperationStep] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["costs", b"costs"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at", b"at", "back", b"back", "began", b"began", "costs", b"costs", "ended", b"ended", "hub", b"hub", "id", b"id", "name", b"name", "ordered", b"ordered", "outcome", b"outcome", "reason", b"reason", "site", b"site", "standby", b"standby", "there", b"there", "unarmed", b"unarmed", "waiting_for", b"waiting_for"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Drill: _TypeAlias = Drill  # noqa: Y015
+
+@_typing.final
+class DrillResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRILL_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    changed: _builtins.bool
+    @_builtins.property
+    def drill(self) -> Global___Drill: ...
+    def __init__(
+        self,
+        *,
+        drill: Global___Drill | None = ...,
+        changed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["drill", b"drill"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "drill", b"drill"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrillResponse: _TypeAlias = DrillResponse  # noqa: Y015
+
+@_typing.final
+class ListDrillsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDrillsRequest: _TypeAlias = ListDrillsRequest  # noqa: Y015
+
+@_typing.final
+class ListDrillsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___Drill]:
+        """oldest first"""
+
+    @_builtins.property
+    def freshness(self) -> Global___Freshness: ...
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___Drill] | None = ...,
+        freshness: Global___Freshness | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDrillsResponse: _TypeAlias = ListDrillsResponse  # noqa: Y015
+
+@_typing.final
 class MoveRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -609,22 +869,28 @@ class DescribeResponse(_message.Message):
     HUB_FIELD_NUMBER: _builtins.int
     EVENTS_FIELD_NUMBER: _builtins.int
     FRESHNESS_FIELD_NUMBER: _builtins.int
+    DRILL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hub(self) -> _types_pb2.Hub: ...
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Event]: ...
     @_builtins.property
     def freshness(self) -> Global___Freshness: ...
+    @_builtins.property
+    def drill(self) -> Global___Drill:
+        """the rehearsal that is ordered or under way, else the newest"""
+
     def __init__(
         self,
         *,
         hub: _types_pb2.Hub | None = ...,
         events: _abc.Iterable[_types_pb2.Event] | None = ...,
         freshness: Global___Freshness | None = ...,
+        drill: Global___Drill | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness", "hub", b"hub"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["drill", b"drill", "freshness", b"freshness", "hub", b"hub"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "freshness", b"freshness", "hub", b"hub"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drill", b"drill", "events", b"events", "freshness", b"freshness", "hub", b"hub"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -170,6 +170,21 @@ class ControlServiceStub:
                 request_serializer=federation_dot_api_dot_v1_dot_control__pb2.SetCordonRequest.SerializeToString,
                 response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.SetCordonResponse.FromString,
                 _registered_method=True)
+        self.Drill = channel.unary_unary(
+                '/federation.api.v1.ControlService/Drill',
+                request_serializer=federation_dot_api_dot_v1_dot_control__pb2.DrillRequest.SerializeToString,
+                response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.DrillResponse.FromString,
+                _registered_method=True)
+        self.CancelDrill = channel.unary_unary(
+                '/federation.api.v1.ControlService/CancelDrill',
+                request_serializer=federation_dot_api_dot_v1_dot_control__pb2.CancelDrillRequest.SerializeToString,
+                response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.DrillResponse.FromString,
+                _registered_method=True)
+        self.ListDrills = channel.unary_unary(
+                '/federation.api.v1.ControlService/ListDrills',
+                request_serializer=federation_dot_api_dot_v1_dot_control__pb2.ListDrillsRequest.SerializeToString,
+                response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.ListDrillsResponse.FromString,
+                _registered_method=True)
 
 
 class ControlServiceServicer:
@@ -347,6 +362,27 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Drill(self, request, context):
+        """Rehearse a failover: a planned move to the standby and back, now or at a time; what it would have cost is kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelDrill(self, request, context):
+        """Take the order of a drill back, or turn one round that has not reached the standby.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDrills(self, request, context):
+        """Drills that are ordered, under way or over, of one class or of all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -484,6 +520,21 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.SetCordon,
                     request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.SetCordonRequest.FromString,
                     response_serializer=federation_dot_api_dot_v1_dot_control__pb2.SetCordonResponse.SerializeToString,
+            ),
+            'Drill': grpc.unary_unary_rpc_method_handler(
+                    servicer.Drill,
+                    request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.DrillRequest.FromString,
+                    response_serializer=federation_dot_api_dot_v1_dot_control__pb2.DrillResponse.SerializeToString,
+            ),
+            'CancelDrill': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelDrill,
+                    request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.CancelDrillRequest.FromString,
+                    response_serializer=federation_dot_api_dot_v1_dot_control__pb2.DrillResponse.SerializeToString,
+            ),
+            'ListDrills': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDrills,
+                    request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.ListDrillsRequest.FromString,
+                    response_serializer=federation_dot_api_dot_v1_dot_control__pb2.ListDrillsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1215,6 +1266,87 @@ class ControlService:
             '/federation.api.v1.ControlService/SetCordon',
             federation_dot_api_dot_v1_dot_control__pb2.SetCordonRequest.SerializeToString,
             federation_dot_api_dot_v1_dot_control__pb2.SetCordonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Drill(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.api.v1.ControlService/Drill',
+            federation_dot_api_dot_v1_dot_control__pb2.DrillRequest.SerializeToString,
+            federation_dot_api_dot_v1_dot_control__pb2.DrillResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelDrill(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.api.v1.ControlService/CancelDrill',
+            federation_dot_api_dot_v1_dot_control__pb2.CancelDrillRequest.SerializeToString,
+            federation_dot_api_dot_v1_dot_control__pb2.DrillResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDrills(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.api.v1.ControlService/ListDrills',
+            federation_dot_api_dot_v1_dot_control__pb2.ListDrillsRequest.SerializeToString,
+            federation_dot_api_dot_v1_dot_control__pb2.ListDrillsResponse.FromString,
             options,
             channel_credentials,
             insecure,

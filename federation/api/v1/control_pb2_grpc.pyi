@@ -69,6 +69,12 @@ class ControlServiceStub:
     """A hub of a site that is dead, by a person's word: for hubs that are not moved by themselves."""
     SetCordon: _grpc.UnaryUnaryMultiCallable[_control_pb2.SetCordonRequest, _control_pb2.SetCordonResponse]
     """Keep new hubs away from a site, and with drain move those away that are there; or end that."""
+    Drill: _grpc.UnaryUnaryMultiCallable[_control_pb2.DrillRequest, _control_pb2.DrillResponse]
+    """Rehearse a failover: a planned move to the standby and back, now or at a time; what it would have cost is kept."""
+    CancelDrill: _grpc.UnaryUnaryMultiCallable[_control_pb2.CancelDrillRequest, _control_pb2.DrillResponse]
+    """Take the order of a drill back, or turn one round that has not reached the standby."""
+    ListDrills: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListDrillsRequest, _control_pb2.ListDrillsResponse]
+    """Drills that are ordered, under way or over, of one class or of all."""
 
 @_typing.type_check_only
 class ControlServiceAsyncStub(ControlServiceStub):
@@ -110,6 +116,12 @@ class ControlServiceAsyncStub(ControlServiceStub):
     """A hub of a site that is dead, by a person's word: for hubs that are not moved by themselves."""
     SetCordon: _aio.UnaryUnaryMultiCallable[_control_pb2.SetCordonRequest, _control_pb2.SetCordonResponse]  # type: ignore[assignment]
     """Keep new hubs away from a site, and with drain move those away that are there; or end that."""
+    Drill: _aio.UnaryUnaryMultiCallable[_control_pb2.DrillRequest, _control_pb2.DrillResponse]  # type: ignore[assignment]
+    """Rehearse a failover: a planned move to the standby and back, now or at a time; what it would have cost is kept."""
+    CancelDrill: _aio.UnaryUnaryMultiCallable[_control_pb2.CancelDrillRequest, _control_pb2.DrillResponse]  # type: ignore[assignment]
+    """Take the order of a drill back, or turn one round that has not reached the standby."""
+    ListDrills: _aio.UnaryUnaryMultiCallable[_control_pb2.ListDrillsRequest, _control_pb2.ListDrillsResponse]  # type: ignore[assignment]
+    """Drills that are ordered, under way or over, of one class or of all."""
 
 class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -310,5 +322,29 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.SetCordonResponse, _abc.Awaitable[_control_pb2.SetCordonResponse]]:
         """Keep new hubs away from a site, and with drain move those away that are there; or end that."""
+
+    @_abc_1.abstractmethod
+    def Drill(
+        self,
+        request: _control_pb2.DrillRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.DrillResponse, _abc.Awaitable[_control_pb2.DrillResponse]]:
+        """Rehearse a failover: a planned move to the standby and back, now or at a time; what it would have cost is kept."""
+
+    @_abc_1.abstractmethod
+    def CancelDrill(
+        self,
+        request: _control_pb2.CancelDrillRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.DrillResponse, _abc.Awaitable[_control_pb2.DrillResponse]]:
+        """Take the order of a drill back, or turn one round that has not reached the standby."""
+
+    @_abc_1.abstractmethod
+    def ListDrills(
+        self,
+        request: _control_pb2.ListDrillsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.ListDrillsResponse, _abc.Awaitable[_control_pb2.ListDrillsResponse]]:
+        """Drills that are ordered, under way or over, of one class or of all."""
 
 def add_ControlServiceServicer_to_server(servicer: ControlServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

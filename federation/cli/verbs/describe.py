@@ -27,6 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
     tell_staleness(answer.freshness)
     if arguments.output != "table":
         body = {**hub_document(answer.hub), "events": [plain(event) for event in answer.events]}
+        if answer.HasField("drill"):
+            body["drill"] = plain(answer.drill)
         output.document(marked(body, answer.freshness), arguments.output)
         return ExitCode.OK
     hub = answer.hub
@@ -35,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     _section(f"Operation {hub.status.operation.id}", _operation(hub.status.operation))
     _section("Placement", _placement(hub.status.assignment))
     _section("Unsent work of earlier owners", _unsent(hub))
+    _section("Rehearsal", _rehearsal(answer.drill))
     _section("Not yet in effect", [f"  {path}" for path in hub.status.not_yet_in_effect])
     _section("Events", [f"  {e.at}  {e.type.ljust(18)} {e.message}  ({e.actor})" for e in answer.events])
     return ExitCode.OK
@@ -83,6 +86,18 @@ def _unsent(hub: types_pb2.Hub) -> list[str]:
         size = f"{work.files} files of {work.students} students; " if work.students else ""
         lines.append(f"  {work.site.ljust(7)} {work.taken_over}  {work.step.ljust(7)} {size}{work.message}")
     return lines
+
+
+def _rehearsal(drill: control_pb2.Drill) -> list[str]:
+    """The one that is ordered or under way, else the newest."""
+    if not drill.id:
+        return []
+    when = f"began {drill.began}" if drill.began else f"for {drill.at}"
+    numbers = (("RTO", "rto_s"), ("RPO", "rpo_s"), ("away", "away_s"))
+    measured = [f"{name} {getattr(drill.costs, key):.0f} s" for name, key in numbers if drill.costs.HasField(key)]  # type: ignore[arg-type]
+    state = drill.outcome or ("under way" if drill.began else "ordered")
+    why = drill.reason or (f"waiting: {drill.waiting_for}" if drill.waiting_for else "")
+    return ["  " + "; ".join(filter(None, (f"{state}, {when}, by {drill.actor}", *measured, why)))]
 
 
 def _section(title: str, lines: list[str]) -> None:

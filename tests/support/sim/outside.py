@@ -98,10 +98,14 @@ class SimProber:
 
     async def login_page(self, edge_address: str, host: str) -> str:
         site = edge_address.split(".", 1)[0]
-        await asyncio.sleep(self.network.delay_s())
-        machine = self.machines[site]
-        if not (self.network.is_cut(self.place, site) or self.network.is_cut(site, self.place)):
+        if await self.answers(edge_address):
+            machine = self.machines[site]
             serving = machine.serving()
             if any(host in route.hosts and route.hub in serving for route in machine.site.routes):
                 return ""
         return f"{edge_address} shows no login page for {host}"
+
+    async def answers(self, edge_address: str) -> bool:
+        site = edge_address.split(".", 1)[0]
+        await asyncio.sleep(self.network.delay_s())
+        return not (self.network.is_cut(self.place, site) or self.network.is_cut(site, self.place))

@@ -51,7 +51,7 @@ def test_with_everything_well_only_the_rehearsal_is_missing() -> None:
     items = judge(GOOD)
     assert ready(items)
     assert [(item.what, item.why) for item in items if item.state is not State.OK] == [("rehearsed", "never rehearsed")]
-    assert not any(item.todo for item in items)
+    assert [item.todo for item in items if item.todo] == ["`fedctl drill atm101`"]
 
 
 def test_what_is_well_is_said_with_its_facts() -> None:
@@ -144,5 +144,11 @@ def test_of_a_class_that_nobody_runs_nothing_is_made_up() -> None:
     assert "no site runs the class" in items[0].why
 
 
-def test_a_rehearsal_is_said() -> None:
-    assert found(rehearsed="3 days ago, in 41 s")["rehearsed"] == (State.OK, "3 days ago, in 41 s", "")
+def test_a_rehearsal_is_said_and_complained_about_when_it_is_old_or_has_failed() -> None:
+    day = 86400.0
+    passed = {"rehearsed": "at tacc and back", "rehearsed_age_s": 3 * day}
+    assert found(**passed)["rehearsed"] == (State.OK, "3 days ago: at tacc and back", "")
+    old = found(**{**passed, "rehearsed_age_s": 91 * day})["rehearsed"]
+    assert old == (State.NOTE, "91 days ago, more than 90: at tacc and back", "`fedctl drill atm101`")
+    failed = found(**passed, not_passed="the last rehearsal has failed: x")["rehearsed"]
+    assert (failed[0], failed[1]) == (State.NOTE, "the last rehearsal has failed: x")

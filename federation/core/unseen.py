@@ -1,0 +1,98 @@
+"""Whether a class that students cannot see is moved although its site lives: what other places see, as a reason to move.
+
+A line between institutions fails more often than a site, and a place that looks may be broken itself. So it takes three
+misses in a row from two places or more, nobody who sees the class, and one of those places that reaches the site where it
+would go. Nothing waits for a lease: both sites live, so it is a planned move, and loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from federation.core.relocation import Relocate, Stay
+from federation.core.takeover import AGAIN_S
+from federation.model.outlook import FIRM, Fault, Outlook
+
+PLACES = 2  # that miss it: one alone may be blind
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """One hub and what is said of it. `outlooks`: all of this hub. `serves`: its agent says so; `fresh`: its site's lease
+    is; `frozen`: why nothing is moved by itself; `also_bad`: other sites that look bad. `target`: the standby, empty with
+    `refused` if none can take it. `fixed`: the class's file forbids moves. `moved_s`: since the last automatic move,
+    or the last that was tried."""
+
+    site: str
+    outlooks: tuple[Outlook, ...]
+    serves: bool
+    fresh: bool
+    target: str
+    refused: str = ""
+    frozen: str = ""
+    also_bad: tuple[str, ...] = ()
+    fixed: bool = False
+    busy: bool = False
+    moved_s: float | None = None
+
+
+def missing(site: str, outlooks: Iterable[Outlook]) -> tuple[Outlook, ...]:
+    """The words of those that miss the class of this owner for sure; none if one place sees it, or fewer than two miss
+    it. Of several coordinators at one place all have to."""
+    about = [one for one in outlooks if one.site == site and one.place != site]
+    firm = tuple(one for one in about if one.problem and one.misses >= FIRM)
+    seen = any(not one.problem for one in about)
+    unsure = {one.place for one in about if one.problem and one.misses < FIRM}
+    places = {one.place for one in firm} - unsure
+    return () if seen or len(places) < PLACES else tuple(one for one in firm if one.place in places)
+
+
+def decide(hub: Unseen) -> Relocate | Stay:
+    """What to do about it now. The reason of `Stay` is empty if the class is seen, or not missed for sure."""
+    missed = missing(hub.site, hub.outlooks)
+    if not missed:
+        return Stay()
+    objection = _not_a_matter_of_its_site(hub, missed) or _not_now(hub)
+    if objection:
+        return Stay(objection)
+    places = " and ".join(sorted({one.place for one in missed}))
+    return Relocate(hub.target, f"not seen from {places}, {FIRM} looks in a row: {missed[0].problem}")
+
+
+def _not_a_matter_of_its_site(hub: Unseen, missed: tuple[Outlook, ...]) -> str:
+    """Why a move would not help, or somebody else has to act."""
+    if any(one.fault is Fault.NAME for one in missed):
+        return "it is the name that fails, so a move would not help"
+    if not hub.fresh:
+        return f"the lease of {hub.site} is not fresh: that is a matter of takeover"
+    if not hub.serves:
+        return f"{hub.site} does not say that it serves"
+    if hub.also_bad:
+        return f"{' and '.join(hub.also_bad)} look bad, too: more than one site, so nothing is moved by itself"
+    return ""
+
+
+def _not_now(hub: Unseen) -> str:
+    if hub.frozen:
+        return hub.frozen
+    if hub.fixed:
+        return "placement.movable is never: only `fedctl move --now` moves it"
+    if hub.busy:
+        return "another operation is under way"
+    if hub.moved_s is not None and hub.moved_s < AGAIN_S:
+        return "it was moved by itself, or that was tried, within the last hour"
+    if not hub.target:
+        return hub.refused
+    missed = missing(hub.site, hub.outlooks)
+    if not any(hub.target in one.reaches for one in missed if one.place != hub.target):
+        return f"nobody who misses it reaches {hub.target}: the fault may be theirs"
+    return ""
+
+
+def badly_seen(outlooks: Iterable[Outlook]) -> frozenset[str]:
+    """Sites with a class that is missed for sure."""
+    by_hub: dict[tuple[str, str], list[Outlook]] = {}
+    for one in outlooks:
+        by_hub.setdefault((one.hub, one.site), []).append(one)
+    return frozenset(site for (_hub, site), said in by_hub.items() if missing(site, said))

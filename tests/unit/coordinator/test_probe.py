@@ -1,0 +1,21 @@
+"""Whether an edge is reached at all, against a real server."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from federation.coordinator.probe import HttpProber
+
+
+async def test_an_edge_that_answers_whatever_is_reached_and_one_that_is_gone_is_not() -> None:
+    runner = web.AppRunner(web.Application())
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        address = "{}:{}".format(*runner.addresses[0])
+        assert await HttpProber().answers(address), "404 is an answer"
+        assert "not a login page" in await HttpProber().login_page(address, "atm101.localhost")
+    finally:
+        await runner.cleanup()
+    assert not await HttpProber().answers(address)

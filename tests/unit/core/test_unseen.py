@@ -1,0 +1,83 @@
+"""What other places see as a reason to move: the whole table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from federation.core.relocation import Relocate, Stay
+from federation.core.unseen import Unseen, badly_seen, decide, missing
+from federation.model.outlook import FIRM, Fault, Outlook
+
+
+def outlook(place: str, **more: object) -> Outlook:
+    fields: dict[str, object] = {
+        "coordinator": f"c-{place}",
+        "hub": "atm101-abc123",
+        "site": "iu",
+        "problem": "no route",
+        "fault": Fault.PAGE,
+        "misses": FIRM,
+        "reaches": ("tacc",) if place == "witness" else (),
+    }
+    return Outlook(place=place, **{**fields, **more})
+
+
+TACC, WITNESS = outlook("tacc"), outlook("witness")
+SEEN = {"problem": "", "fault": Fault.NONE, "misses": 0, "reaches": ()}
+GONE = Unseen("iu", (TACC, WITNESS), serves=True, fresh=True, target="tacc")
+
+
+def test_a_class_that_two_places_miss_while_one_of_them_reaches_the_standby_moves_there() -> None:
+    assert decide(GONE) == Relocate("tacc", "not seen from tacc and witness, 3 looks in a row: no route")
+    assert decide(replace(GONE, moved_s=3600.0)) == decide(GONE)
+
+
+@pytest.mark.parametrize(
+    "outlooks",
+    [
+        (),
+        (WITNESS,),
+        (WITNESS, outlook("tacc", **SEEN)),
+        (WITNESS, outlook("tacc", misses=FIRM - 1)),
+        (WITNESS, TACC, outlook("mars", **SEEN)),
+        (WITNESS, TACC, outlook("tacc", coordinator="c9", misses=1)),
+        (WITNESS, outlook("iu")),
+        (WITNESS, outlook("witness", coordinator="c9")),
+        (WITNESS, outlook("tacc", site="tacc")),
+    ],
+)
+def test_what_is_seen_from_somewhere_or_missed_from_one_place_or_not_for_sure_stays_without_a_word(
+    outlooks: tuple[Outlook, ...],
+) -> None:
+    assert decide(replace(GONE, outlooks=outlooks)) == Stay()
+
+
+@pytest.mark.parametrize(
+    ("situation", "said"),
+    [
+        ({"outlooks": (outlook("tacc", fault=Fault.NAME), WITNESS)}, "it is the name that fails"),
+        ({"fresh": False}, "a matter of takeover"),
+        ({"serves": False}, "iu does not say that it serves"),
+        ({"also_bad": ("tacc",)}, "tacc look bad, too: more than one site"),
+        ({"frozen": "automatic moves are paused: x"}, "paused: x"),
+        ({"fixed": True}, "movable is never"),
+        ({"busy": True}, "another operation"),
+        ({"moved_s": 3599.0}, "within the last hour"),
+        ({"target": "", "refused": "no site can take it (tacc: is full)"}, "tacc: is full"),
+        ({"outlooks": (TACC, outlook("witness", reaches=()))}, "nobody who misses it reaches tacc"),
+        ({"outlooks": (outlook("tacc", reaches=("tacc",)), outlook("witness", reaches=()))}, "reaches tacc"),
+    ],
+)
+def test_it_stays_with_a_reason_that_does_not_change_while_it_holds(situation: dict[str, object], said: str) -> None:
+    decision = decide(replace(GONE, **situation))  # type: ignore[arg-type]
+    assert isinstance(decision, Stay)
+    assert said in decision.reason
+
+
+def test_a_site_looks_bad_when_one_of_its_classes_is_missed_for_sure() -> None:
+    others = [outlook(place, hub="met202-xyz789", site="tacc") for place in ("iu", "witness")]
+    assert badly_seen([TACC, WITNESS, *others]) == {"iu", "tacc"}
+    assert badly_seen([TACC]) == frozenset()
+    assert len(missing("iu", (TACC, WITNESS))) == 2
