@@ -15,7 +15,7 @@ from federation.core.copies import stale_after
 from federation.model.classroom import ClassroomSpec
 from federation.model.classroom_running import Movable
 from federation.model.errors import Conflict, InvalidRequest, NotFound, Refused, Unavailable
-from federation.model.operation import Operation, OperationKind
+from federation.model.operation import Operation, OperationKind, Step
 from federation.model.ownership import Ownership, SiteLease
 from federation.model.placing import ClassroomRecord
 from federation.model.profile import Profile
@@ -25,6 +25,7 @@ from federation.store.register import Changes, Stored
 
 LONGEST_REASON = 200
 LONGEST_DRAIN_S = 4 * 3600.0
+STUCK = (Step.ASSIGNED, Step.OWNED)
 CORDON_ATTEMPTS = 5  # what a site reports is written to the same record
 
 
@@ -69,7 +70,7 @@ class MoveOrders:
             raise InvalidRequest(f"students can be waited for from 0 to {LONGEST_DRAIN_S / 3600:.0f} hours")
         record, operation, ownership = await self.live(name)
         running, owner = operation.document, ownership.document.owner or ""
-        if not running.done:
+        if not running.done and not _leaves_a_stuck_owner(running, owner, asked):
             return await self._hurry(name, record, operation, asked)
         target = asked.to or self.standby(name, record.document.uid, owner)
         if target == owner:
@@ -212,8 +213,7 @@ class MoveOrders:
             what = f"{running.kind.value} is under way"
             raise Refused(
                 f"{name}: {what}, {running.waiting_for or 'at ' + running.step.value}",
-                help=f"`fedctl watch {name}` shows it"
-                + ("; `fedctl move --cancel` ends it." if running.source else "."),
+                help=f"`fedctl watch {name}` shows it; {_way_out(name, running)}",
             )
         if not asked.now or running.now:
             return Admitted(record, running, changed=False, generated={})
@@ -278,6 +278,19 @@ class MoveOrders:
         self.admission.journalist.add(changes, event, message, hub=order.hub, actor=order.actor)
         await self.admission.register.commit(changes)
         return Admitted(record, order, changed=True, generated={})
+
+
+def _leaves_a_stuck_owner(running: Operation, owner: str, asked: MoveOrder) -> bool:
+    """A site that owns a hub and cannot start it holds it fast: whoever names another site, and now, takes it away. It is
+    an ordinary move: stopped, copied (or with a loss that was accepted), released."""
+    return running.step in STUCK and asked.now and asked.to not in ("", owner) and not running.drill
+
+
+def _way_out(name: str, running: Operation) -> str:
+    if running.step in STUCK:
+        away = f"`fedctl move {name} --to SITE --now` takes it away from a site that cannot start it"
+        return f"{away}, with --accept-loss if its homes cannot be copied there."
+    return f"`fedctl move {name} --cancel` gives a move up."
 
 
 def _one_line(text: str) -> str:

@@ -167,6 +167,22 @@ async def test_when_the_target_dies_before_it_owns_the_hub_the_class_goes_on_whe
         assert notebook(federation, hub, "iu") == WORK
 
 
+async def test_a_hub_is_taken_back_from_a_target_that_lives_and_cannot_start_it() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        work(federation, hub, WORK)
+        federation.sites["tacc"].refuse(hub, "no such image")
+        await move(replica)
+        await until(lambda: "no such image" in operation(replica, hub).waiting_for)
+        with pytest.raises(Refused, match="move is under way") as refused:
+            await move(replica, to="iu")
+        assert "--to SITE --now" in refused.value.help
+        await move(replica, to="iu", now=True)
+        await until(lambda: owner(replica, hub) == "iu")
+        await served(replica, hub)
+        assert await serves(federation, "iu", hub)
+        assert notebook(federation, hub, "iu") == WORK
+
+
 async def test_a_target_that_dies_before_it_was_armed_is_replaced_by_a_persons_word_and_nothing_else() -> None:
     """The limit of PROTOCOL.md H15: nobody but a person can know that nothing of the hub runs there."""
     async with class_with_homes() as (federation, replica, hub):
