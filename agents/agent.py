@@ -19,6 +19,7 @@ from agents.copying import Copying, FinalCopies
 from agents.drivers.base import SiteDrivers
 from agents.failsafe import Failsafe, Peers
 from agents.fencer_ack import FencerAcks
+from agents.holdings import HoldingsReport
 from agents.journal import Journal
 from agents.lease import Fencing, SiteLease
 from agents.link import Link, Self, Transport
@@ -130,6 +131,9 @@ class Agent:
             clock=ports.clock,
             random=ports.random,
             on_change=self._wake_all,
+            holdings=HoldingsReport(
+                who, self.journal, self.lease, self.wanted, self.reconciler, self.reporter, ports.clock
+            ).message,
         )
         self.peer_service = PeerService(who.site, who.uid, self.lease)
         self.failsafe = Failsafe(

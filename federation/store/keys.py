@@ -6,6 +6,7 @@ REGISTER_ID = "reg/id"
 LEADER = "leader"
 MEMBERS = "members"
 PAUSE = "pause"
+RECOVERY = "recovery/now"
 
 CLASSROOMS = "classroom/"
 RETIRED = "retired/"
@@ -30,6 +31,7 @@ USERS = "user/"
 HOOKS = "hook/"
 ALARMS = "alarm/"
 OUTLOOKS = "outlook/"
+HOLDINGS = "recovery/holdings/"
 
 
 def classroom(name: str) -> str:
@@ -155,6 +157,11 @@ def outlook(coordinator: str, hub: str) -> str:
 def outlooks_of(hub: str) -> str:
     """Prefix of what all coordinators see of a hub from outside."""
     return f"{OUTLOOKS}{hub}/"
+
+
+def holdings(site_name: str) -> str:
+    """What the site has reported to the recovery that is under way."""
+    return f"{HOLDINGS}{site_name}"
 
 
 def event(subject: str, order: str) -> str:

@@ -65,6 +65,10 @@ class ControlServiceStub:
     """A hub of a site that is dead, by a person's word: for hubs that are not moved by themselves."""
     SetCordon: _grpc.UnaryUnaryMultiCallable[_control_pb2.SetCordonRequest, _control_pb2.SetCordonResponse]
     """Keep new hubs away from a site, and with drain move those away that are there; or end that."""
+    RegisterStatus: _grpc.UnaryUnaryMultiCallable[_control_pb2.RegisterStatusRequest, _control_pb2.RegisterState]
+    """Whether the register is the one that was known, what the sites hold, and what a recovery would decide."""
+    RecoverRegister: _grpc.UnaryUnaryMultiCallable[_control_pb2.RecoverRegisterRequest, _control_pb2.RegisterState]
+    """One step of making the register anew from what the sites hold; asked again until the state says done."""
 
 @_typing.type_check_only
 class ControlServiceAsyncStub(ControlServiceStub):
@@ -102,6 +106,10 @@ class ControlServiceAsyncStub(ControlServiceStub):
     """A hub of a site that is dead, by a person's word: for hubs that are not moved by themselves."""
     SetCordon: _aio.UnaryUnaryMultiCallable[_control_pb2.SetCordonRequest, _control_pb2.SetCordonResponse]  # type: ignore[assignment]
     """Keep new hubs away from a site, and with drain move those away that are there; or end that."""
+    RegisterStatus: _aio.UnaryUnaryMultiCallable[_control_pb2.RegisterStatusRequest, _control_pb2.RegisterState]  # type: ignore[assignment]
+    """Whether the register is the one that was known, what the sites hold, and what a recovery would decide."""
+    RecoverRegister: _aio.UnaryUnaryMultiCallable[_control_pb2.RecoverRegisterRequest, _control_pb2.RegisterState]  # type: ignore[assignment]
+    """One step of making the register anew from what the sites hold; asked again until the state says done."""
 
 class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -286,5 +294,21 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.SetCordonResponse, _abc.Awaitable[_control_pb2.SetCordonResponse]]:
         """Keep new hubs away from a site, and with drain move those away that are there; or end that."""
+
+    @_abc_1.abstractmethod
+    def RegisterStatus(
+        self,
+        request: _control_pb2.RegisterStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.RegisterState, _abc.Awaitable[_control_pb2.RegisterState]]:
+        """Whether the register is the one that was known, what the sites hold, and what a recovery would decide."""
+
+    @_abc_1.abstractmethod
+    def RecoverRegister(
+        self,
+        request: _control_pb2.RecoverRegisterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.RegisterState, _abc.Awaitable[_control_pb2.RegisterState]]:
+        """One step of making the register anew from what the sites hold; asked again until the state says done."""
 
 def add_ControlServiceServicer_to_server(servicer: ControlServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
