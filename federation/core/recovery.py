@@ -113,6 +113,9 @@ def _orphan(facts: HubFacts) -> Verdict:
         return _owned(facts, last, f"nobody holds it; given up there last, at {given_up[last]}")
     if record is not None and record.homes_at and record.owner is None and record.epoch >= ended:
         return _owned(facts, record.homes_at, "nobody holds it; its homes are there")
+    if ended == ZERO:
+        runs = sorted(site for site, claim in facts.claims.items() if claim.runs)
+        return _undecided(facts, f"nobody holds it{', and it runs at ' + ' and '.join(runs) if runs else ''}")
     return _undecided(facts, f"it was ended by {ended}, and nobody who reported holds it: retired, or elsewhere")
 
 
