@@ -77,7 +77,7 @@ def test_nothing_that_serves_is_ended_but_by_a_tombstone_above_it() -> None:
 def test_nobody_opens_it_below_an_epoch_at_which_another_has_had_it_open() -> None:
     """Else students would meet older work than what they left (I3)."""
     for facts, verdict in verdicts():
-        if verdict.fate is not Fate.OWNED or verdict.owner not in facts.claims:
+        if verdict.owner is None or verdict.owner not in facts.claims:
             continue
         own = facts.claims[verdict.owner].highest
         record = facts.record.epoch if facts.record is not None and facts.record.owner == verdict.owner else None
