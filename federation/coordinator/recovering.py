@@ -122,7 +122,10 @@ class Recovering:
     async def recover(self, request: control_pb2.RecoverRegisterRequest, actor: str) -> control_pb2.RegisterState:
         """One step further; asked again until nothing is waited for. Conflict: somebody else was quicker, ask again."""
         if request.confirm_federation != self.federation:
-            raise InvalidRequest(f"type the federation's name, {self.federation}, to recover its register")
+            raise InvalidRequest(
+                f"the federation whose register is to be recovered is {self.federation}",
+                help=f"Type its name: --yes {self.federation}.",
+            )
         sight = await look(self.register.store, self.heard)
         if sight.under_way is None:
             if not self.register.fault and sight.recovery is not None:

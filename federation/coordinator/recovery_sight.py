@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 from federation.core.recovery import HubFacts
@@ -20,10 +21,10 @@ from federation.store.register import Stored, decode
 D = TypeVar("D", bound=Document)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sight:
     """One listing of the register and the reports that count: those of the era of the recovery that is under way; before
-    one has begun, what each site said last (`heard`)."""
+    one has begun, what each site said last (`heard`). What follows from them is worked out once."""
 
     entries: Mapping[str, Entry]
     revision: int
@@ -38,48 +39,52 @@ class Sight:
         """All documents below a prefix."""
         return [decode(entry, kind) for key, entry in self.entries.items() if key.startswith(prefix)]
 
-    @property
+    @cached_property
     def found(self) -> RegisterId | None:
         """The id that the register has; None: it has none."""
         stored = self.get(keys.REGISTER_ID, RegisterId)
         return stored.document if stored else None
 
-    @property
+    @cached_property
     def recovery(self) -> Stored[Recovery] | None:
         """The recovery that is under way, or the last one; one that an older backup brought back is none."""
         stored = self.get(keys.RECOVERY, Recovery)
         return stored if stored is not None and stored.document.register_id == self.found else None
 
-    @property
+    @cached_property
     def under_way(self) -> Stored[Recovery] | None:
         """The recovery that is to be gone on with."""
         stored = self.recovery
         return None if stored is None or stored.document.step is RecoveryStep.DONE else stored
 
-    @property
+    @cached_property
     def reports(self) -> dict[str, Holdings]:
-        """Reports that count, by site."""
+        """Reports that count, by site: those of members. One of a site that was replaced since says nothing."""
+        uids = {member.site: member.uid for member in self.members.members}
+        return {site: report for site, report in self._said.items() if uids.get(site) == report.uid}
+
+    @cached_property
+    def _said(self) -> dict[str, Holdings]:
         if self.under_way is None:
             return dict(self.heard)
         era = self.under_way.document.register_id
         stored = (s.document for s in self.under(keys.HOLDINGS, Holdings))
         return {report.site: report for report in stored if report.register_id == era}
 
-    @property
+    @cached_property
     def members(self) -> Members:
         """The newest member list that anybody knows; without `since`, which journals do not have."""
         stored = self.get(keys.MEMBERS, Members)
         best = stored.document if stored is not None else Members()
-        for report in self.reports.values():
+        for report in self._said.values():
             if report.members_version > best.version:
                 best = Members(version=report.members_version, members=report.members)
         return best
 
-    @property
+    @cached_property
     def silent(self) -> set[str]:
         """Members that have not reported; a site that was replaced since is silent until its successor reports."""
-        reports = self.reports
-        return {m.site for m in self.members.members if m.site not in reports or reports[m.site].uid != m.uid}
+        return {member.site for member in self.members.members} - self.reports.keys()
 
     def facts(self) -> list[HubFacts]:
         """All that is known of each hub that the register or a site knows of."""

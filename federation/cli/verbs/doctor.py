@@ -174,4 +174,4 @@ def _classrooms(client: Client) -> Iterator[Line]:
 
 
 def _unknown(freshness: control_pb2.Freshness) -> str:
-    return f"unknown: what is known is {freshness.age_s:.0f} s old, for the register does not answer"
+    return f"unknown: what is known is {freshness.age_s:.0f} s old, for the register does not answer or is not believed"
