@@ -12,6 +12,7 @@ from agents.lease import SiteLease
 from agents.link import Self, wire_epoch
 from agents.reconcile import Reconciler
 from agents.report import Reporter
+from agents.resealing import Resealing
 from agents.wanted import WantedHubs
 from federation.api.v1 import agent_pb2, types_pb2
 from federation.runtime.clock import Clock
@@ -30,9 +31,14 @@ class HoldingsReport:
     reconciler: Reconciler
     reporter: Reporter
     clock: Clock
+    resealing: Resealing
 
-    def message(self) -> agent_pb2.Holdings:
+    async def message(self) -> agent_pb2.Holdings:
         """As of now."""
+        await self.resealing.look()
+        return self._message()
+
+    def _message(self) -> agent_pb2.Holdings:
         record, now_ns = self.journal.record, self.clock.boottime_ns()
         promised_ns = max((p.until_ns for p in self.lease.promises.running()), default=now_ns)
         holdings = agent_pb2.Holdings(
@@ -63,6 +69,7 @@ class HoldingsReport:
             runs=runs,
             serving=serving,
             directive=directive.SerializeToString() if directive is not None else b"",
+            boxes=self.resealing.boxes(directive) if directive is not None else (),
         )
         journaled = {
             "accepted": known.accepted.get(hub),

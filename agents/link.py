@@ -113,7 +113,7 @@ class Link:
         clock: Clock,
         random: Random,
         on_change: Callable[[], None],
-        holdings: Callable[[], agent_pb2.Holdings],
+        holdings: Callable[[], Awaitable[agent_pb2.Holdings]],
     ) -> None:
         self._holdings = holdings
         self._fault = False  # coordinators do not believe their register: they are told what is held here
@@ -193,6 +193,7 @@ class Link:
 
     async def _renew(self, members_version: int) -> None:
         async def attempt(address: str) -> agent_pb2.RenewResponse:
+            holdings = await self._holdings() if self._fault else None
             request = agent_pb2.RenewRequest(
                 site=self._who.site,
                 uid=self._who.uid,
@@ -203,9 +204,8 @@ class Link:
                 armable=not self._lease.not_armable(),
                 members_ack=members_version,
                 claims=[agent_pb2.Claim(hub=h, epoch=wire_epoch(e)) for h, e in self._lease.claims().items()],
+                holdings=holdings,
             )
-            if self._fault:
-                request.holdings.CopyFrom(self._holdings())
             timeout_s = max(1.0, self._profile.renew_s)
             try:
                 return await self._transport.coordinator(address).renew(request, timeout_s=timeout_s)

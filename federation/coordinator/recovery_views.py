@@ -37,6 +37,9 @@ def read_holdings(request: agent_pb2.RenewRequest) -> Holdings:
 
 
 def _holding(said: agent_pb2.HubHolding) -> HubHolding:
+    boxes: dict[str, dict[str, str]] = {}
+    for one in said.boxes:
+        boxes.setdefault(one.name, {})[one.site] = b64encode(one.box).decode()
     return HubHolding(
         hub=said.hub,
         accepted=_epoch(said.accepted) if said.HasField("accepted") else None,
@@ -48,6 +51,7 @@ def _holding(said: agent_pb2.HubHolding) -> HubHolding:
         runs=said.runs,
         serving=said.serving,
         directive=b64encode(said.directive).decode(),
+        boxes=boxes,
     )
 
 

@@ -172,17 +172,17 @@ class Writing:
         changes.put(keys.assignment(hub), assignment)
         for host in (host for host in hosts_of(classroom) if keys.host(host) not in self.sight.entries):
             changes.put(keys.host(host), HostClaim(hub=hub, name=directive.name))
-        for key, name, box in self._boxes(record, directive):
-            sealed = {owner: b64encode(box).decode()}
+        for kept, key, name in self._secrets(record, directive):
+            sealed = {**(claim.boxes.get(kept, {}) if claim else {}), owner: b64encode(directive.sealed[kept]).decode()}
             changes.put(key, SealedSecret(name=name, sealed=sealed, changed=self.now, actor=self.actor))
 
-    def _boxes(self, record: ClassroomRecord, directive: agent_pb2.WantedHub) -> Iterator[tuple[str, str, bytes]]:
-        """Secrets that only the owner can open: nobody else has a box of them."""
+    def _secrets(self, record: ClassroomRecord, directive: agent_pb2.WantedHub) -> Iterator[tuple[str, str, str]]:
+        """Secrets that only sites have: the name in a directive, the register's key, and the name of the document."""
         auth = auth_secret(record)
         named = (("auth", keys.secret(auth), auth), (HOMES, keys.home_key(record.uid), record.uid))
         for kept, key, name in named:
             if kept in directive.sealed and key not in self.sight.entries:
-                yield key, name, directive.sealed[kept]
+                yield kept, key, name
 
 
 def known_by(claim: HubHolding | None) -> agent_pb2.WantedHub | None:

@@ -13,7 +13,8 @@ from federation.model.schema import Document, Model
 
 class HubHolding(Model):
     """What one site knows of one hub: its journal (granted, opened, given up, ended), what it may run now, and whether
-    users are let in. `directive`: the newest order of the site as on the wire, in base64."""
+    users are let in. `directive`: the newest order of the site as on the wire, in base64. `boxes`: its
+    secrets by name and site, sealed to sites other than the one that reports, in base64."""
 
     hub: str
     accepted: Epoch | None = None
@@ -25,6 +26,7 @@ class HubHolding(Model):
     runs: bool = False
     serving: bool = False
     directive: str = ""
+    boxes: dict[str, dict[str, str]] = Field(default_factory=dict)
 
     @property
     def live(self) -> Epoch | None:

@@ -64,7 +64,7 @@ class Lived:
         owned = self.replica.snapshot.owned(site, self.hub)
         assert owned is not None
         assert owned.epoch == FIRST
-        await asyncio.sleep(60)
+        await asyncio.sleep(30)
         assert self.onlooker.twice == []
         assert self.starts(site) == 1
         named = await self.federation.names.read("atm101.localhost")
@@ -97,7 +97,7 @@ async def lived() -> AsyncIterator[Lived]:
 async def test_a_register_that_was_lost_stops_nothing_and_is_made_anew(kind: str) -> None:
     async with lived() as life:
         await life.lose(kind)
-        await asyncio.sleep(600)
+        await asyncio.sleep(120)
         assert not any(replica.standing.leads for replica in life.federation.transport.replicas.values())
         state = await life.replica.recovering.state()
         assert [(site.site, site.reported) for site in state.sites] == [("iu", True), ("tacc", True)]
@@ -109,8 +109,7 @@ async def test_a_register_that_was_lost_stops_nothing_and_is_made_anew(kind: str
             stored = life.replica.snapshot.classroom("atm101")
             assert stored is not None
             assert stored.document.classroom.spec.roster.expected == 10
-        else:
-            await until(lambda: armed(life.replica, "iu", life.hub))
+        await until(lambda: armed(life.replica, "iu", life.hub))
 
 
 async def test_a_register_of_another_federation_is_not_taken_over_by_mistake() -> None:
@@ -143,11 +142,10 @@ async def test_a_recovery_needs_the_name_of_the_federation_and_a_fault() -> None
             await ask(life.replica, confirm_federation="another")
 
 
-@pytest.mark.parametrize("kind", ["older", "empty"])
 @pytest.mark.parametrize("writes", range(WRITES))
-async def test_a_coordinator_killed_after_any_write_leaves_a_recovery_that_another_ends(kind: str, writes: int) -> None:
+async def test_a_coordinator_killed_after_any_write_leaves_a_recovery_that_another_ends(writes: int) -> None:
     async with lived() as life:
-        await life.lose(kind)
+        await life.lose("empty" if writes % 2 else "older")
         register = life.replica.ports.register
         register.store = DyingStore(register.store, writes)
         with pytest.raises(Unavailable, match="killed"):

@@ -243,6 +243,7 @@ class HubHolding(_message.Message):
     RUNS_FIELD_NUMBER: _builtins.int
     SERVING_FIELD_NUMBER: _builtins.int
     DIRECTIVE_FIELD_NUMBER: _builtins.int
+    BOXES_FIELD_NUMBER: _builtins.int
     hub: _builtins.str
     mode: _builtins.str
     """of what is held: standing or armed"""
@@ -272,6 +273,10 @@ class HubHolding(_message.Message):
     def held(self) -> _types_pb2.Epoch:
         """may run here now"""
 
+    @_builtins.property
+    def boxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___SealedFor]:
+        """its secrets, for other sites that the class allows"""
+
     def __init__(
         self,
         *,
@@ -285,14 +290,43 @@ class HubHolding(_message.Message):
         runs: _builtins.bool = ...,
         serving: _builtins.bool = ...,
         directive: _builtins.bytes = ...,
+        boxes: _abc.Iterable[Global___SealedFor] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "ended", b"ended", "floor", b"floor", "held", b"held", "released", b"released"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "directive", b"directive", "ended", b"ended", "floor", b"floor", "held", b"held", "hub", b"hub", "mode", b"mode", "released", b"released", "runs", b"runs", "serving", b"serving"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "boxes", b"boxes", "directive", b"directive", "ended", b"ended", "floor", b"floor", "held", b"held", "hub", b"hub", "mode", b"mode", "released", b"released", "runs", b"runs", "serving", b"serving"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HubHolding: _TypeAlias = HubHolding  # noqa: Y015
+
+@_typing.final
+class SealedFor(_message.Message):
+    """A secret of a hub, sealed to one site."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SITE_FIELD_NUMBER: _builtins.int
+    BOX_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """as in the directive"""
+    site: _builtins.str
+    box: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        site: _builtins.str = ...,
+        box: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["box", b"box", "name", b"name", "site", b"site"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SealedFor: _TypeAlias = SealedFor  # noqa: Y015
 
 @_typing.final
 class Grant(_message.Message):
@@ -1167,9 +1201,12 @@ class FailsafeResponse(_message.Message):
     UID_FIELD_NUMBER: _builtins.int
     NONCE_FIELD_NUMBER: _builtins.int
     HUBS_FIELD_NUMBER: _builtins.int
+    SEALING_KEY_FIELD_NUMBER: _builtins.int
     site: _builtins.str
     uid: _builtins.str
     nonce: _builtins.int
+    sealing_key: _builtins.str
+    """of the site that answers: its certificate proves whose it is"""
     @_builtins.property
     def hubs(self) -> _containers.RepeatedCompositeFieldContainer[Global___FailsafeAnswer]: ...
     def __init__(
@@ -1179,10 +1216,11 @@ class FailsafeResponse(_message.Message):
         uid: _builtins.str = ...,
         nonce: _builtins.int = ...,
         hubs: _abc.Iterable[Global___FailsafeAnswer] | None = ...,
+        sealing_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hubs", b"hubs", "nonce", b"nonce", "site", b"site", "uid", b"uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hubs", b"hubs", "nonce", b"nonce", "sealing_key", b"sealing_key", "site", b"site", "uid", b"uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
