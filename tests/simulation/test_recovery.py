@@ -217,6 +217,19 @@ async def test_classes_of_a_site_that_is_left_out_stay_its_own_until_a_person_vo
         assert life.starts("tacc") == 0
 
 
+async def test_coordinators_that_are_restarted_meanwhile_know_what_they_saw_and_who_may_recover() -> None:
+    async with lived() as life:
+        await life.lose("empty")
+        life.replica = await began_anew(life.federation, "c1", "c2")
+        assert "is empty" in life.replica.ports.register.fault
+        assert life.replica.roles_of("ann") == ("admin",), "of the federation file: the register names nobody"
+        await until(lambda: len(life.replica.recovering.heard) == 2)
+        await recovered(life.replica)
+        await life.serves_in_the_new_era()
+        assert life.replica.roles_of("ann") == ("admin",)
+        assert life.replica.roles_of("eve") == ()
+
+
 async def test_an_agent_that_is_restarted_in_a_recovery_reports_all_the_same() -> None:
     async with lived() as life:
         await life.lose("empty")
