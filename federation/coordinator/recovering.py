@@ -163,6 +163,7 @@ class Recovering:
             began=self.clock.now(),
             actor=actor,
             problem=self.register.fault,
+            replaced=found.uuid if found is not None and found.uuid != known.uuid else "",
         )
         entry = sight.entries.get(keys.REGISTER_ID)
         guard = Guard.absent(keys.REGISTER_ID) if entry is None else Guard(keys.REGISTER_ID, revision=entry.revision)

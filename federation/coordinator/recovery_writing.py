@@ -98,10 +98,14 @@ class Writing:
         return changes.delete(keys.lease(report.site)).delete(keys.contact(report.site))
 
     def members(self) -> Members:
-        """A new version in which everybody is new: who may take over is known when its owner has acknowledged it (H5)."""
-        newest = self.sight.members
-        version = newest.version + 1
-        return Members(version=version, members=tuple(m.revise(since=version) for m in newest.members))
+        """A new version. Who was a member in what is left of this register was acknowledged as that; everybody else is new,
+        and takes nothing over before its owner has acknowledged it (H5)."""
+        newest, left = self.sight.members, self.sight.get(keys.MEMBERS, Members)
+        recovery, version = self.sight.recovery, newest.version + 1
+        ours = left is not None and recovery is not None and not recovery.document.replaced
+        since = {(m.site, m.uid): m.since for m in left.document.members} if left is not None and ours else {}
+        members = tuple(m.revise(since=since.get((m.site, m.uid), version)) for m in newest.members)
+        return Members(version=version, members=members)
 
     def _sites(self, facts: HubFacts) -> set[str]:
         return {m.site for m in self.sight.members.members} | facts.claims.keys()

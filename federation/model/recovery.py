@@ -74,12 +74,13 @@ class RecoveryStep(StrEnum):
 
 class Recovery(Document):
     """Key `recovery/now`: the recovery that is under way, or the last one. `without` and `owners` are what persons have
-    decided; `problem` is what was found."""
+    decided; `problem` is what was found; `replaced`: the uuid of a register of somebody else that was in its place."""
 
     register_id: RegisterId
     step: RecoveryStep
     began: AwareDatetime
     actor: str
     problem: str
+    replaced: str = ""
     without: tuple[str, ...] = ()
     owners: dict[str, str] = Field(default_factory=dict)

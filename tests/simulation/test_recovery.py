@@ -12,6 +12,7 @@ import pytest
 
 from agents.link import read_answer
 from federation.api.v1 import agent_pb2
+from federation.coordinator.move_orders import FailoverOrder
 from federation.coordinator.replica import Replica
 from federation.model.errors import Conflict, InvalidRequest, Refused, RegisterFault, Unavailable
 from federation.model.identity import Epoch, RegisterId
@@ -214,7 +215,16 @@ async def test_classes_of_a_site_that_is_left_out_stay_its_own_until_a_person_vo
         owned = life.replica.snapshot.owned("iu", life.hub)
         assert owned is not None
         assert not owned.may_be_taken_over, "it is standing: nothing moves it by itself"
+        await asyncio.sleep(60)
         assert life.starts("tacc") == 0
+        asked = FailoverOrder("user/ann", "iu burns", vouched_site="iu")
+        await life.replica.orders.failover("atm101", asked)
+        await until(lambda: life.replica.snapshot.owned("tacc", life.hub) is not None)
+        await served(life.replica, life.hub)
+        moved = life.replica.snapshot.owned("tacc", life.hub)
+        assert moved is not None
+        assert moved.epoch == Epoch(era=2, n=2)
+        assert life.onlooker.twice == []
 
 
 async def test_coordinators_that_are_restarted_meanwhile_know_what_they_saw_and_who_may_recover() -> None:

@@ -2,7 +2,7 @@
 
 fedctl register status
 fedctl register recover
-fedctl register recover --without tacc              tacc is dead or cannot be reached: by your word it cannot report
+fedctl register recover --without tacc              tacc is dead: by your word it cannot report, and nothing runs there
 fedctl register recover --owner atm101-2c801f=iu    where reports do not agree; =none: the class is retired
 fedctl register recover --yes hubs                  the federation's name, for scripts
 
@@ -35,7 +35,9 @@ STEP_S = 60.0  # one step may write thousands of hubs
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("what", choices=("status", "recover"))
-    parser.add_argument("--without", action="append", default=[], metavar="SITE", help="it cannot report, you say")
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="SITE", help="it cannot report and runs nothing, you say"
+    )
     parser.add_argument("--owner", action="append", default=[], metavar="HUB=SITE", help="whose a hub is, you say")
     parser.add_argument("--replace", default="", metavar="UUID", help="take over a register of another uuid")
     parser.add_argument("--yes", default="", metavar="NAME", help="the federation's name, for scripts")
