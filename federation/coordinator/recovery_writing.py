@@ -63,12 +63,13 @@ class Writing:
             changes.put(keys.owned(owner, hub), Owned(hub=hub, epoch=self.epoch))
         if not self._copy_counts(facts, owner, restore):
             changes.delete(keys.home(hub))
+        known, directive = self.sight.classroom_of(hub, name_of(hub)), known_by(facts.claims.get(owner or ""))
         operation = self.sight.operation(hub)
-        if operation is not None and not operation.done and operation.kind not in GOES_ON:
+        if directive is not None and (known is None or known.generation < directive.generation):
+            self._make_known(changes, facts.claims[owner or ""], owner or "", known)
+        elif operation is not None and not operation.done and operation.kind not in GOES_ON:
             ended = operation.finished(Step.DONE, self.now, "ended by the recovery of the register")
             changes.put(keys.operation(hub), ended)
-        if owner is not None and self.sight.classroom_of(hub, name_of(hub)) is None:
-            self._make_known(changes, hub, owner, facts.claims.get(owner))
         return changes
 
     def site(self, report: Holdings) -> Changes:
@@ -147,20 +148,24 @@ class Writing:
             return True
         return index.document.copy_.site == owner and not (claim is not None and claim.runs)
 
-    def _make_known(self, changes: Changes, hub: str, owner: str, claim: HubHolding | None) -> None:
-        """A class that the register does not know and a site holds: its newest order says what it is."""
+    def _make_known(self, changes: Changes, claim: HubHolding, owner: str, known: ClassroomRecord | None) -> None:
+        """A class, or a change of one, that the register does not know and a site holds: its newest order says what it
+        is. What was acknowledged to an admin is not lost with the register (I4)."""
         if (directive := known_by(claim)) is None:
             return
-        classroom = Classroom(name=directive.name, spec=from_message(directive.spec, ClassroomSpec))
+        hub, labels = claim.hub, known.classroom.labels if known is not None else {}
+        spec = from_message(directive.spec, ClassroomSpec)
+        classroom = Classroom(name=directive.name, labels=labels, spec=spec)
         record = ClassroomRecord(
             uid=hub,
             generation=directive.generation,
             classroom=classroom,
-            created=self.now,
+            created=known.created if known is not None else self.now,
             changed=self.now,
             actor=self.actor,
         )
-        taken = keys.classroom(directive.name) in self.sight.entries  # by a later class: this one is known by its uid
+        live = self.sight.get(keys.classroom(directive.name), ClassroomRecord)
+        taken = live is not None and live.document.uid != hub  # by another class: this one is known by its uid
         changes.put(keys.retired(hub) if taken else keys.classroom(directive.name), record)
         operation = Operation(
             id=f"place-{hub}-{record.generation}-recovered",
@@ -177,7 +182,7 @@ class Writing:
         for host in (host for host in hosts_of(classroom) if keys.host(host) not in self.sight.entries):
             changes.put(keys.host(host), HostClaim(hub=hub, name=directive.name))
         for kept, key, name in self._secrets(record, directive):
-            sealed = {**(claim.boxes.get(kept, {}) if claim else {}), owner: b64encode(directive.sealed[kept]).decode()}
+            sealed = {**claim.boxes.get(kept, {}), owner: b64encode(directive.sealed[kept]).decode()}
             changes.put(key, SealedSecret(name=name, sealed=sealed, changed=self.now, actor=self.actor))
 
     def _secrets(self, record: ClassroomRecord, directive: agent_pb2.WantedHub) -> Iterator[tuple[str, str, str]]:

@@ -12,6 +12,7 @@ import pytest
 
 from agents.link import read_answer
 from federation.api.v1 import agent_pb2
+from federation.coordinator.admission import PlaceOrder
 from federation.coordinator.move_orders import FailoverOrder
 from federation.coordinator.replica import Replica
 from federation.model.errors import Conflict, InvalidRequest, Refused, RegisterFault, Unavailable
@@ -22,6 +23,7 @@ from federation.store import keys
 from federation.store.register import encode
 from tests.simulation.test_place import begin, observed_phase, place, served, until
 from tests.simulation.test_takeover import armed
+from tests.support.classrooms import classroom
 from tests.support.lost_register import DyingStore, Onlooker, ask, backup, began_anew, put_in_place, recovered
 from tests.support.virtual import UUID, VirtualFederation, virtual_federation
 
@@ -182,6 +184,26 @@ async def test_a_class_that_moved_after_the_backup_stays_where_it_serves() -> No
         await recovered(life.replica)
         await life.serves_in_the_new_era("tacc")
         await until(lambda: life.replica.snapshot.closing("iu", life.hub) is None)
+
+
+async def test_a_change_of_a_class_that_the_backup_does_not_have_is_not_lost() -> None:
+    """It was acknowledged, and its site runs it (I4)."""
+    async with lived() as life:
+        old = await backup(life.federation)
+        later = classroom("atm101", roster={"expected": 12, "admins": ["ann"], "users": ["s01"]})
+        order = PlaceOrder(actor="user/ann", overwrite=True)
+        await life.replica.control_service.admission.place(later, order)
+        await until(lambda: life.federation.sites["iu"].hubs[life.hub].order.generation == 2)
+        await asyncio.sleep(10)
+        await put_in_place(life.federation, old)
+        await until(lambda: bool(life.replica.ports.register.fault))
+        await asyncio.sleep(5)
+        await recovered(life.replica)
+        await life.serves_in_the_new_era()
+        stored = life.replica.snapshot.classroom("atm101")
+        assert stored is not None
+        assert (stored.document.generation, stored.document.classroom.spec.roster.expected) == (2, 12)
+        assert life.federation.sites["iu"].hubs[life.hub].order.generation == 2
 
 
 async def test_a_site_that_cannot_report_is_left_out_by_a_person_after_its_lease() -> None:
