@@ -19,6 +19,7 @@ from agents.copying import Copying, FinalCopies
 from agents.drivers.base import SiteDrivers
 from agents.failsafe import Failsafe, Peers
 from agents.fencer_ack import FencerAcks
+from agents.holdings import HoldingsReport
 from agents.hub_orders import HubOrders
 from agents.journal import Journal
 from agents.lease import Fencing, SiteLease
@@ -26,6 +27,7 @@ from agents.link import Link, Self, Transport
 from agents.peer_service import PeerService
 from agents.reconcile import Reconciler
 from agents.report import Reporter
+from agents.resealing import Resealing
 from agents.wanted import WantedHubs
 from federation.api.v1 import agent_pb2
 from federation.model.errors import FederationError
@@ -124,6 +126,7 @@ class Agent:
             ports.clock,
             fencer_s=who.profile.fencer_s,
         )
+        resealing = Resealing(who, self.journal, sealing, ports.peers)
         self.link = Link(
             who,
             ports.transport,
@@ -131,8 +134,11 @@ class Agent:
             clock=ports.clock,
             random=ports.random,
             on_change=self._wake_all,
+            holdings=HoldingsReport(
+                who, self.journal, self.lease, self.wanted, self.reconciler, self.reporter, ports.clock, resealing
+            ).message,
         )
-        self.peer_service = PeerService(who.site, who.uid, self.lease)
+        self.peer_service = PeerService(who.site, who.uid, self.lease, who.sealing_key)
         self.failsafe = Failsafe(
             who,
             self.lease,

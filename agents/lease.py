@@ -188,13 +188,14 @@ class SiteLease:
             if fault_of(answer, known):
                 log.error("register.fault", problem=holding.problems[0])
             return False
-        self._newest_revision = max(self._newest_revision, answer.revision)
         again = any(self.lapsed(hub) and held != self.held.get(hub) for hub, held in holding.held.items())
         changed = again or _granted(holding.held) != _granted(self.held)
         record = self._journal.record
         changed = changed or (holding.ended, holding.accepted) != (record.ended, record.accepted)
         self._take_away(holding)
         self._write_journal(answer, holding, members, changed)
+        new_era = known.register is not None and answer.register != known.register
+        self._newest_revision = answer.revision if new_era else max(self._newest_revision, answer.revision)
         if changed:
             self._record_history(holding.held)
         self._write_file(holding.held, answer.seq)
@@ -259,13 +260,13 @@ class SiteLease:
         record = self._journal.record
         version, known_members = members
         newer_members = version > record.members_version and known_members
-        first = record.register_id is None
+        new_era = answer.register != record.register_id
         far = answer.revision >= record.revision + MARK_EVERY
-        if not (changed or newer_members or first or far):
+        if not (changed or newer_members or new_era or far):
             return
         self._journal.write(
             register_id=answer.register,
-            revision=max(record.revision, answer.revision),
+            revision=answer.revision if new_era else max(record.revision, answer.revision),
             floor={**record.floor, **{hub: held.epoch for hub, held in holding.held.items()}},
             accepted=dict(holding.accepted),
             ended=dict(holding.ended),

@@ -18,7 +18,7 @@ import structlog
 from agents.lease import SiteLease
 from federation.api.v1 import agent_pb2, types_pb2
 from federation.core.holding import Answer, Granted
-from federation.model.errors import Conflict, FederationError, NotLeader, OldIncarnation, Unavailable
+from federation.model.errors import Conflict, FederationError, NotLeader, OldIncarnation, RegisterFault, Unavailable
 from federation.model.identity import Epoch, Member, RegisterId
 from federation.model.ownership import Mode
 from federation.model.profile import Profile
@@ -113,7 +113,10 @@ class Link:
         clock: Clock,
         random: Random,
         on_change: Callable[[], None],
+        holdings: Callable[[], Awaitable[agent_pb2.Holdings]],
     ) -> None:
+        self._holdings = holdings
+        self._fault = False  # coordinators do not believe their register: they are told what is held here
         self._who = who
         self._endpoints = Endpoints(who.coordinators)
         self._transport = transport
@@ -190,6 +193,7 @@ class Link:
 
     async def _renew(self, members_version: int) -> None:
         async def attempt(address: str) -> agent_pb2.RenewResponse:
+            holdings = await self._holdings() if self._fault else None
             request = agent_pb2.RenewRequest(
                 site=self._who.site,
                 uid=self._who.uid,
@@ -200,11 +204,17 @@ class Link:
                 armable=not self._lease.not_armable(),
                 members_ack=members_version,
                 claims=[agent_pb2.Claim(hub=h, epoch=wire_epoch(e)) for h, e in self._lease.claims().items()],
+                holdings=holdings,
             )
             timeout_s = max(1.0, self._profile.renew_s)
-            return await self._transport.coordinator(address).renew(request, timeout_s=timeout_s)
+            try:
+                return await self._transport.coordinator(address).renew(request, timeout_s=timeout_s)
+            except RegisterFault:
+                self._fault = True
+                raise
 
         answer = await self._endpoints.first_that_answers(attempt)
+        self._fault = answer.recovering
         self._endpoints.leader = answer.leader or self._endpoints.leader
         members = tuple(Member(site=m.site, uid=m.uid, peer_address=m.peer_address) for m in answer.members)
         if self._lease.process(read_answer(answer), (answer.members_version, members)):
@@ -285,4 +295,5 @@ def read_answer(message: agent_pb2.RenewResponse) -> Answer:
         grants={g.hub: Granted(read_epoch(g.epoch), Mode(g.mode)) for g in message.grants},
         revoked={r.hub: read_epoch(r.epoch) for r in message.revoked},
         unknown=tuple(message.unknown),
+        recovering=message.recovering,
     )

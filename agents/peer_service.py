@@ -28,7 +28,8 @@ PEER_RIGHTS: Rights = {"/federation.api.v1.PeerService/Ask": Right(frozenset({Ro
 class PeerService(agent_pb2_grpc.PeerServiceServicer):
     """Answers for (site, uid)."""
 
-    def __init__(self, site: str, uid: str, lease: SiteLease) -> None:
+    def __init__(self, site: str, uid: str, lease: SiteLease, sealing_key: str = "") -> None:
+        self._sealing_key = sealing_key
         self.site = site
         self.uid = uid
         self._lease = lease
@@ -47,6 +48,7 @@ class PeerService(agent_pb2_grpc.PeerServiceServicer):
             uid=self.uid,
             nonce=request.nonce,
             hubs=[_wire(hub, no) for hub, no in answers.items()],
+            sealing_key=self._sealing_key,
         )
 
 

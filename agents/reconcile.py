@@ -19,6 +19,7 @@ from agents.link import read_epoch
 from agents.report import GivenUp, Reporter
 from agents.wanted import WantedHubs
 from federation.api.v1 import agent_pb2
+from federation.core.holding import Held
 from federation.core.site_hub import Act, Decision, WantedHub, decide
 from federation.model.errors import DriverError, FederationError
 from federation.model.status import Condition, ConditionType, Truth
@@ -79,6 +80,12 @@ class Reconciler:
         """The hub's phase when it was last looked at."""
         view = self._views.get(hub)
         return view.phase if view is not None else None
+
+    def seen(self, hub: str) -> tuple[bool, bool]:
+        """Whether processes of the hub were alive at the last look, and whether users were let in and still may be."""
+        view, may = self._views.get(hub), hub in self.lease.held and not self.lease.lapsed(hub)
+        serves = may and self._open.get(hub, False) and self.phase(hub) is Phase.SERVING
+        return view is not None and view.processes > 0, serves
 
     async def discover(self, _key: str = "") -> float:
         """Look for hubs that run here, also those that an earlier agent started."""
@@ -255,7 +262,8 @@ class Reconciler:
             if restored.done:
                 self._record("history.restore", hub, str(order.epoch))
                 log.info("homes.restored", hub=hub, snapshot=directive.restore.snapshot, kept=restored.kept)
-        lasting = order.classroom.spec.storage.protection is not None
+        # under a hub that runs, the files are its own at whatever epoch: a recovery raises it without a stop
+        lasting = order.classroom.spec.storage.protection is not None or view.processes > 0
         self._homes[hub] = await self.drivers.homes.ensure(hub, order.epoch, lasting=lasting)
 
     def _may_start(self, hub: str, order: HubOrder) -> bool:
@@ -301,7 +309,7 @@ class Reconciler:
         routes = []
         for hub, view in sorted(self._views.items()):
             held, directive = self.lease.held.get(hub), self.wanted.hubs.get(hub)
-            if held is None or directive is None or not view.address or view.epoch != held.epoch:
+            if held is None or directive is None or not view.address or not _runs_as_held(view, held):
                 continue
             dns = directive.spec.dns
             hosts = (dns.host, *dns.aliases)
@@ -314,3 +322,9 @@ class Reconciler:
     def _record(self, event: str, hub: str, epoch: str) -> None:
         """A line of the history that the checker of the tests judges."""
         log.info(event, hub=hub, epoch=epoch, at_ns=self.clock.boottime_ns())
+
+
+def _runs_as_held(view: HubView, held: Held) -> bool:
+    """Whether what runs is what may be open: at the held epoch, or at one of an era that a recovery has ended. There the
+    hub stays open until its directive comes, for it is this site's again and was nobody else's to open."""
+    return view.epoch == held.epoch or (view.epoch is not None and view.epoch.era < held.epoch.era)

@@ -84,6 +84,11 @@ class Reporter:
             self._site = report
             self._stream.news.set()
 
+    def describe(self, holdings: agent_pb2.Holdings) -> None:
+        """Put what is known of the site as a whole into a report for a recovery."""
+        holdings.capacity.CopyFrom(self._site.capacity)
+        holdings.edge_address = self._site.edge_address
+
     def roster(self, hub: str, users: tuple[RosterEntry, ...]) -> None:
         """Users that the hub knows; goes out with the hub's next report."""
         self._rosters[hub] = users

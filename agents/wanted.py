@@ -39,6 +39,9 @@ class WantedHubs:
         if part.register == self._leader.register and part.leader_epoch < self._leader.leader_epoch:
             log.warning("wanted.of_an_older_leader", epoch=part.leader_epoch, newest=self._leader.leader_epoch)
             return set()
+        if part.register.era < self._leader.register.era:
+            log.warning("wanted.of_an_older_era", era=part.register.era, newest=self._leader.register.era)
+            return set()
         self._leader = agent_pb2.Wanted(register=part.register, leader_epoch=part.leader_epoch)
         target = dict(self.hubs) if self._parts is None else self._parts
         target.update((hub.hub, self._newer(hub)) for hub in part.hubs)

@@ -130,7 +130,8 @@ def marked(body: dict[str, Any], freshness: control_pb2.Freshness) -> dict[str, 
 def tell_staleness(freshness: control_pb2.Freshness) -> None:
     """Without a quorum the last known state is shown, and said to be that."""
     if freshness.stale:
-        output.say(f"STALE: last known state, {freshness.age_s:.0f} s old: the register does not answer")
+        why = "the register does not answer, or is not believed"
+        output.say(f"STALE: last known state, {freshness.age_s:.0f} s old: {why}")
 
 
 def silence_of(status: control_pb2.StatusResponse) -> str:

@@ -29,6 +29,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "drill": ("drill", "rehearse a failover, there and back, and keep what it would have cost"),
     "pause": ("pause", "switch automatic moves off, with a reason"),
     "resume": ("resume", "switch automatic moves on again"),
+    "register": ("register", "is the register the one that was known; make it anew from what the sites hold"),
     "hooks": ("hooks", "list those who are told what happens by itself, and try them"),
     "sites": ("sites", "list sites, or join one"),
     "context": ("context", "list, add and choose the federation that fedctl talks to"),

@@ -15,6 +15,7 @@ import structlog
 from federation.api.v1 import agent_pb2, agent_pb2_grpc
 from federation.coordinator.events import Journalist
 from federation.coordinator.observations import Observations, Sightings
+from federation.coordinator.recovering import Recovering
 from federation.coordinator.sessions import AgentSession, Sessions
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.wanted import WantedBuilder, epoch_message, register_message
@@ -65,9 +66,12 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
     tasks: Supervisor
     profile: Profile
     addresses: tuple[str, ...]
+    recovering: Recovering
 
     async def Hello(self, request: agent_pb2.HelloRequest, context: Any) -> agent_pb2.HelloResponse:  # noqa: ARG002
         """Draw the next incarnation by compare-and-set; it must not touch the lease (PROTOCOL.md section 3)."""
+        if self.register.fault:
+            return await self.recovering.hello(request, self.addresses)
         read = await self.register.read_many(keys.MEMBERS, keys.agent(request.site))
         members = _read(read, keys.MEMBERS, Members)
         if members is None or members.document.uid_of(request.site) != request.uid:
@@ -112,7 +116,10 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             )
 
     async def Renew(self, request: agent_pb2.RenewRequest, context: Any) -> agent_pb2.RenewResponse:  # noqa: ARG002
-        """One transaction: renew the lease and read what the site owns; the answer is the grant."""
+        """One transaction: renew the lease and read what the site owns; the answer is the grant. A register that is not
+        believed grants nothing."""
+        if self.register.fault:
+            return await self.recovering.renew(request)
         renewal = Renewal(request.site, request.uid, request.incarnation, request.seq, request.heard)
         read = await self.register.read_many(keys.agent(renewal.site), keys.lease(renewal.site), keys.MEMBERS)
         agent = _read(read, keys.agent(renewal.site), AgentRecord)

@@ -24,6 +24,7 @@ from federation.coordinator.admission import (
 from federation.coordinator.checking import Checking
 from federation.coordinator.control_drills import DrillCalls, drill_messages
 from federation.coordinator.control_moves import MoveCalls, actor
+from federation.coordinator.control_recovery import RecoveryCalls
 from federation.coordinator.drill_orders import DrillOrders
 from federation.coordinator.facts import Planner
 from federation.coordinator.homes import HomesDesk
@@ -32,6 +33,7 @@ from federation.coordinator.move_orders import MoveOrders
 from federation.coordinator.observations import Sightings
 from federation.coordinator.pausing import set_pause
 from federation.coordinator.readiness import Readiness
+from federation.coordinator.recovering import Recovering
 from federation.coordinator.secrets_and_sites import SecretsAndSites
 from federation.coordinator.sessions import Sessions
 from federation.coordinator.snapshot import Snapshot
@@ -50,7 +52,7 @@ PAGE_BYTES = 1 << 20  # of a list; a message holds four times that
 
 
 @dataclass(slots=True)
-class ControlService(MoveCalls, DrillCalls, control_pb2_grpc.ControlServiceServicer):
+class ControlService(MoveCalls, DrillCalls, RecoveryCalls, control_pb2_grpc.ControlServiceServicer):
     """Serves fedctl."""
 
     snapshot: Snapshot
@@ -67,6 +69,7 @@ class ControlService(MoveCalls, DrillCalls, control_pb2_grpc.ControlServiceServi
     hook_desk: HookDesk
     readiness: Readiness
     homes: HomesDesk
+    recovering: Recovering
 
     async def Place(self, request: control_pb2.PlaceRequest, context: Any) -> control_pb2.PlaceResponse:  # noqa: ARG002
         classroom = self.checking.read(request.classroom)

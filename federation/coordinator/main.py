@@ -11,6 +11,8 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
+import structlog
+
 from federation.api.v1 import agent_pb2_grpc, control_pb2, control_pb2_grpc
 from federation.coordinator.hook_calls import SystemHookCaller
 from federation.coordinator.hooks_loop import Hooks
@@ -43,6 +45,8 @@ from federation.store.election import patience_s
 from federation.store.etcd import EtcdStore
 from federation.store.register import Register
 from federation.store.remembered import RememberedRegister
+
+log = structlog.get_logger(__name__)
 
 REGISTER_WAIT_S = 1.0
 READINESS_S = 65.0  # the standby is asked whether the copies open there, and may take its time
@@ -94,12 +98,12 @@ async def serve(path: Path, name: str, state_dir: Path, stop: asyncio.Event) -> 
     told = state_dir / "register-alarm.json"
     alarm = RegisterAlarm(name, federation.name, hooks, LocalDisk(), told, SystemClock())
     async with Supervisor(name) as tasks, Channels(tls) as channels:
-        opening = tasks.start("open-register", open_register(federation, store, remembered), eternal=False)
+        opening = tasks.start("open-register", open_or_doubt(federation, store, remembered), eternal=False)
         stopping = tasks.start("stop", stop.wait(), eternal=False)
         tasks.start("register-alarm", alarm.watch(sight.problem))
         await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if opening.done():
-            register = await opened(opening, alarm)
+            register = opening.result()
             replica = assemble(federation, settings, Parts(register, remembered, channels, names, hooks), tasks)
             sight.register, sight.mirror = register, replica.mirror
             server = open_server(replica, register.identity, settings, tls)
@@ -141,13 +145,13 @@ async def open_register(federation: FederationFile, store: EtcdStore, remembered
             await asyncio.sleep(REGISTER_WAIT_S)
 
 
-async def opened(opening: asyncio.Task[Register], alarm: RegisterAlarm) -> Register:
-    """The register, or a start that fails; what is wrong with it is told first, for then this process ends."""
+async def open_or_doubt(federation: FederationFile, store: EtcdStore, remembered: RememberedRegister) -> Register:
+    """The register; one that is not the known one is served too, for reading and for its recovery."""
     try:
-        return opening.result()
+        return await open_register(federation, store, remembered)
     except RegisterFault as error:
-        await alarm.tell_once(error.message)
-        raise
+        log.error("register.not-believed", problem=error.message)  # noqa: TRY400 - the sentence says all
+        return Register.doubted(store, federation.spec.register_.uuid or "", remembered, error.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +182,7 @@ def assemble(federation: FederationFile, settings: CoordinatorSettings, parts: P
         relocation=Policy(failback_s=after.seconds if after is not None else None),
         place=settings.domain,
         places=tuple(sorted({c.domain for c in federation.spec.coordinators})),
+        admins=tuple(federation.spec.admins),
     )
     ports = Ports(
         register=parts.register,
@@ -207,7 +212,7 @@ def name_driver(federation: FederationFile, folder: Path) -> NameDriver:
 
 def open_server(replica: Replica, identity: RegisterId, settings: CoordinatorSettings, tls: TlsFiles) -> ControlServer:
     """The gRPC server with both services behind the table of rights."""
-    access = AccessCheck(RIGHTS, lambda: identity.uuid, replica.snapshot.roles_of)
+    access = AccessCheck(RIGHTS, lambda: identity.uuid, replica.roles_of)
     server = build_server(settings.listen, tls, access)
     agent_pb2_grpc.add_AgentServiceServicer_to_server(replica.agent_service, server.grpc)
     control_pb2_grpc.add_ControlServiceServicer_to_server(replica.control_service, server.grpc)

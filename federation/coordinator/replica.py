@@ -30,6 +30,7 @@ from federation.coordinator.observations import Observations, Sightings
 from federation.coordinator.outlook_loop import LOOK_S, OutlookLoop
 from federation.coordinator.probe import Prober
 from federation.coordinator.readiness import Readiness
+from federation.coordinator.recovering import Recovering
 from federation.coordinator.secrets_and_sites import SecretsAndSites
 from federation.coordinator.sessions import Sessions
 from federation.coordinator.snapshot import Snapshot
@@ -54,6 +55,7 @@ log = structlog.get_logger(__name__)
 
 LOOKS_AT_ONCE = 8  # at classes of other places
 RELIST_S = 300.0
+FAULT_LOOK_S = 1.0
 WOKEN = {
     keys.OPERATIONS: ("operations", "protection", "hub-reports", "copies", "drills"),
     keys.DRILLS: ("drills",),
@@ -96,6 +98,7 @@ class Identity:
     patience_s: float = 0.0
     place: str = ""  # the failure domain at which it looks at classes of others; empty: it does not
     places: tuple[str, ...] = ()  # those of all coordinators
+    admins: tuple[str, ...] = ()  # of the federation file: they recover a register that names nobody
 
 
 class Replica:
@@ -113,6 +116,7 @@ class Replica:
             relist_s=RELIST_S * (0.9 + 0.2 * random.random()),
             distrust=register.distrust,
         )
+        register.seen = lambda: self.mirror.revision
         self.snapshot = Snapshot(self.mirror)
         self.journalist = Journalist(clock, random)
         self.observations = Observations(clock)
@@ -123,6 +127,16 @@ class Replica:
         self.naming = Naming(ports.names, self.snapshot, self.observations, clock)
         self.standing = Standing(
             identity.id, identity.federation, identity.profile.name, register, self.snapshot, ports.connect_leader
+        )
+        self.recovering = Recovering(
+            register,
+            ports.remembered,
+            clock,
+            identity.profile,
+            identity.id,
+            identity.federation,
+            identity.admins,
+            lambda: self.mirror.revision,
         )
         self._loops: dict[str, Loop] = {}
         self.readiness = Readiness(self.snapshot, self.planner, self.standing, self.naming, clock, identity.witness)
@@ -143,6 +157,7 @@ class Replica:
             HookDesk(ports.hooks, self.snapshot, clock, random, identity.id, identity.federation),
             self.readiness,
             HomesDesk(register, self.snapshot, self.sessions, self.journalist, self.standing.require_leader),
+            self.recovering,
         )
         self.agent_service = AgentService(
             register,
@@ -157,6 +172,7 @@ class Replica:
             tasks,
             identity.profile,
             identity.addresses,
+            self.recovering,
         )
         self.observations.listeners.append(self._reported)
 
@@ -170,7 +186,9 @@ class Replica:
         await self.mirror.synced()
         self._tasks.start("changes", self._follow())
         identity, clock = self.ports.register.identity, self.ports.clock
-        keeping = self.ports.remembered.keep(identity, lambda: self.mirror.revision, clock)
+        self._tasks.start("recovered", self.recovering.ended())
+        await self._believed()
+        keeping = self.ports.remembered.keep(identity, self._seen_revision, clock)
         self._tasks.start("remember", keeping)
         self._look_around()
         election = Election(
@@ -182,8 +200,28 @@ class Replica:
             delay_s=self.identity.patience_s,
         )
         while True:
+            await self._believed()
             async with election.campaign() as leadership:
                 await self._lead(leadership)
+
+    async def _believed(self) -> None:
+        """Wait while the register is at fault: nobody leads, campaigns or writes then."""
+        while self.ports.register.fault:
+            await self.ports.clock.sleep(FAULT_LOOK_S)
+
+    async def _doubted(self) -> None:
+        """Return when the register is at fault."""
+        while not self.ports.register.fault:
+            await self.ports.clock.sleep(FAULT_LOOK_S)
+
+    def _seen_revision(self) -> int:
+        """What may be remembered: nothing new of a register that is not believed."""
+        return 0 if self.ports.register.fault else self.mirror.revision
+
+    def roles_of(self, user: str) -> tuple[str, ...]:
+        """What a person may do. Of a register that is not believed the admins of the federation file are admins, too."""
+        known = self.snapshot.roles_of(user)
+        return (*known, "admin") if self.ports.register.fault and user in self.identity.admins else known
 
     def _look_around(self) -> None:
         """Whoever leads: the view from here is worth having as long as this replica lives."""
@@ -214,8 +252,9 @@ class Replica:
                     self.ports.register, self.mirror, self.standing.leader_guard, self.ports.clock
                 )
                 running.append(group.create_task(trimming))
-                await leadership.lost()
-                for task in running:
+                lost, doubted = group.create_task(leadership.lost()), group.create_task(self._doubted())
+                await asyncio.wait({lost, doubted}, return_when=asyncio.FIRST_COMPLETED)
+                for task in (*running, lost, doubted):
                     task.cancel()
         finally:
             self.standing.guard = None

@@ -52,6 +52,7 @@ RIGHTS: Rights = {
     _control("Readiness"): Right(READERS),
     _control("ListHomes"): Right(READERS),
     _control("ListDrills"): Right(READERS),
+    _control("RegisterStatus"): Right(READERS),
     # a class's logs show what its students do; coordinators pass the question on to the leader
     _control("Logs"): Right(OPERATORS | {Role.COORDINATOR}),
     # running classes
@@ -71,6 +72,7 @@ RIGHTS: Rights = {
     _control("CancelDrill"): Right(OPERATORS),
     # changing the federation
     _control("JoinSite"): Right(ADMINS),
+    _control("RecoverRegister"): Right(ADMINS),
     # it runs programs at the coordinator's host and tells people that something happened
     _control("TestHooks"): Right(ADMINS),
     # for probes and tools: they tell nothing about classes

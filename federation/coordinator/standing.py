@@ -85,9 +85,9 @@ class Standing:
         return self.connect(self.seen.address)
 
     def freshness(self) -> control_pb2.Freshness:
-        """How old the mirror is."""
+        """How old the mirror is. What a register says that is not believed is never called fresh."""
         age = self.snapshot.mirror.age_s()
-        return control_pb2.Freshness(stale=age > STALE_S, age_s=age)
+        return control_pb2.Freshness(stale=age > STALE_S or bool(self.register.fault), age_s=age)
 
     async def status(self) -> control_pb2.StatusResponse:
         """For `fedctl doctor` and `version`; answers also without a quorum."""
@@ -109,4 +109,5 @@ class Standing:
             register_version=version,
             profile=self.profile,
             freshness=self.freshness(),
+            register_fault=self.register.fault,
         )

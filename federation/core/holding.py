@@ -79,6 +79,7 @@ class Answer:
     revoked: Mapping[str, Epoch]
     unknown: tuple[str, ...] = ()
     sent_ns: int = 0
+    recovering: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +107,16 @@ class Holding:
 
 
 def fault_of(answer: Answer, known: Known) -> str:
-    """Why this answer comes from a register that must not be believed; empty if it may be."""
+    """Why this answer comes from a register that must not be believed; empty if it may be. A higher era of the same
+    register is a recovery: it begins with new revisions, and all its epochs are above the known ones (H6)."""
     if known.register is None:
         return ""
-    if answer.register != known.register:
+    if answer.register.uuid != known.register.uuid or answer.register.era < known.register.era:
         return (
             f"the answer is of register {answer.register.uuid} era {answer.register.era}, "
             f"known is {known.register.uuid} era {known.register.era}"
         )
-    if answer.revision < known.revision:
+    if answer.register == known.register and answer.revision < known.revision:
         return f"the register went back from revision {known.revision} to {answer.revision}"
     return ""
 
@@ -139,6 +141,8 @@ def judge(answer: Answer, newest_seq: int, held: Mapping[str, Held], known: Know
     fault = fault_of(answer, known)
     if fault:
         return Holding(held, known.ended, known.accepted, (fault,), heard=False)
+    if answer.recovering:
+        return Holding(held, known.ended, known.accepted, ("the register is being recovered",))
     if not answer.granted:
         deaf = "not granted: the coordinators think that this site is deaf"
         return Holding(held, known.ended, known.accepted, (deaf,))

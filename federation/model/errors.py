@@ -80,7 +80,7 @@ CATALOGUE: dict[Code, Entry] = {
         "FAILED_PRECONDITION",
         ExitCode.REFUSED,
         False,
-        "The register is not the one that was known; see the runbook on register faults.",
+        "The register is not the one that was known; see docs/how-to/recover-the-register.md.",
     ),
     Code.REGISTER_FULL: Entry(
         "RESOURCE_EXHAUSTED",

@@ -6,6 +6,7 @@ REGISTER_ID = "reg/id"
 LEADER = "leader"
 MEMBERS = "members"
 PAUSE = "pause"
+RECOVERY = "recovery/now"
 
 CLASSROOMS = "classroom/"
 RETIRED = "retired/"
@@ -33,6 +34,7 @@ HOOKS = "hook/"
 ALARMS = "alarm/"
 OUTLOOKS = "outlook/"
 DRILLS = "drill/"
+HOLDINGS = "recovery/holdings/"
 
 
 def classroom(name: str) -> str:
@@ -178,6 +180,11 @@ def outlooks_of(hub: str) -> str:
 def drill(hub: str) -> str:
     """The hub's rehearsals: the one that is ordered or under way, and those that are over."""
     return f"{DRILLS}{hub}"
+
+
+def holdings(site_name: str) -> str:
+    """What the site has reported to the recovery that is under way."""
+    return f"{HOLDINGS}{site_name}"
 
 
 def event(subject: str, order: str) -> str:

@@ -16,8 +16,9 @@ import structlog
 
 from federation.model.errors import FederationError, RegisterFault
 from federation.runtime.clock import Clock
+from federation.store import keys
 from federation.store.folders import Folders
-from federation.store.interface import Batch, ChangeKind, Compacted, Entry, Listing, Store
+from federation.store.interface import Batch, ChangeKind, Compacted, Entry, Listing, Store, Transaction
 
 log = structlog.get_logger(__name__)
 
@@ -133,6 +134,8 @@ class Mirror:
             except FederationError as error:
                 log.info("mirror.resume", error=error.message, revision=self.revision)
                 await self._clock.sleep(RETRY_S)
+                # A watch that is resumed on a register which was put back sees nothing, for as long as that is behind.
+                self._check((await self._store.commit(Transaction(reads=(keys.REGISTER_ID,)))).revision)
 
     def _take(self, batch: Batch) -> None:
         for change in batch.changes:
@@ -145,14 +148,7 @@ class Mirror:
         self._fresh_mono = self._clock.mono()
 
     def _take_listing(self, listing: Listing, sent_mono: float) -> None:
-        if listing.revision < self.revision:
-            # Never a late answer, for listings are linearizable: somebody put an older register in its place.
-            problem = f"the register is at revision {listing.revision}, {self.revision} was seen before"
-            self._distrust(problem)  # and it stays so when the register has caught up: it is another history
-            raise RegisterFault(
-                f"{problem}: the copy is kept",
-                help="If the register was restored from a backup, follow the runbook on register faults.",
-            )
+        self._check(listing.revision)
         fresh = Folders(listing.entries)
         different = self._folders.differences(fresh)
         if self._synced.is_set() and different:
@@ -163,6 +159,16 @@ class Mirror:
         self.revision = listing.revision
         self._fresh_mono = sent_mono
         self._synced.set()
+
+    def _check(self, revision: int) -> None:
+        """Never a late answer, for reads are linearizable: somebody put an older register in this one's place."""
+        if revision < self.revision:
+            problem = f"the register is at revision {revision}, {self.revision} was seen before"
+            self._distrust(problem)  # and it stays so when the register has caught up: it is another history
+            raise RegisterFault(
+                f"{problem}: the copy is kept",
+                help="If it was restored from a backup, see docs/how-to/recover-the-register.md.",
+            )
 
     def _announce(self, key: str) -> None:
         for subscription in self._subscriptions:

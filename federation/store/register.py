@@ -7,17 +7,19 @@ evidence of a different register is never mistaken for a lost race (DESIGN.md 4.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
-from federation.model.errors import Conflict, RegisterFault
+from federation.model.errors import Conflict, FederationError, RegisterFault
 from federation.model.identity import RegisterId
 from federation.model.placing import UserRecord
+from federation.model.recovery import Recovery, RecoveryStep
 from federation.model.schema import Document
 from federation.store import keys
-from federation.store.interface import Committed, Entry, Guard, Put, Store, Transaction
+from federation.store.interface import Committed, Entry, Guard, Listing, Put, Store, Transaction
 from federation.store.remembered import RememberedRegister
 
 D = TypeVar("D", bound=Document)
@@ -52,6 +54,25 @@ def decode(entry: Entry, kind: type[D]) -> Stored[D]:
         return Stored(entry.key, document, entry.revision)
     except (ValueError, KeyError, AttributeError, ValidationError) as error:
         raise RegisterFault(f"{entry.key} at revision {entry.revision} is not a {kind.__name__}: {error}") from error
+
+
+def check_known(listing: Listing, uuid: str, remembered: RememberedRegister | None) -> RegisterId | None:
+    """The id of the register whose whole listing this is; None: it is empty, and a new one may be. RegisterFault if it is
+    not the register that the federation file names and this coordinator remembers, or is being recovered."""
+    entries = {entry.key: entry for entry in listing.entries}
+    entry, under_way = entries.get(keys.REGISTER_ID), entries.get(keys.RECOVERY)
+    found = decode(entry, RegisterId).document if entry is not None else None
+    if remembered is not None:
+        remembered.check(found, listing.revision)
+    if found is None and entries:
+        raise RegisterFault(f"the register has no {keys.REGISTER_ID} but is not empty")
+    if found is not None and found.uuid != uuid:
+        raise RegisterFault(f"this is register {found.uuid}, the federation file says {uuid}")
+    if under_way is not None and decode(under_way, Recovery).document.step is not RecoveryStep.DONE:
+        raise RegisterFault(
+            "a recovery of the register is under way", help="Finish it: `fedctl register recover`, as an admin."
+        )
+    return found
 
 
 @dataclass(slots=True)
@@ -105,7 +126,10 @@ class Register:
         self.store = store
         self.identity = identity
         self._distrusted = ""
+        self._went_back = False
         self._replaced = ""
+        self._revision = 0  # of the newest transaction that was answered
+        self.seen: Callable[[], int] = lambda: 0  # the highest revision that the owner of this object saw elsewhere
         self._identity_guard = Guard(keys.REGISTER_ID, value=encode(identity))
 
     @classmethod
@@ -116,12 +140,8 @@ class Register:
         another one, if it holds documents but no id, or if it is not what this coordinator remembers (an emptied or
         restored register is not a new one)."""
         listing = await store.list("")
-        entry = next((entry for entry in listing.entries if entry.key == keys.REGISTER_ID), None)
-        if remembered is not None:
-            remembered.check(decode(entry, RegisterId).document if entry else None, listing.revision)
-        if entry is None:
-            if listing.entries:
-                raise RegisterFault(f"the register has no {keys.REGISTER_ID} but is not empty")
+        found = check_known(listing, uuid, remembered)
+        if found is None:
             fresh = RegisterId(uuid=uuid)
             first = [Put(keys.user(name), encode(UserRecord(name=name, roles=("admin",)))) for name in admins]
             puts = (Put(keys.REGISTER_ID, encode(fresh)), *first)
@@ -130,14 +150,31 @@ class Register:
             except Conflict:
                 return await cls.open(store, uuid, admins, remembered)  # another coordinator was first
             return cls(store, fresh)
-        found = decode(entry, RegisterId).document
-        if found.uuid != uuid:
-            raise RegisterFault(f"this is register {found.uuid}, the federation file says {uuid}")
         return cls(store, found)
+
+    @classmethod
+    def doubted(cls, store: Store, uuid: str, remembered: RememberedRegister, problem: str) -> Register:
+        """A register that is not believed: nothing is read from it or written to it but by a recovery."""
+        known = remembered.known if remembered.known is not None and remembered.known.uuid == uuid else None
+        register = cls(store, known or RegisterId(uuid=uuid))
+        register._distrusted = problem
+        return register
+
+    async def is_right_again(self, remembered: RememberedRegister) -> bool:
+        """Whether the known register is back, so that a fresh start would open it. Never of one that was seen to go back:
+        when it has caught up it is another history all the same."""
+        if self._went_back:
+            return False
+        try:
+            check_known(await self.store.list(""), self.identity.uuid, remembered)
+        except FederationError:
+            return False
+        return True
 
     def distrust(self, problem: str) -> None:
         """It was seen to be behind itself: no more reads and writes until somebody has looked at it."""
         self._distrusted = problem
+        self._went_back = True
 
     @property
     def fault(self) -> str:
@@ -164,6 +201,7 @@ class Register:
             reads=tuple(changes.reads),
             ranges=tuple(changes.ranges),
         )
+        before = max(self._revision, self.seen())
         try:
             committed = await self.store.commit(transaction)
         except Conflict:
@@ -173,6 +211,10 @@ class Register:
                 raise RegisterFault(f"{self._replaced}: nothing was written") from None
             raise
         self._replaced = ""
+        if committed.revision < before:  # transactions are in order: an older register was put in this one's place
+            self.distrust(f"the register is at revision {committed.revision}, {before} was seen before")
+            self._check_trust()
+        self._revision = max(self._revision, committed.revision)
         return committed
 
     def _check_trust(self) -> None:

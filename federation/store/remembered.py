@@ -50,7 +50,7 @@ class RememberedRegister:
 
     def note(self, identity: RegisterId, revision: int) -> None:
         """Remember; an older revision changes nothing."""
-        if identity == self.known and revision <= self.revision:
+        if not revision or (identity == self.known and revision <= self.revision):
             return
         body = {"uuid": identity.uuid, "era": identity.era, "revision": revision}
         self._disk.replace(self._path, json.dumps(body).encode())
@@ -64,6 +64,6 @@ class RememberedRegister:
 
     def _help(self) -> str:
         return (
-            "Was it restored from a backup, or emptied? Bring the right data back. If what is there now is right and "
-            f"no hub runs at any site, stop this coordinator and delete {self._path}."
+            "Was it restored from a backup, or emptied? Bring the right data back, or `fedctl register recover`; see "
+            f"docs/how-to/recover-the-register.md. This coordinator remembers it in {self._path}."
         )

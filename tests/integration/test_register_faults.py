@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -19,15 +19,22 @@ from federation.model.errors import (
     RegisterFull,
     Unavailable,
 )
+from federation.model.identity import Epoch
+from federation.model.status import HubPhase
 from federation.runtime.clock import SystemClock
 from federation.store import keys
 from federation.store.etcd import EtcdStore
 from federation.store.interface import Guard, Put, Transaction
+from federation.store.memory import MemoryStore
 from federation.store.mirror import Mirror
 from federation.store.register import Register
+from tests.simulation.test_place import begin, observed_phase, place, served, until
 from tests.support.certificates import Certificates
 from tests.support.etcd import EtcdCluster, answers, etcd, free_ports
+from tests.support.lost_register import Onlooker, began_anew, recovered
+from tests.support.virtual import virtual_federation
 
+REMEMBERED_S = 3.0  # renewals and mirror see revisions that the backup does not have
 DOCTOR_S = 3.0  # what `fedctl doctor` waits for one coordinator
 UUID, OTHER = "0b9a1f1e-0000-4000-8000-000000000001", "0b9a1f1e-0000-4000-8000-000000000002"
 
@@ -246,6 +253,36 @@ async def test_a_register_that_went_back_in_time_is_not_believed() -> None:
             with pytest.raises(RegisterFault):
                 mirror._take_listing(listing, 0.0)
             assert len(mirror.entries("k/")) == 5
+
+
+async def test_a_backup_that_is_put_back_under_a_federation_stops_nothing_and_is_made_anew() -> None:
+    """Real etcd, coordinator and agents; sites in memory. The class is placed after the backup: only its site knows it."""
+    with etcd() as cluster:
+        async with cluster.connected(timeout_s=2.0, silence_s=2.0) as store, virtual_federation() as federation:
+            federation.store = cast(MemoryStore, store)
+            replica = await begin(federation)
+            cluster.members[0].kill()
+            cluster.members[0].keep("backup")
+            cluster.members[0].start()
+            await until(lambda: replica.mirror.age_s() < 1 and replica.standing.leads)
+            hub = (await place(replica)).record.document.uid
+            await served(replica, hub)
+            await asyncio.sleep(REMEMBERED_S)
+            onlooker = Onlooker(federation, hub)
+            looking = asyncio.get_running_loop().create_task(onlooker.run())
+            cluster.members[0].kill()
+            cluster.members[0].put_back("backup")
+            cluster.members[0].start()
+            await until(lambda: bool(replica.ports.register.fault))
+            await recovered(replica)
+            replica = await began_anew(federation, "c1")
+            await until(lambda: observed_phase(replica, hub) is HubPhase.SERVING)
+            owned = replica.snapshot.owned("iu", hub)
+            assert owned is not None
+            assert owned.epoch == Epoch(era=2, n=1)
+            assert replica.snapshot.find("atm101") is not None
+            assert (onlooker.closed, onlooker.twice) == ([], [])
+            looking.cancel()
 
 
 async def test_conflicts_are_definite(alone: EtcdCluster) -> None:

@@ -21,10 +21,10 @@ from tests.support.dummy_services import all_methods, dummy_server, request_of
 
 AGENT_RPCS = {"Hello", "Renew", "Session"}
 READING = {"Plan", "Get", "List", "Describe", "Watch", "WatchOperation", "Events", "ListSites", "Status", "ListHomes"}
-READING |= {"ListHooks", "Readiness", "ListDrills"}
+READING |= {"ListHooks", "Readiness", "ListDrills", "RegisterStatus"}
 RUNNING = {"Place", "Retire", "Restore", "SetSecret", "ListSecrets", "RemoveSecret", "Logs", "SetPause", "RestoreHome"}
 RUNNING |= {"Move", "CancelMove", "Failover", "SetCordon", "Drill", "CancelDrill"}
-CHANGING = {"JoinSite", "TestHooks"}
+CHANGING = {"JoinSite", "RecoverRegister", "TestHooks"}
 NOT_SERVED = {"health.List", "Ask"}  # gRPC's health service does not have the one, only agents have the other: no row
 FOR_ALL = {"health.Check", "health.Watch", "reflection.ServerReflectionInfo"}
 

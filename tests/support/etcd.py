@@ -76,6 +76,15 @@ class EtcdProcess:
         tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
         return all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks)
 
+    def keep(self, name: str) -> None:
+        """Copy the data of a member that does not run."""
+        shutil.copytree(self.settings.data_dir, self.settings.data_dir.with_name(name))
+
+    def put_back(self, name: str) -> None:
+        """Put a copy in the place of the data of a member that does not run."""
+        shutil.rmtree(self.settings.data_dir)
+        shutil.copytree(self.settings.data_dir.with_name(name), self.settings.data_dir)
+
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""
         if self.process is not None:

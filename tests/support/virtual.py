@@ -27,7 +27,7 @@ from federation.coordinator.replica import Ports as ReplicaPorts
 from federation.coordinator.standing import Leader
 from federation.core.relocation import Policy
 from federation.dns.memory import MemoryNames
-from federation.model.errors import Unavailable
+from federation.model.errors import RegisterFault, Unavailable
 from federation.model.profile import PROFILES, ProfileName
 from federation.runtime.clock import Clock
 from federation.runtime.sealing import SealingKey
@@ -98,6 +98,10 @@ class KillableStore:
         self._store = store
         self.dead = False
 
+    def become(self, store: MemoryStore) -> None:
+        """Somebody put another register in its place; watches of the old one end, as its server did."""
+        self._store = store
+
     def __getattr__(self, name: str) -> Any:
         if self.dead:
             raise Unavailable("this coordinator was killed")
@@ -161,7 +165,10 @@ class VirtualFederation:
         disk = self.disks.setdefault(name, MemoryDisk())
         remembered = RememberedRegister(Path("/state/register.json"), disk)
         store = self.stores[name] = KillableStore(self.store)
-        register = await Register.open(cast(Store, store), UUID, remembered=remembered)
+        try:
+            register = await Register.open(cast(Store, store), UUID, remembered=remembered)
+        except RegisterFault as error:
+            register = Register.doubted(cast(Store, store), UUID, remembered, error.message)
         tasks = self.tasks[name] = Supervisor(name)
         identity = Identity(
             name,
@@ -173,6 +180,7 @@ class VirtualFederation:
             relocation=Policy(failback_s=self.failback_s),
             place=self.places.get(name, ""),
             places=tuple(self.places.values()),
+            admins=("ann",),
         )
         ports = ReplicaPorts(
             register,

@@ -129,6 +129,7 @@ class RenewRequest(_message.Message):
     CLAIMS_FIELD_NUMBER: _builtins.int
     ARMABLE_FIELD_NUMBER: _builtins.int
     FENCED_FIELD_NUMBER: _builtins.int
+    HOLDINGS_FIELD_NUMBER: _builtins.int
     site: _builtins.str
     uid: _builtins.str
     incarnation: _builtins.int
@@ -144,6 +145,10 @@ class RenewRequest(_message.Message):
     """seq of the newest answer whose deadlines the fencer has taken; 0: none"""
     @_builtins.property
     def claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___Claim]: ...
+    @_builtins.property
+    def holdings(self) -> Global___Holdings:
+        """while the register is at fault: what a new one is to be made from"""
+
     def __init__(
         self,
         *,
@@ -156,14 +161,172 @@ class RenewRequest(_message.Message):
         claims: _abc.Iterable[Global___Claim] | None = ...,
         armable: _builtins.bool = ...,
         fenced: _builtins.int = ...,
+        holdings: Global___Holdings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["holdings", b"holdings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["armable", b"armable", "claims", b"claims", "fenced", b"fenced", "heard", b"heard", "incarnation", b"incarnation", "members_ack", b"members_ack", "seq", b"seq", "site", b"site", "uid", b"uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["armable", b"armable", "claims", b"claims", "fenced", b"fenced", "heard", b"heard", "holdings", b"holdings", "incarnation", b"incarnation", "members_ack", b"members_ack", "seq", b"seq", "site", b"site", "uid", b"uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RenewRequest: _TypeAlias = RenewRequest  # noqa: Y015
+
+@_typing.final
+class Holdings(_message.Message):
+    """All that a site knows of its hubs. What it says counts for the era that it has journaled: answers of an earlier one
+    are refused from then on.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTER_FIELD_NUMBER: _builtins.int
+    MEMBERS_VERSION_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    HUBS_FIELD_NUMBER: _builtins.int
+    MACHINE_ID_FIELD_NUMBER: _builtins.int
+    SEALING_KEY_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
+    EDGE_ADDRESS_FIELD_NUMBER: _builtins.int
+    PROMISED_S_FIELD_NUMBER: _builtins.int
+    members_version: _builtins.int
+    machine_id: _builtins.str
+    sealing_key: _builtins.str
+    version: _builtins.str
+    kind: _builtins.str
+    edge_address: _builtins.str
+    promised_s: _builtins.float
+    """until the last promise to a peer is over"""
+    @_builtins.property
+    def register(self) -> _types_pb2.RegisterId: ...
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___Member]: ...
+    @_builtins.property
+    def hubs(self) -> _containers.RepeatedCompositeFieldContainer[Global___HubHolding]: ...
+    @_builtins.property
+    def capacity(self) -> _types_pb2.Capacity: ...
+    def __init__(
+        self,
+        *,
+        register: _types_pb2.RegisterId | None = ...,
+        members_version: _builtins.int = ...,
+        members: _abc.Iterable[Global___Member] | None = ...,
+        hubs: _abc.Iterable[Global___HubHolding] | None = ...,
+        machine_id: _builtins.str = ...,
+        sealing_key: _builtins.str = ...,
+        version: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        capacity: _types_pb2.Capacity | None = ...,
+        edge_address: _builtins.str = ...,
+        promised_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "register", b"register"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "edge_address", b"edge_address", "hubs", b"hubs", "kind", b"kind", "machine_id", b"machine_id", "members", b"members", "members_version", b"members_version", "promised_s", b"promised_s", "register", b"register", "sealing_key", b"sealing_key", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Holdings: _TypeAlias = Holdings  # noqa: Y015
+
+@_typing.final
+class HubHolding(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HUB_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    FLOOR_FIELD_NUMBER: _builtins.int
+    RELEASED_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    RUNS_FIELD_NUMBER: _builtins.int
+    SERVING_FIELD_NUMBER: _builtins.int
+    DIRECTIVE_FIELD_NUMBER: _builtins.int
+    BOXES_FIELD_NUMBER: _builtins.int
+    hub: _builtins.str
+    mode: _builtins.str
+    """of what is held: standing or armed"""
+    runs: _builtins.bool
+    """processes of it are alive"""
+    serving: _builtins.bool
+    """users are let in"""
+    directive: _builtins.bytes
+    """the newest WantedHub, so that a class can be made known again"""
+    @_builtins.property
+    def accepted(self) -> _types_pb2.Epoch:
+        """granted, as journaled; like the next three"""
+
+    @_builtins.property
+    def floor(self) -> _types_pb2.Epoch:
+        """opened"""
+
+    @_builtins.property
+    def released(self) -> _types_pb2.Epoch:
+        """given up for ever"""
+
+    @_builtins.property
+    def ended(self) -> _types_pb2.Epoch:
+        """the evidence of its end"""
+
+    @_builtins.property
+    def held(self) -> _types_pb2.Epoch:
+        """may run here now"""
+
+    @_builtins.property
+    def boxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___SealedFor]:
+        """its secrets, for other sites that the class allows"""
+
+    def __init__(
+        self,
+        *,
+        hub: _builtins.str = ...,
+        accepted: _types_pb2.Epoch | None = ...,
+        floor: _types_pb2.Epoch | None = ...,
+        released: _types_pb2.Epoch | None = ...,
+        ended: _types_pb2.Epoch | None = ...,
+        held: _types_pb2.Epoch | None = ...,
+        mode: _builtins.str = ...,
+        runs: _builtins.bool = ...,
+        serving: _builtins.bool = ...,
+        directive: _builtins.bytes = ...,
+        boxes: _abc.Iterable[Global___SealedFor] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "ended", b"ended", "floor", b"floor", "held", b"held", "released", b"released"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "boxes", b"boxes", "directive", b"directive", "ended", b"ended", "floor", b"floor", "held", b"held", "hub", b"hub", "mode", b"mode", "released", b"released", "runs", b"runs", "serving", b"serving"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HubHolding: _TypeAlias = HubHolding  # noqa: Y015
+
+@_typing.final
+class SealedFor(_message.Message):
+    """A secret of a hub, sealed to one site."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SITE_FIELD_NUMBER: _builtins.int
+    BOX_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """as in the directive"""
+    site: _builtins.str
+    box: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        site: _builtins.str = ...,
+        box: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["box", b"box", "name", b"name", "site", b"site"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SealedFor: _TypeAlias = SealedFor  # noqa: Y015
 
 @_typing.final
 class Grant(_message.Message):
@@ -263,6 +426,7 @@ class RenewResponse(_message.Message):
     MEMBERS_VERSION_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
     LEADER_FIELD_NUMBER: _builtins.int
+    RECOVERING_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     seq: _builtins.int
     granted: _builtins.bool
@@ -270,6 +434,8 @@ class RenewResponse(_message.Message):
     members_version: _builtins.int
     leader: _builtins.str
     """address for the session; empty: none known"""
+    recovering: _builtins.bool
+    """a new era has begun and nothing is decided yet: not granted; send holdings"""
     @_builtins.property
     def register(self) -> _types_pb2.RegisterId: ...
     @_builtins.property
@@ -297,10 +463,11 @@ class RenewResponse(_message.Message):
         members_version: _builtins.int = ...,
         members: _abc.Iterable[Global___Member] | None = ...,
         leader: _builtins.str = ...,
+        recovering: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["register", b"register"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["granted", b"granted", "grants", b"grants", "leader", b"leader", "members", b"members", "members_version", b"members_version", "register", b"register", "revision", b"revision", "revoked", b"revoked", "seq", b"seq", "unknown", b"unknown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["granted", b"granted", "grants", b"grants", "leader", b"leader", "members", b"members", "members_version", b"members_version", "recovering", b"recovering", "register", b"register", "revision", b"revision", "revoked", b"revoked", "seq", b"seq", "unknown", b"unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1273,9 +1440,12 @@ class FailsafeResponse(_message.Message):
     UID_FIELD_NUMBER: _builtins.int
     NONCE_FIELD_NUMBER: _builtins.int
     HUBS_FIELD_NUMBER: _builtins.int
+    SEALING_KEY_FIELD_NUMBER: _builtins.int
     site: _builtins.str
     uid: _builtins.str
     nonce: _builtins.int
+    sealing_key: _builtins.str
+    """of the site that answers: its certificate proves whose it is"""
     @_builtins.property
     def hubs(self) -> _containers.RepeatedCompositeFieldContainer[Global___FailsafeAnswer]: ...
     def __init__(
@@ -1285,10 +1455,11 @@ class FailsafeResponse(_message.Message):
         uid: _builtins.str = ...,
         nonce: _builtins.int = ...,
         hubs: _abc.Iterable[Global___FailsafeAnswer] | None = ...,
+        sealing_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hubs", b"hubs", "nonce", b"nonce", "site", b"site", "uid", b"uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hubs", b"hubs", "nonce", b"nonce", "sealing_key", b"sealing_key", "site", b"site", "uid", b"uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

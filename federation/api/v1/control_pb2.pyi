@@ -281,6 +281,239 @@ class ListDrillsResponse(_message.Message):
 Global___ListDrillsResponse: _TypeAlias = ListDrillsResponse  # noqa: Y015
 
 @_typing.final
+class RegisterStatusRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisterStatusRequest: _TypeAlias = RegisterStatusRequest  # noqa: Y015
+
+@_typing.final
+class RecoverRegisterRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class OwnersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CONFIRM_FEDERATION_FIELD_NUMBER: _builtins.int
+    WITHOUT_FIELD_NUMBER: _builtins.int
+    OWNERS_FIELD_NUMBER: _builtins.int
+    REPLACE_FIELD_NUMBER: _builtins.int
+    confirm_federation: _builtins.str
+    """typed by a person"""
+    replace: _builtins.str
+    """uuid of the register that was found, if it is another one"""
+    @_builtins.property
+    def without(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """sites that cannot report, typed by a person"""
+
+    @_builtins.property
+    def owners(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """hub -> site, or none: what a person decides where the reports do not agree"""
+
+    def __init__(
+        self,
+        *,
+        confirm_federation: _builtins.str = ...,
+        without: _abc.Iterable[_builtins.str] | None = ...,
+        owners: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        replace: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm_federation", b"confirm_federation", "owners", b"owners", "replace", b"replace", "without", b"without"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecoverRegisterRequest: _TypeAlias = RecoverRegisterRequest  # noqa: Y015
+
+@_typing.final
+class RegisterState(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COORDINATOR_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    KNOWN_FIELD_NUMBER: _builtins.int
+    KNOWN_REVISION_FIELD_NUMBER: _builtins.int
+    FOUND_FIELD_NUMBER: _builtins.int
+    FOUND_REVISION_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    ERA_FIELD_NUMBER: _builtins.int
+    SITES_FIELD_NUMBER: _builtins.int
+    HUBS_FIELD_NUMBER: _builtins.int
+    WAITING_FOR_FIELD_NUMBER: _builtins.int
+    coordinator: _builtins.str
+    problem: _builtins.str
+    """why the register is not believed; empty: it is"""
+    known_revision: _builtins.int
+    found_revision: _builtins.int
+    step: _builtins.str
+    """none, collecting, writing, done"""
+    @_builtins.property
+    def known(self) -> _types_pb2.RegisterId: ...
+    @_builtins.property
+    def found(self) -> _types_pb2.RegisterId:
+        """unset: it is empty"""
+
+    @_builtins.property
+    def era(self) -> _types_pb2.RegisterId:
+        """that the recovery has begun, or the newest one ended"""
+
+    @_builtins.property
+    def sites(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecoverySite]: ...
+    @_builtins.property
+    def hubs(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecoveryHub]: ...
+    @_builtins.property
+    def waiting_for(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        coordinator: _builtins.str = ...,
+        problem: _builtins.str = ...,
+        known: _types_pb2.RegisterId | None = ...,
+        known_revision: _builtins.int = ...,
+        found: _types_pb2.RegisterId | None = ...,
+        found_revision: _builtins.int = ...,
+        step: _builtins.str = ...,
+        era: _types_pb2.RegisterId | None = ...,
+        sites: _abc.Iterable[Global___RecoverySite] | None = ...,
+        hubs: _abc.Iterable[Global___RecoveryHub] | None = ...,
+        waiting_for: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["era", b"era", "found", b"found", "known", b"known"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coordinator", b"coordinator", "era", b"era", "found", b"found", "found_revision", b"found_revision", "hubs", b"hubs", "known", b"known", "known_revision", b"known_revision", "problem", b"problem", "sites", b"sites", "step", b"step", "waiting_for", b"waiting_for"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisterState: _TypeAlias = RegisterState  # noqa: Y015
+
+@_typing.final
+class RecoverySite(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SITE_FIELD_NUMBER: _builtins.int
+    REPORTED_FIELD_NUMBER: _builtins.int
+    WITHOUT_FIELD_NUMBER: _builtins.int
+    HOLDS_FIELD_NUMBER: _builtins.int
+    site: _builtins.str
+    reported: _builtins.bool
+    """in this era, once one has begun"""
+    without: _builtins.bool
+    holds: _builtins.int
+    """hubs"""
+    def __init__(
+        self,
+        *,
+        site: _builtins.str = ...,
+        reported: _builtins.bool = ...,
+        without: _builtins.bool = ...,
+        holds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holds", b"holds", "reported", b"reported", "site", b"site", "without", b"without"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecoverySite: _TypeAlias = RecoverySite  # noqa: Y015
+
+@_typing.final
+class RecoveryHub(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HUB_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    UNDECIDED_FIELD_NUMBER: _builtins.int
+    CLAIMS_FIELD_NUMBER: _builtins.int
+    RECORDED_FIELD_NUMBER: _builtins.int
+    KNOWN_FIELD_NUMBER: _builtins.int
+    hub: _builtins.str
+    owner: _builtins.str
+    """empty: none"""
+    reason: _builtins.str
+    undecided: _builtins.bool
+    """a person must say whose it is"""
+    recorded: _builtins.str
+    """what the register says"""
+    known: _builtins.bool
+    """the register has its classroom"""
+    @_builtins.property
+    def claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecoveryClaim]: ...
+    def __init__(
+        self,
+        *,
+        hub: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        undecided: _builtins.bool = ...,
+        claims: _abc.Iterable[Global___RecoveryClaim] | None = ...,
+        recorded: _builtins.str = ...,
+        known: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "hub", b"hub", "known", b"known", "owner", b"owner", "reason", b"reason", "recorded", b"recorded", "undecided", b"undecided"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecoveryHub: _TypeAlias = RecoveryHub  # noqa: Y015
+
+@_typing.final
+class RecoveryClaim(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SITE_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    SERVING_FIELD_NUMBER: _builtins.int
+    site: _builtins.str
+    mode: _builtins.str
+    serving: _builtins.bool
+    @_builtins.property
+    def epoch(self) -> _types_pb2.Epoch: ...
+    def __init__(
+        self,
+        *,
+        site: _builtins.str = ...,
+        epoch: _types_pb2.Epoch | None = ...,
+        mode: _builtins.str = ...,
+        serving: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "mode", b"mode", "serving", b"serving", "site", b"site"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecoveryClaim: _TypeAlias = RecoveryClaim  # noqa: Y015
+
+@_typing.final
 class MoveRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1491,6 +1724,7 @@ class StatusResponse(_message.Message):
     REGISTER_VERSION_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
     FRESHNESS_FIELD_NUMBER: _builtins.int
+    REGISTER_FAULT_FIELD_NUMBER: _builtins.int
     federation: _builtins.str
     revision: _builtins.int
     leader: _builtins.str
@@ -1503,6 +1737,8 @@ class StatusResponse(_message.Message):
     register_version: _builtins.str
     """etcd's"""
     profile: _builtins.str
+    register_fault: _builtins.str
+    """why the coordinator does not believe its register; empty: it does"""
     @_builtins.property
     def register(self) -> _types_pb2.RegisterId: ...
     @_builtins.property
@@ -1521,10 +1757,11 @@ class StatusResponse(_message.Message):
         register_version: _builtins.str = ...,
         profile: _builtins.str = ...,
         freshness: Global___Freshness | None = ...,
+        register_fault: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness", "register", b"register"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coordinator", b"coordinator", "federation", b"federation", "freshness", b"freshness", "leader", b"leader", "leader_address", b"leader_address", "leader_epoch", b"leader_epoch", "profile", b"profile", "register", b"register", "register_version", b"register_version", "revision", b"revision", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coordinator", b"coordinator", "federation", b"federation", "freshness", b"freshness", "leader", b"leader", "leader_address", b"leader_address", "leader_epoch", b"leader_epoch", "profile", b"profile", "register", b"register", "register_fault", b"register_fault", "register_version", b"register_version", "revision", b"revision", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

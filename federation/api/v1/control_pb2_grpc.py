@@ -185,6 +185,16 @@ class ControlServiceStub:
                 request_serializer=federation_dot_api_dot_v1_dot_control__pb2.ListDrillsRequest.SerializeToString,
                 response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.ListDrillsResponse.FromString,
                 _registered_method=True)
+        self.RegisterStatus = channel.unary_unary(
+                '/federation.api.v1.ControlService/RegisterStatus',
+                request_serializer=federation_dot_api_dot_v1_dot_control__pb2.RegisterStatusRequest.SerializeToString,
+                response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.RegisterState.FromString,
+                _registered_method=True)
+        self.RecoverRegister = channel.unary_unary(
+                '/federation.api.v1.ControlService/RecoverRegister',
+                request_serializer=federation_dot_api_dot_v1_dot_control__pb2.RecoverRegisterRequest.SerializeToString,
+                response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.RegisterState.FromString,
+                _registered_method=True)
 
 
 class ControlServiceServicer:
@@ -383,6 +393,20 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RegisterStatus(self, request, context):
+        """Whether the register is the one that was known, what the sites hold, and what a recovery would decide.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecoverRegister(self, request, context):
+        """One step of making the register anew from what the sites hold; asked again until the state says done.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -535,6 +559,16 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.ListDrills,
                     request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.ListDrillsRequest.FromString,
                     response_serializer=federation_dot_api_dot_v1_dot_control__pb2.ListDrillsResponse.SerializeToString,
+            ),
+            'RegisterStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterStatus,
+                    request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.RegisterStatusRequest.FromString,
+                    response_serializer=federation_dot_api_dot_v1_dot_control__pb2.RegisterState.SerializeToString,
+            ),
+            'RecoverRegister': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecoverRegister,
+                    request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.RecoverRegisterRequest.FromString,
+                    response_serializer=federation_dot_api_dot_v1_dot_control__pb2.RegisterState.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1347,6 +1381,60 @@ class ControlService:
             '/federation.api.v1.ControlService/ListDrills',
             federation_dot_api_dot_v1_dot_control__pb2.ListDrillsRequest.SerializeToString,
             federation_dot_api_dot_v1_dot_control__pb2.ListDrillsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.api.v1.ControlService/RegisterStatus',
+            federation_dot_api_dot_v1_dot_control__pb2.RegisterStatusRequest.SerializeToString,
+            federation_dot_api_dot_v1_dot_control__pb2.RegisterState.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecoverRegister(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.api.v1.ControlService/RecoverRegister',
+            federation_dot_api_dot_v1_dot_control__pb2.RecoverRegisterRequest.SerializeToString,
+            federation_dot_api_dot_v1_dot_control__pb2.RegisterState.FromString,
             options,
             channel_credentials,
             insecure,

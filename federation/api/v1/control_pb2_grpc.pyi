@@ -75,6 +75,10 @@ class ControlServiceStub:
     """Take the order of a drill back, or turn one round that has not reached the standby."""
     ListDrills: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListDrillsRequest, _control_pb2.ListDrillsResponse]
     """Drills that are ordered, under way or over, of one class or of all."""
+    RegisterStatus: _grpc.UnaryUnaryMultiCallable[_control_pb2.RegisterStatusRequest, _control_pb2.RegisterState]
+    """Whether the register is the one that was known, what the sites hold, and what a recovery would decide."""
+    RecoverRegister: _grpc.UnaryUnaryMultiCallable[_control_pb2.RecoverRegisterRequest, _control_pb2.RegisterState]
+    """One step of making the register anew from what the sites hold; asked again until the state says done."""
 
 @_typing.type_check_only
 class ControlServiceAsyncStub(ControlServiceStub):
@@ -122,6 +126,10 @@ class ControlServiceAsyncStub(ControlServiceStub):
     """Take the order of a drill back, or turn one round that has not reached the standby."""
     ListDrills: _aio.UnaryUnaryMultiCallable[_control_pb2.ListDrillsRequest, _control_pb2.ListDrillsResponse]  # type: ignore[assignment]
     """Drills that are ordered, under way or over, of one class or of all."""
+    RegisterStatus: _aio.UnaryUnaryMultiCallable[_control_pb2.RegisterStatusRequest, _control_pb2.RegisterState]  # type: ignore[assignment]
+    """Whether the register is the one that was known, what the sites hold, and what a recovery would decide."""
+    RecoverRegister: _aio.UnaryUnaryMultiCallable[_control_pb2.RecoverRegisterRequest, _control_pb2.RegisterState]  # type: ignore[assignment]
+    """One step of making the register anew from what the sites hold; asked again until the state says done."""
 
 class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -346,5 +354,21 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.ListDrillsResponse, _abc.Awaitable[_control_pb2.ListDrillsResponse]]:
         """Drills that are ordered, under way or over, of one class or of all."""
+
+    @_abc_1.abstractmethod
+    def RegisterStatus(
+        self,
+        request: _control_pb2.RegisterStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.RegisterState, _abc.Awaitable[_control_pb2.RegisterState]]:
+        """Whether the register is the one that was known, what the sites hold, and what a recovery would decide."""
+
+    @_abc_1.abstractmethod
+    def RecoverRegister(
+        self,
+        request: _control_pb2.RecoverRegisterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.RegisterState, _abc.Awaitable[_control_pb2.RegisterState]]:
+        """One step of making the register anew from what the sites hold; asked again until the state says done."""
 
 def add_ControlServiceServicer_to_server(servicer: ControlServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

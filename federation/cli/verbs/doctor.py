@@ -117,7 +117,9 @@ def _coordinators(context: Context) -> Iterator[Line]:
             status = alone.call("Status", control_pb2.StatusRequest(), timeout_s=3.0)
             what, silence = f"coordinator {status.coordinator}", silence_of(status)
             leads = "leads" if status.leader == status.coordinator else f"follows {status.leader or 'nobody'}"
-            if silence:
+            if status.register_fault:
+                yield "RED", what, f"{address} does not believe its register: {status.register_fault}"
+            elif silence:
                 yield "RED", what, f"{address} answers, but the register does not answer it; {silence}"
             else:
                 yield "ok" if status.leader else "RED", what, f"{address} {leads}"
@@ -130,7 +132,9 @@ def _coordinators(context: Context) -> Iterator[Line]:
 def _register(client: Client) -> Iterator[Line]:
     status = client.call("Status", control_pb2.StatusRequest())
     version, silence = status.register_version, silence_of(status)
-    if silence:
+    if status.register_fault:
+        yield "RED", "register", f"{status.register_fault}; `fedctl register status`, then the runbook"
+    elif silence:
         yield "RED", "register", f"does not answer; {silence}"
     elif "ALARM" in version:
         yield "RED", "register", version
@@ -170,4 +174,4 @@ def _classrooms(client: Client) -> Iterator[Line]:
 
 
 def _unknown(freshness: control_pb2.Freshness) -> str:
-    return f"unknown: what is known is {freshness.age_s:.0f} s old, for the register does not answer"
+    return f"unknown: what is known is {freshness.age_s:.0f} s old, for the register does not answer or is not believed"

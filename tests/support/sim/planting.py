@@ -8,9 +8,11 @@ from __future__ import annotations
 import sys
 import tomllib
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 
@@ -38,13 +40,15 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`seed` None: none is recorded yet. `story`: a directed schedule; empty: drawn ones."""
+    """`seed` None: none is recorded yet. `story`: a directed schedule; empty: drawn ones. `test`: one that must fail, for
+    what no schedule can bring about."""
 
     name: str
     invariant: str
     story: str
     patches: tuple[Patch, ...]
     seed: int | None = None
+    test: str = ""
 
 
 def read_mutants(table: Path = TABLE) -> tuple[Mutant, ...]:
@@ -56,6 +60,7 @@ def read_mutants(table: Path = TABLE) -> tuple[Mutant, ...]:
             story=entry["story"],
             patches=tuple(Patch(**patch) for patch in entry["patch"]),
             seed=entry.get("seed"),
+            test=entry.get("test", ""),
         )
         for entry in tomllib.loads(table.read_text())["mutant"]
     )
@@ -105,9 +110,22 @@ def plant(mutant: Mutant) -> None:
     sys.meta_path.insert(0, Planter(texts))
 
 
+def fails(test: str) -> tuple[int | None, str]:
+    """Whether a test that knows of the bug fails with it; a test that cannot be run has found nothing."""
+    import pytest  # noqa: PLC0415 - only here
+
+    with redirect_stdout(StringIO()) as said:
+        code = pytest.main([str(ROOT / test), "-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly"])
+    if code is pytest.ExitCode.TESTS_FAILED:
+        return 1, f"{test.rpartition('::')[2]} fails"
+    return None, said.getvalue()[-300:]
+
+
 def find(mutant: Mutant, seeds: Sequence[int]) -> tuple[int | None, str]:
     """In this process: the first seed whose run violates the mutant's invariant, and what was seen there."""
     plant(mutant)
+    if mutant.test:
+        return fails(mutant.test)
     from tests.support.sim.campaign import run_schedule  # noqa: PLC0415 - after the bug was planted
     from tests.support.sim.directed import DIRECTED  # noqa: PLC0415
     from tests.support.sim.schedule import draw  # noqa: PLC0415

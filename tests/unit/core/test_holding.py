@@ -58,7 +58,7 @@ def test_answers_count_in_rising_order_only() -> None:
     "fault",
     [
         {"register": RegisterId(uuid="other", era=1)},
-        {"register": RegisterId(uuid="r1", era=2)},
+        {"register": RegisterId(uuid="r1", era=0)},
         {"revision": 9},
     ],
 )
@@ -66,6 +66,23 @@ def test_an_answer_of_another_or_older_register_neither_opens_nor_closes(fault: 
     holding = judge(answer(grants={"h2": E1}, revoked={"h1": E2}, **fault), 0, {"h1": Held(E1)}, KNOWN, TERMS)
     assert holding.held == {"h1": Held(E1)}
     assert not holding.heard
+
+
+def test_a_recovered_register_is_believed_with_a_lower_revision() -> None:
+    """Its epochs are above all of the era before, so that it can end and permit what it does not know."""
+    recovered = RegisterId(uuid="r1", era=2)
+    first = Epoch(era=2, n=1)
+    holding = judge(answer(register=recovered, revision=3, grants={"h1": first}), 0, {"h1": Held(E3)}, KNOWN, TERMS)
+    assert holding.held == {"h1": Held(first)}
+    assert holding.problems == ()
+
+
+def test_while_a_recovery_decides_nothing_is_granted_and_nothing_ends() -> None:
+    recovered = RegisterId(uuid="r1", era=2)
+    said = answer(register=recovered, granted=False, recovering=True, grants={"h2": E1}, revoked={"h1": E3})
+    holding = judge(said, 0, {"h1": Held(E1)}, KNOWN, TERMS)
+    assert holding.held == {"h1": Held(E1)}
+    assert holding.heard, "what was asked for is a report, and it is on its way"
 
 
 def test_a_deaf_site_is_granted_nothing_and_closes_nothing() -> None:
