@@ -1,6 +1,6 @@
 # Each target is one line; `make` or `make help` explains them. Everything they need is installed by scripts/setup.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test proto lint type bench bench-failover lock fmt sim sim-mutants
+.PHONY: help setup demo test test-all proto lint type bench bench-failover lock fmt sim sim-mutants
 RUNS ?= 3
 SEEDS ?= 20
 FIRST ?= 1
@@ -17,6 +17,9 @@ demo: ## place a class on this machine and use it as a student would (KEEP=1 lea
 
 test: ## install what is needed and pass every test
 	@scripts/setup dev && .venv/bin/python scripts/test
+
+test-all: ## the same, and the thorough scenarios with real processes
+	@scripts/setup dev && THOROUGH=1 .venv/bin/python scripts/test
 
 proto: setup ## generate federation/api from proto/
 	@scripts/proto

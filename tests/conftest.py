@@ -1,4 +1,5 @@
-"""For all tests: the repository's root is importable, skips fail under CI, root-only tests say why they are skipped."""
+"""For all tests: the repository's root is importable, skips fail under CI, root-only tests say why they are skipped, and
+thorough ones are run by `make test-all` only."""
 
 from __future__ import annotations
 
@@ -16,7 +17,11 @@ CI = os.environ.get("CI") == "true"
 UNIT_LIMIT_S = 10.0  # a unit test that needs longer is none; wide, because two cores may be shared
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if os.environ.get("THOROUGH") != "1":
+        left_out = [item for item in items if item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     for item in items:
         if item.get_closest_marker("needs_root") and os.getuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root: run `sudo make test`"))

@@ -11,7 +11,7 @@ from tests.support.federation import Federation
 from tests.support.onlooker import Onlooker
 from tests.support.takeover import edges, site_of, wait_until_armed
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.thorough, pytest.mark.timeout(400)]
 
 
 def test_a_class_is_rehearsed_and_what_it_says_fits_what_was_seen(here: Federation) -> None:

@@ -19,7 +19,7 @@ import yaml
 from tests.support.federation import Federation, until
 from tests.support.takeover import wait_until_armed, wait_until_served_at
 
-pytestmark = pytest.mark.timeout(500)
+pytestmark = [pytest.mark.thorough, pytest.mark.timeout(500)]
 
 KEY = b"correct horse battery staple"
 KILL_WHO_CALLS = """import json, os, pathlib, signal, sys
