@@ -25,6 +25,7 @@ A = TypeVar("A")
 CALL_S = 10.0
 CONNECT_S = 0.8  # for one coordinator while others are left
 READY_S = 2.0  # the same, until it has also proven who it is: a frozen one accepts connections and says nothing
+HEALTH = "/grpc.health.v1.Health/Check"  # anybody may ask
 
 
 class Client:
@@ -108,13 +109,12 @@ class Client:
         return not others_left or self._gets_ready(address)
 
     def _gets_ready(self, address: str) -> bool:
-        ready = grpc.channel_ready_future(self._channel(address))
+        # not by grpc's future of readiness: its thread looks on for a moment, and complains if the channel is closed then
+        ask: Any = self._channel(address).unary_unary(HEALTH)
         try:
-            ready.result(timeout=READY_S)
-        except grpc.FutureTimeoutError:
-            return False
-        finally:
-            ready.cancel()  # else a thread of grpc goes on looking, and complains when the channel is closed
+            ask(b"", timeout=READY_S)
+        except grpc.RpcError as failed:
+            return failed.code() not in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)
         return True
 
     def _stub(self, address: str) -> Any:
