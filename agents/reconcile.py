@@ -205,6 +205,7 @@ class Reconciler:
                 generation=directive.generation,
                 delete_homes=directive.delete_homes,
                 release=directive.state == "released",
+                replaced=directive.HasField("restore") and view.epoch != read_epoch(directive.epoch),
                 unsaved=self.finals.unsaved(hub, directive.copied_run),
             )
         return decide(

@@ -23,7 +23,7 @@ from agents.drivers.base import (
     UnsentWork,
 )
 from federation.core.home_names import slug
-from federation.core.unsent import worth_recovering
+from federation.core.unsent import the_tree_of, worth_recovering
 from federation.model.errors import DeadlineExceeded, DriverError, NotFound, StaleEpoch
 from federation.model.identity import Epoch
 
@@ -169,10 +169,12 @@ class MemoryCopies:
         self, hub: str, epoch: Epoch, base: CopyRef, password: str, *, run: str, limit_s: float = 3600.0
     ) -> UnsentWork:
         site, store = self._site, self._site.store
-        tree = site.files.get(hub, {}) if site.homes.get(hub) == epoch else None
-        if tree is not None and hub in site.hubs:
+        here = {-1: site.homes[hub]} if hub in site.homes else {}
+        here |= {n: marked for n, (marked, _files) in enumerate(site.kept.get(hub, ()))}
+        which = the_tree_of(epoch, here)
+        if which == -1 and hub in site.hubs:
             raise DriverError(f"{hub} runs here: its homes cannot be compared under it")
-        tree = tree or next((files for marked, files in site.kept.get(hub, ()) if marked == epoch), tree)
+        tree = None if which is None else site.files.get(hub, {}) if which == -1 else site.kept[hub][which][1]
         if tree is None:
             raise NotFound(f"{site.site} has no tree of {hub} of epoch {epoch}")
         await self._answers(limit_s, store.save_s)

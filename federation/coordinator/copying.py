@@ -24,7 +24,7 @@ from federation.core.copies import CopyFacts, due_in, stale_after, urgency_of
 from federation.core.copy_history import HomeSeen, recorded
 from federation.model.classroom import Classroom
 from federation.model.classroom_seat import Protect
-from federation.model.errors import DriverError
+from federation.model.errors import DriverError, FederationError
 from federation.model.homes import CopyPoint, HomeHistory, HomeIndex
 from federation.model.operation import OperationKind, Step
 from federation.model.ownership import Ownership
@@ -64,6 +64,7 @@ class CopiesLoop:
     actor: str
     _errors: dict[str, str] = field(default_factory=dict)  # why the last run of a hub failed
     _waiting: dict[str, tuple[str, float, float]] = field(default_factory=dict)  # hub -> site, urgency, when it looked
+    _final_errors: dict[str, str] = field(default_factory=dict)
     _final_mono: dict[str, float] = field(default_factory=dict)  # hub -> when its final copy was made
     _running: Counter[str] = field(default_factory=Counter)
     _use: dict[str, Use] = field(default_factory=dict)
@@ -80,9 +81,15 @@ class CopiesLoop:
             asked_mono = self._final_mono.get(hub)
             if asked_mono is not None and self.journalist.clock.mono() - asked_mono < FINAL_AGAIN_S:
                 return SOON_S  # it was copied a moment ago, and the site has not said yet that this is the last word
-            await self._copy(stored, stored.document.owner)
+            try:
+                await self._copy(stored, stored.document.owner)
+            except FederationError as error:
+                self._final_errors[hub] = error.message
+                raise
+            self._final_errors.pop(hub, None)
             self._final_mono[hub] = self.journalist.clock.mono()
             return SOON_S
+        self._final_errors.pop(hub, None)  # what went wrong with another move says nothing of the next one
         facts = self._facts(stored.document, generation.classroom.spec.storage.protection.every.seconds)
         if facts is None:
             return LOOK_S
@@ -108,9 +115,9 @@ class CopiesLoop:
         same = (index.document.epoch, index.document.copy_.site) == (ownership.epoch, ownership.owner)
         return same and index.document.run == report.final_run
 
-    def error_of(self, hub: str) -> str:
-        """Why the last run of this leader failed; empty: it did not."""
-        return self._errors.get(hub, "")
+    def final_error(self, hub: str) -> str:
+        """Why the last attempt at the final copy of the move that is under way failed; empty: none has."""
+        return self._final_errors.get(hub, "")
 
     def final_due(self, ownership: Ownership) -> bool:
         """A planned move has stopped the hub, and what was written last is not on record yet. Whoever waits for this

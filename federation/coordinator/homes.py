@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from federation.api.v1 import agent_pb2, control_pb2
+from federation.coordinator.admission import refuse_while_moving
 from federation.coordinator.copying import copies_password, copy_message
 from federation.coordinator.events import Journalist
 from federation.coordinator.sessions import Sessions
@@ -71,6 +72,9 @@ class HomesDesk:
         record, user = stored.document, request.user
         copy = self._choose(record, user, _time(request.at))
         ownership = self._owned(record)
+        operation = self.snapshot.operation(record.uid)
+        if operation is not None:  # what is put beside a home after the final copy would stay behind
+            refuse_while_moving(operation.document)
         site, hub, folder = ownership.owner or "", record.uid, restored_folder(copy)
         password = copies_password(self.snapshot, hub, site)
         if not password:

@@ -78,6 +78,8 @@ class MoveOrders:
         if self.snapshot.site(target) is None:
             raise NotFound(f"no site named {target} has joined", help="`fedctl sites` lists them.")
         objection = self.planner.objection_to(record.document.uid, target)
+        if any(earlier.site == target for earlier in ownership.document.earlier):
+            objection = f"{target} has not confirmed that nothing of it runs there since it lost it"
         if objection:
             raise Refused(f"{name} cannot move to {target}: {objection}", help="`fedctl sites` shows what is free.")
         movable = record.document.classroom.spec.placement.movable
@@ -122,7 +124,8 @@ class MoveOrders:
                 help="If it does run there, students would work in two copies. Pull the plug first.",
             )
         lease, running = self._silent_lease(name, owner), operation.document
-        before = running.interrupted if running.kind is OperationKind.FAILOVER else running
+        waits = running.kind is OperationKind.FAILOVER and running.step is Step.ADMITTED
+        before = running.interrupted if waits else running
         self._refuse_lost_homes(name, record, asked)
         order = self.admission.operation(OperationKind.FAILOVER, record.document, asked.actor).revise(
             source=owner,

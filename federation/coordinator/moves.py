@@ -8,6 +8,7 @@ counts for nothing; Acquire also the newest lease of the new owner.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
@@ -16,9 +17,10 @@ from federation.coordinator.facts import Planner
 from federation.coordinator.observations import Observations
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.takeovers import Takeovers
-from federation.core.calendar import current_window
+from federation.core.calendar import Window, current_window, windows
 from federation.core.operation_facts import Acquire, Keep, MoveFacts
 from federation.core.takeover import lease_objection, target_objection
+from federation.model.classroom import ClassroomSpec
 from federation.model.errors import Conflict
 from federation.model.homes import Unsent
 from federation.model.operation import Operation, OperationKind, Step
@@ -28,6 +30,8 @@ from federation.runtime.clock import Clock
 from federation.store import keys
 from federation.store.interface import Guard
 from federation.store.register import Changes, Register, Stored
+
+MOVE_LASTS = timedelta(minutes=10)  # from the end of the drain, generously
 
 log = structlog.get_logger(__name__)
 
@@ -52,23 +56,29 @@ class PlannedMoves:
         now, spec = self.clock.now(), generation.classroom.spec
         since = operation.history[-1].at if operation.history else operation.created
         released = ownership.owner is None
-        objection = (
-            self.planner.objection_to(hub, operation.target)
-            or self._lease(ownership, operation.target)
-            or self._version(operation)
-        )
+        objection = self._lease(ownership, operation.target)
+        if not released:  # a hub that nobody owns any more goes to whoever lives
+            objection = self.planner.objection_to(hub, operation.target) or objection or self._version(operation)
         return MoveFacts(
             objection=objection or self._not_heard(operation),
             source_objection=self._lease(ownership, operation.source) if released else "",
-            meeting=current_window(spec, now),
+            meeting=self._meeting(spec, operation),
             in_step_s=(now - since).total_seconds(),
             lasting=spec.storage.protection is not None,
             has_copy=self.snapshot.home(hub) is not None,
             copied=self.copies.is_final(ownership),
-            copy_problem=self.copies.error_of(hub),
+            copy_problem=self.copies.final_error(hub),
         )
 
+    def _meeting(self, spec: ClassroomSpec, operation: Operation) -> Window | None:
+        """The class time that is on, or that would begin before the move is over."""
+        now = self.clock.now()
+        coming = windows(spec, now, now + timedelta(seconds=operation.drain_s) + MOVE_LASTS)
+        return current_window(spec, now) or (coming[0] if coming else None)
+
     def _lease(self, ownership: Ownership, site: str) -> str:
+        if any(earlier.site == site for earlier in ownership.earlier):
+            return "it has not confirmed that nothing of it runs there since it lost it"
         world = self.takeovers.seen_world()
         if world is None:
             return "the register was not read for a while"
@@ -137,7 +147,7 @@ class PlannedMoves:
             owner=to.site,
             epoch=epoch,
             earlier=tuple(e for e in before.document.earlier if e.site != to.site),
-            restore=home.document.copy_ if lasting and home is not None else None,
+            restore=home.document.copy_ if lasting and home is not None else before.document.restore,
             taken_over=self.clock.now() if operation.unseen and not back else before.document.taken_over,
             home=before.document.home if operation.drill else None,  # a rehearsal ends where it began
         )
@@ -177,7 +187,9 @@ class PlannedMoves:
             raise Conflict(f"{hub} has changed since it was looked at")
         epoch = before.document.epoch.next()
         changes.unchanged(before.key, before).unchanged(owned.key, owned)
-        changes.put(before.key, before.document.revise(epoch=epoch)).put(owned.key, Owned(hub=hub, epoch=epoch))
+        restore = None if self.copies.is_final(before.document) else before.document.restore
+        kept = before.document.revise(epoch=epoch, restore=restore)
+        changes.put(before.key, kept).put(owned.key, Owned(hub=hub, epoch=epoch))
         changes.delete(keys.mode(operation.source, hub))
         await self.register.commit(changes)
         log.info("move.kept", hub=hub, site=operation.source, epoch=str(epoch), why=why.reason)

@@ -52,7 +52,7 @@ class ProtectionLoop:
         stored = self.snapshot.ownership(hub)
         if stored is None:
             return None
-        if await self._confirm_closed(stored):
+        if await self._confirm_closed(stored) or await self._confirm_restored(stored):
             return 0.0
         record, world = self.snapshot.in_force(hub), self.takeovers.seen_world()
         if stored.document.owner is None or record is None:
@@ -93,6 +93,17 @@ class ProtectionLoop:
             Target(t.site, t.objection or target_objection(t.site, ownership, owner, patient))
             for t in self.planner.standbys(ownership.hub, site)
         )
+
+    async def _confirm_restored(self, stored: Stored[Ownership]) -> bool:
+        """A hub that serves at its epoch was started, so its homes are what they had to be; from now on they are newer
+        than that copy, whatever becomes of the operation that ordered it."""
+        ownership = stored.document
+        seen = self.observations.seen(ownership.owner or "", ownership.hub, ownership.epoch)
+        if ownership.restore is None or seen is None or not (seen.epoch_matches and seen.phase == "serving"):
+            return False
+        changes = Changes().only_if(self.leader_guard()).unchanged(stored.key, stored)
+        await self.register.commit(changes.put(stored.key, ownership.revise(restore=None)))
+        return True
 
     async def _confirm_closed(self, stored: Stored[Ownership]) -> bool:
         """One earlier owner that reports the hub as stopped, knowing of a newer epoch, is off the record."""

@@ -104,7 +104,14 @@ class Relocations:
             servers=observed.document.servers if observed is not None else 0,
             meets_within_s=self._meets_within_s(spec),
             busy=not operation.document.done,
+            given_up_s=self._given_up_s(operation.document, site),
         )
+
+    def _given_up_s(self, operation: Operation, site: str) -> float | None:
+        moved = operation.kind is OperationKind.MOVE and operation.done and operation.history
+        if not moved or operation.source != site:
+            return None
+        return (self.clock.now() - operation.history[-1].at).total_seconds()
 
     def _meets_within_s(self, spec: ClassroomSpec) -> float | None:
         now = self.clock.now()

@@ -45,8 +45,8 @@ def move(facts: Facts) -> Move:
 def _check(facts: Facts, known: MoveFacts) -> Move:
     operation = facts.operation
     if known.meeting is not None and not operation.now:
-        until = known.meeting.end.strftime("%H:%M UTC")
-        return Wait(f"the class meets: after its end at {until}, or with --now", LATER_S)
+        since, until = (at.strftime("%H:%M") for at in (known.meeting.start, known.meeting.end))
+        return Wait(f"the class meets from {since} to {until} UTC: after that, or with --now", LATER_S)
     if facts.seen is None:
         return Wait(f"{operation.source}: its agent has not reported", LATER_S)
     if known.objection:
@@ -64,8 +64,10 @@ def _check(facts: Facts, known: MoveFacts) -> Move:
 
 def _drain(facts: Facts, known: MoveFacts) -> Move:
     operation, seen = facts.operation, facts.seen
-    if known.objection:
+    if known.objection and known.in_step_s >= operation.drain_s + PATIENCE_S:
         return _turn_round(operation, f"{operation.target}: {known.objection}")
+    if known.objection:  # the class still serves: a target that was not heard for a moment is waited for
+        return Wait(f"{operation.target}: {known.objection}")
     if seen is None:
         return Wait(f"{operation.source}: its agent has not reported", LATER_S)
     if operation.now or known.in_step_s >= operation.drain_s + HEAR_S:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from federation.model.classroom_running import Movable
 
 SYSTEM_DRAIN_S = 900.0  # so long students who work are waited for
+AGAIN_S = 1800.0  # a class that was stopped for a move that came to nothing is not stopped again at once
 AHEAD_S = 3600.0  # a class that meets within this is left where it is
 
 
@@ -28,6 +29,7 @@ class HubThere:
     servers: int
     meets_within_s: float | None
     busy: bool = False
+    given_up_s: float | None = None  # since a move from here was given up; None: none was
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ def relocate(hub: HubThere, policy: Policy) -> Relocate | Stay:
 def _not_now(hub: HubThere) -> str:
     if hub.busy:
         return "another operation is under way"
+    if hub.given_up_s is not None and hub.given_up_s < AGAIN_S:
+        return f"a move was given up {hub.given_up_s / 60:.0f} min ago; the next is tried after half an hour"
     if hub.movable is Movable.NEVER:
         return "placement.movable is never: only `fedctl move --now` moves it"
     if hub.meets_within_s is not None and hub.meets_within_s <= AHEAD_S:

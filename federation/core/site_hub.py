@@ -6,6 +6,7 @@ The table, top row first:
 | yes                    | -              | -                        | stop it; when nothing is left, remains may go  |
 | no                     | its time is over | -                      | stop it; it starts again with the next grant   |
 | no                     | yes            | running                  | start it, or mend what died (same order: no-op) |
+| no                     | yes            | running, of an earlier ownership, and a restore is due | stop it |
 | no                     | yes            | stopped                  | stop it: the site still holds it, and a move began |
 | no                     | yes            | released, and its final copy is the one on record | give the epoch up for ever |
 | no                     | yes            | no, or another epoch     | leave it as it is, wait for the directive      |
@@ -32,6 +33,7 @@ class WantedHub:
     generation: int = 0
     delete_homes: bool = False
     release: bool = False  # stopped for a planned move, and to be given up
+    replaced: bool = False  # its homes are to be replaced, and what runs here is not of this ownership
     unsaved: str = ""  # why it must not be given up: the copy on record is not known to be all that is here
 
 
@@ -79,6 +81,8 @@ def decide(
         return Decision(Act.LEAVE, f"the directive is of epoch {wanted.epoch}, held is {held.epoch}")
     if not wanted.running:
         return _moved(wanted, processes)
+    if wanted.replaced and processes > 0:
+        return Decision(Act.STOP, "it is of an earlier ownership, and its homes are to be replaced")
     return Decision(Act.START, "granted and wanted")
 
 

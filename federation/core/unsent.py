@@ -7,9 +7,10 @@ the folder has one name for ever, and what is there is left alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from federation.model.homes import HomeIndex, Unsent, UnsentStep
 from federation.model.identity import Epoch
@@ -27,6 +28,20 @@ def worth_recovering(path: str) -> bool:
     trash = any(part.startswith(".Trash") for part in parts) or "/.local/share/Trash/" in f"/{path}/"
     runtime = "/.local/share/jupyter/runtime/" in f"/{path}/"
     return not trash and not runtime and CACHES.isdisjoint(parts)
+
+
+T = TypeVar("T")
+
+
+def the_tree_of(epoch: Epoch, marked: Mapping[T, Epoch]) -> T | None:
+    """Of the trees of a hub at one site, by the epoch that each is marked with, the one that was worked in at `epoch`. A
+    recovery of the register raises epochs to a new era, and a site that died before it heard of that has the tree of
+    before: the newest one of an earlier era, if none is of `epoch` itself."""
+    exact = [tree for tree, mark in marked.items() if mark == epoch]
+    earlier = sorted(
+        ((mark, n, tree) for n, (tree, mark) in enumerate(marked.items()) if mark.era < epoch.era), reverse=True
+    )
+    return exact[0] if exact else earlier[0][2] if earlier else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -414,7 +414,8 @@ def test_a_drained_site_says_what_becomes_of_each_class_and_is_shown_as_such(her
     finally:
         assert here.ok("uncordon", "tacc").out == "tacc: open for hubs again\n"
     assert here.ok("uncordon", "tacc").out == "tacc: was open already\n"
-    until(lambda: here.document("get", "tau")["status"]["site"] == "tacc", "it stayed")
+    assert here.document("get", "tau")["status"]["site"] == "tacc", "it stayed"
+    here.ok("retire", "tau")
 
 
 def test_events_watch_and_sites(here: Served) -> None:

@@ -95,20 +95,21 @@ def test_the_document_has_the_shape_of_kubernetes(here: Served) -> None:
 
 
 def test_a_home_comes_back_beside_what_the_student_has_and_the_same_again_finds_it_there(here: Served) -> None:
-    files = here.federation.sites["iu"].files[hub(here)]
+    place_with_work(here, "omega")
+    files = here.federation.sites["iu"].files[hub(here, "omega")]
     files["s01/notes.ipynb"] = b"spoil"
-    oldest = items(here, "s01")[-1]["status"]["taken"]
-    first = here.ok("homes", "alpha", "s01", "restore", "--at", oldest).out
+    oldest = here.document("homes", "omega", "s01", "list")["items"][-1]["status"]["taken"]
+    first = here.ok("homes", "omega", "s01", "restore", "--at", oldest).out
     folder = first.split()[1]
     assert folder.startswith("restored-20")
     assert "is there now, in the home at iu; as of 20" in first
     assert files[f"s01/{folder}/notes.ipynb"] == b"first"
     assert files["s01/notes.ipynb"] == b"spoil"
-    assert "was there already" in here.ok("homes", "alpha", "s01", "restore", "--at", oldest).out
-    body = here.document("homes", "alpha", "s01", "restore", "--at", oldest)
+    assert "was there already" in here.ok("homes", "omega", "s01", "restore", "--at", oldest).out
+    body = here.document("homes", "omega", "s01", "restore", "--at", oldest)
     assert body["status"]["folder"] == folder
     assert body["status"]["there"] is True
-    assert "home.restored" in here.ok("events", "alpha").out
+    assert "home.restored" in here.ok("events", "omega").out
 
 
 def test_each_reason_why_it_cannot_come_back_is_said(here: Served) -> None:

@@ -105,7 +105,9 @@ async def test_a_drill_moves_the_class_there_and_back_and_says_what_an_outage_wo
         assert hub not in federation.sites["tacc"].hubs
         assert notebook(federation, hub, "iu") == WORK
         assert [record.step for record in drill.there] == [*WAY_THERE, Step.DONE] == [r.step for r in drill.back]
-        assert events(replica) == ["drill.ordered", "drill.begun", "drill.returning", "drill.passed"]
+        said = events(replica)  # what happened within one millisecond has no order
+        assert {*said[:2]} == {"drill.ordered", "drill.begun"}
+        assert said[2:] == ["drill.returning", "drill.passed"]
         costs = drill.costs
         assert costs is not None
         assert costs.rto_s is not None

@@ -23,7 +23,7 @@ from agents.drivers.local.copy_reading import CopyReading
 from agents.drivers.local.restic_runs import ResticRuns
 from agents.drivers.local.restoring import Restoring
 from agents.drivers.local.saving import Saving
-from federation.core.unsent import worth_recovering
+from federation.core.unsent import the_tree_of, worth_recovering
 from federation.model.errors import NotFound
 from federation.model.identity import Epoch
 
@@ -44,9 +44,10 @@ class SavingUnsent:
         """The tree of `epoch`: the hub's, or one that a restore put aside. NotFound if there is none."""
         self.homes.check_volume()
         own = self.homes.tree(self.steps.hub)
-        for tree in (own, *self.homes.kept(self.steps.hub)):
-            if self.homes.marked(tree) == epoch:
-                return tree
+        here = {tree: self.homes.marked(tree) for tree in (own, *self.homes.kept(self.steps.hub))}
+        found = the_tree_of(epoch, {tree: marked for tree, marked in here.items() if marked is not None})
+        if found is not None:
+            return found
         raise NotFound(f"{self.homes.settings.site} has no tree of {self.steps.hub} of epoch {epoch}")
 
     async def save(

@@ -53,6 +53,12 @@ def test_a_hub_is_given_up_only_stopped_held_and_when_nothing_could_be_missing_f
     assert act(wanted=WantedHub(E1, running=False), held=Held(E1)) is Act.LEAVE
 
 
+def test_what_runs_of_an_earlier_ownership_is_stopped_before_its_homes_are_replaced() -> None:
+    told = WantedHub(E1, running=True, replaced=True)
+    assert act(wanted=told, held=Held(E1), processes=3) is Act.STOP
+    assert act(wanted=told, held=Held(E1)) is Act.START
+
+
 def test_a_hub_that_nobody_mentions_runs_on() -> None:
     assert act(processes=3) is Act.LEAVE
 

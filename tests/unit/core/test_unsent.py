@@ -16,6 +16,7 @@ from federation.core.unsent import (
     UnsentFacts,
     Wait,
     next_move,
+    the_tree_of,
     what,
     worth_recovering,
 )
@@ -106,3 +107,11 @@ def test_work_is_recovered_hidden_or_not(path: str) -> None:
 )
 def test_what_is_no_work_is_not(path: str) -> None:
     assert not worth_recovering(path)
+
+
+def test_the_tree_of_an_epoch_is_the_one_that_is_marked_with_it_or_the_last_of_an_earlier_era() -> None:
+    later = Epoch(era=2, n=1)
+    assert the_tree_of(E2, {"own": E3, "kept": E2}) == "kept"
+    assert the_tree_of(E2, {"own": E3, "kept": E1}) is None, "a tree of another epoch is other work"
+    assert the_tree_of(later, {"kept": E1, "own": E3}) == "own", "a recovery raised epochs, which nobody told this site"
+    assert the_tree_of(E1, {}) is None
