@@ -14,6 +14,7 @@ from federation.api.v1 import agent_pb2
 from federation.coordinator.naming import hosts_of
 from federation.coordinator.recovery_sight import Sight
 from federation.coordinator.wanted import HOMES, auth_secret
+from federation.core.recovered_homes import Ordered, restore_due
 from federation.core.recovery import Fate, HubFacts, Verdict
 from federation.model.classroom import Classroom, ClassroomSpec
 from federation.model.errors import InvalidRequest
@@ -61,8 +62,6 @@ class Writing:
             changes.put(keys.closing(site, hub), Owned(hub=hub, epoch=self.epoch))
         if owner is not None:
             changes.put(keys.owned(owner, hub), Owned(hub=hub, epoch=self.epoch))
-        if not self._copy_counts(facts, owner, restore):
-            changes.delete(keys.home(hub))
         known, directive = self.sight.classroom_of(hub, name_of(hub)), known_by(facts.claims.get(owner or ""))
         operation = self.sight.operation(hub)
         if directive is not None and (known is None or known.generation < directive.generation):
@@ -131,22 +130,9 @@ class Writing:
         )
 
     def _restore(self, facts: HubFacts, owner: str | None) -> CopyPoint | None:
-        """A takeover that had not restored yet: its site's newest directive knows, for a backup may be older."""
-        claim, record = facts.claims.get(owner or ""), facts.record
-        if claim is None:
-            return record.restore if record is not None and owner is not None and record.owner == owner else None
-        directive = agent_pb2.WantedHub.FromString(b64decode(claim.directive))
-        at = Epoch(era=directive.epoch.era, n=directive.epoch.n)
-        if claim.runs or not directive.HasField("restore") or at != claim.live:
-            return None
-        return CopyPoint(site=directive.restore.site, snapshot=directive.restore.snapshot)
-
-    def _copy_counts(self, facts: HubFacts, owner: str | None, restore: CopyPoint | None) -> bool:
-        """A hub that runs is copied anew at once: what the register says may be older than what students wrote."""
-        index, claim = self.sight.get(keys.home(facts.hub), HomeIndex), facts.claims.get(owner or "")
-        if index is None or owner is None or restore is not None:
-            return True
-        return index.document.copy_.site == owner and not (claim is not None and claim.runs)
+        """A takeover that had not restored yet: its site's newest directive may know, for a backup may be older."""
+        claim, index = facts.claims.get(owner or ""), self.sight.get(keys.home(facts.hub), HomeIndex)
+        return restore_due(facts, owner, index.document if index is not None else None, _ordered(claim))
 
     def _make_known(self, changes: Changes, claim: HubHolding, owner: str, known: ClassroomRecord | None) -> None:
         """A class, or a change of one, that the register does not know and a site holds: its newest order says what it
@@ -192,6 +178,18 @@ class Writing:
         for kept, key, name in named:
             if kept in directive.sealed and key not in self.sight.entries:
                 yield kept, key, name
+
+
+def _ordered(claim: HubHolding | None) -> Ordered | None:
+    """What the newest order of a site says about the homes, if it is of the epoch that the site has now."""
+    if claim is None or not claim.directive:
+        return None
+    directive = agent_pb2.WantedHub.FromString(b64decode(claim.directive))
+    at = Epoch(era=directive.epoch.era, n=directive.epoch.n)
+    if at != claim.live:
+        return None
+    copy = directive.restore
+    return Ordered(at, CopyPoint(site=copy.site, snapshot=copy.snapshot) if directive.HasField("restore") else None)
 
 
 def known_by(claim: HubHolding | None) -> agent_pb2.WantedHub | None:
