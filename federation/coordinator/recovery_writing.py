@@ -21,7 +21,7 @@ from federation.model.errors import InvalidRequest
 from federation.model.homes import CopyPoint, HomeIndex
 from federation.model.identity import Epoch, Members, RegisterId, name_of
 from federation.model.operation import Operation, OperationKind, Step
-from federation.model.ownership import AgentRecord, EarlierOwner, Owned, Ownership
+from federation.model.ownership import AgentRecord, EarlierOwner, Owned, Ownership, SiteLease
 from federation.model.placing import Assignment, ClassroomRecord, HostClaim, SealedSecret
 from federation.model.recovery import Holdings, HubHolding
 from federation.model.status import SiteRecord
@@ -95,7 +95,11 @@ class Writing:
                 version=report.version,
             )
             changes.put(keys.site(report.site), site)
-        return changes.delete(keys.lease(report.site)).delete(keys.contact(report.site))
+        # Nothing is granted by this. A site that dies before its first renewal is silent since this was seen, and whoever
+        # vouches for its end can take its classes away.
+        ack = self._acknowledged(report)
+        lease = SiteLease(site=report.site, incarnation=record.incarnation, seq=0, heard=0, members_ack=ack)
+        return changes.put(keys.lease(report.site), lease).delete(keys.contact(report.site))
 
     def members(self) -> Members:
         """A new version. Who was a member in what is left of this register was acknowledged as that; everybody else is new,
@@ -106,6 +110,12 @@ class Writing:
         since = {(m.site, m.uid): m.since for m in left.document.members} if left is not None and ours else {}
         members = tuple(m.revise(since=since.get((m.site, m.uid), version)) for m in newest.members)
         return Members(version=version, members=members)
+
+    def _acknowledged(self, report: Holdings) -> int:
+        """The member list that a site knows: the new one, if it has all of its members on disk (H5)."""
+        members, known = self.members(), {(m.site, m.uid) for m in report.members}
+        whole = all((m.site, m.uid) in known for m in members.members)
+        return members.version if whole else report.members_version
 
     def _sites(self, facts: HubFacts) -> set[str]:
         return {m.site for m in self.sight.members.members} | facts.claims.keys()
