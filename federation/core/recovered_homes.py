@@ -32,22 +32,19 @@ def restore_due(
         return None if carried else due
     if claim is not None and claim.runs:
         return None
+    tree = claim.homes if claim is not None else None
+    elsewhere = index is not None and index.copy_.site != owner and (tree is None or tree < index.epoch)
+    copy = index.copy_ if index is not None and elsewhere else None  # else its own tree is not older than any copy
     known: list[tuple[Epoch, CopyPoint | None]] = []  # of one epoch the first counts
-    if claim is not None and claim.homes is not None:
-        known.append((claim.homes, None))
+    if tree is not None:
+        known.append((tree, None))
     if ordered is not None:
         known.append((ordered.epoch, ordered.restore))
-    if record is not None and owner in (record.owner, record.homes_at):
-        known.append((record.epoch, record.restore))
-    copy = index.copy_ if index is not None and index.copy_.site != owner else None
-    if record is not None and owner not in (record.owner, record.homes_at):
-        known.append((record.epoch, copy or _of_another(record.restore, owner)))
+    if record is not None:
+        known.append((record.epoch, record.restore if owner in (record.owner, record.homes_at) else copy))
     if index is not None:
         known.append((index.epoch, copy))
-    known += [(other.floor, copy) for site, other in facts.claims.items() if site != owner and other.floor is not None]
+    opened = (other.floor for site, other in facts.claims.items() if site != owner)
+    known += [(floor, copy) for floor in opened if floor is not None]
     _epoch, due = max(known, key=lambda each: each[0], default=(None, None))
     return None if claim is not None and due is not None and claim.restored == due else due
-
-
-def _of_another(copy: CopyPoint | None, owner: str) -> CopyPoint | None:
-    return copy if copy is not None and copy.site != owner else None
