@@ -66,9 +66,11 @@ class Writing:
         operation = self.sight.operation(hub)
         if directive is not None and (known is None or known.generation < directive.generation):
             self._make_known(changes, facts.claims[owner or ""], owner or "", known)
-        elif operation is not None and not operation.done and operation.kind not in GOES_ON:
+            return changes
+        if operation is not None and not operation.done and operation.kind not in GOES_ON:
             ended = operation.finished(Step.DONE, self.now, "ended by the recovery of the register")
             changes.put(keys.operation(hub), ended)
+        self._assign(changes, verdict, known)
         return changes
 
     def site(self, report: Holdings) -> Changes:
@@ -143,6 +145,19 @@ class Writing:
         """A takeover that had not restored yet: its site's newest directive may know, for a backup may be older."""
         claim, index = facts.claims.get(owner or ""), self.sight.get(keys.home(facts.hub), HomeIndex)
         return restore_due(facts, owner, index.document if index is not None else None, _ordered(claim))
+
+    def _assign(self, changes: Changes, verdict: Verdict, known: ClassroomRecord | None) -> None:
+        """Where a class is said to run is where it is."""
+        key, owner = keys.assignment(verdict.hub), verdict.owner
+        stored = self.sight.get(key, Assignment)
+        before = stored.document.site if stored is not None else None
+        if owner is None:
+            changes.delete(key)
+        elif known is not None and before != owner:
+            reason = f"recovered: {verdict.reason}"
+            changes.put(
+                key, Assignment(hub=verdict.hub, site=owner, standby=before, reason=reason, generation=known.generation)
+            )
 
     def _make_known(self, changes: Changes, claim: HubHolding, owner: str, known: ClassroomRecord | None) -> None:
         """A class, or a change of one, that the register does not know and a site holds: its newest order says what it
