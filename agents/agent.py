@@ -135,7 +135,15 @@ class Agent:
             random=ports.random,
             on_change=self._wake_all,
             holdings=HoldingsReport(
-                who, self.journal, self.lease, self.wanted, self.reconciler, self.reporter, ports.clock, resealing
+                who,
+                self.journal,
+                self.lease,
+                self.wanted,
+                self.reconciler,
+                self.reporter,
+                ports.clock,
+                resealing,
+                ports.drivers.homes,
             ).message,
         )
         self.peer_service = PeerService(who.site, who.uid, self.lease, who.sealing_key)

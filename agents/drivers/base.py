@@ -134,6 +134,14 @@ class HubDriver(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class HomesMark:
+    """The epoch that owns a tree, and the copy as which it began at that epoch; None: it began as it was."""
+
+    epoch: Epoch
+    copy: CopyRef | None = None
+
+
 class HomesDriver(Protocol):
     """Students' directories. One tree per hub uid; a tree outlives the hub."""
 
@@ -144,6 +152,10 @@ class HomesDriver(Protocol):
 
     async def where(self, hub: str) -> str | None:
         """Path of the tree, or None if there is none."""
+        ...
+
+    async def mark(self, hub: str) -> HomesMark | None:
+        """What the tree says of itself; None if there is none."""
         ...
 
     async def delete(self, hub: str) -> None:

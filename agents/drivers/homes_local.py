@@ -15,6 +15,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from agents.drivers.base import CopyRef, HomesMark
 from agents.drivers.local.hub_file import NAME as HUB_FILE
 from agents.drivers.local.isolation import make_enterable
 from agents.drivers.local.settings import LocalSettings
@@ -73,6 +74,15 @@ class LocalHomes:
     async def where(self, hub: str) -> str | None:
         tree = self.tree(hub)
         return next((str(found) for found in (tree, _aside(tree)) if (found / MARK).is_file()), None)
+
+    async def mark(self, hub: str) -> HomesMark | None:
+        tree = self.tree(hub)
+        epoch, content = self.marked(tree), self.disk.read(tree / MARK)
+        if epoch is None or content is None:
+            return None
+        said = json.loads(content)
+        restored = "site" in said and "snapshot" in said
+        return HomesMark(epoch, CopyRef(said["site"], hub, said["snapshot"]) if restored else None)
 
     async def delete(self, hub: str) -> None:
         tree = self.tree(hub)

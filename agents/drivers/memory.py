@@ -14,6 +14,7 @@ from agents.drivers.base import (
     ClusterView,
     CopyRef,
     Departed,
+    HomesMark,
     HubCapabilities,
     HubOrder,
     HubView,
@@ -308,6 +309,10 @@ class MemoryHomes:
 
     async def where(self, hub: str) -> str | None:
         return f"memory://{self._site.site}/{hub}" if hub in self._site.homes else None
+
+    async def mark(self, hub: str) -> HomesMark | None:
+        epoch = self._site.homes.get(hub)
+        return HomesMark(epoch, self._site.restored.get(hub)) if epoch is not None else None
 
     async def delete(self, hub: str) -> None:
         for known in (self._site.homes, self._site.files, self._site.restored, self._site.kept):

@@ -149,9 +149,14 @@ class CopiesLoop:
         protection = generation.classroom.spec.storage.protection
         if protection is None:
             return ""
-        if self.snapshot.home(hub) is None:
+        index = self.snapshot.home(hub)
+        if index is None:
             why = self._errors.get(hub, "")
             return "no copy of its students' homes is made yet" + (f": {why}" if why else "")
+        if index.document.epoch.era < stored.document.epoch.era:  # a backup may name an older one than the newest
+            why = self._errors.get(hub, "")
+            old = "no copy of its students' homes is made yet since the register was recovered"
+            return old + (f": {why}" if why else "")
         age_s = self._age_s(hub)
         limit_s = stale_after(protection.every.seconds, used_since_copy=self._used_since(hub, age_s))
         if age_s is not None and age_s > limit_s:

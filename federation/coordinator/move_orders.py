@@ -256,7 +256,7 @@ class MoveOrders:
             return
         if home is None:
             raise Refused(
-                f"{name}: its homes were never copied, so students would start in empty ones",
+                f"{name}: no copy of its homes is on record, so students would start in empty ones",
                 help="Wait for the site, or place a class of another name.",
             )
         age_s = (self.admission.journalist.clock.now() - home.document.taken).total_seconds()

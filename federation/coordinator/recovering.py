@@ -17,9 +17,9 @@ from federation.coordinator.recovery_sight import Sight, look
 from federation.coordinator.recovery_views import read_holdings, state_message
 from federation.coordinator.recovery_writing import Writing
 from federation.coordinator.wanted import register_message
-from federation.core.recovery import NOBODY, Fate, HubFacts, Verdict, decide
+from federation.core.recovery import NOBODY, Fate, HubFacts, Verdict, decide, refusal
 from federation.model.errors import Conflict, InvalidRequest, OldIncarnation, Refused, RegisterFault, Unavailable
-from federation.model.identity import RegisterId
+from federation.model.identity import RegisterId, name_of
 from federation.model.ownership import AgentRecord
 from federation.model.placing import UserRecord
 from federation.model.profile import Profile
@@ -181,6 +181,12 @@ class Recovering:
         sites = {member.site for member in sight.members.members}
         if unknown := ({*request.without, *request.owners.values()} - {NOBODY} - sites) and sites:
             raise InvalidRequest(f"{', '.join(sorted(unknown))}: members are {', '.join(sorted(sites))}")
+        for facts in sight.facts():
+            if (word := request.owners.get(facts.hub)) and (why := refusal(facts, word)):
+                raise Refused(
+                    f"{facts.hub} cannot become {word}'s: {why}",
+                    help=f"Leave it out; `fedctl move {name_of(facts.hub)}` moves it after the recovery.",
+                )
         without = tuple(sorted({*recovery.document.without, *request.without}))
         owners = {**recovery.document.owners, **request.owners}
         said = recovery.document.revise(without=without, owners=owners)

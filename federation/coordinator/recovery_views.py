@@ -8,6 +8,7 @@ from federation.api.v1 import agent_pb2, control_pb2, types_pb2
 from federation.coordinator.recovery_sight import Sight
 from federation.coordinator.wanted import epoch_message, register_message
 from federation.core.recovery import Fate, HubFacts, Verdict
+from federation.model.homes import CopyPoint
 from federation.model.identity import Epoch, Member, RegisterId, name_of
 from federation.model.ownership import Mode
 from federation.model.recovery import Holdings, HubHolding
@@ -52,6 +53,10 @@ def _holding(said: agent_pb2.HubHolding) -> HubHolding:
         serving=said.serving,
         directive=b64encode(said.directive).decode(),
         boxes=boxes,
+        homes=_epoch(said.homes) if said.HasField("homes") else None,
+        restored=CopyPoint(site=said.restored.site, snapshot=said.restored.snapshot)
+        if said.HasField("restored")
+        else None,
     )
 
 

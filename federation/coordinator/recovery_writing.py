@@ -14,13 +14,14 @@ from federation.api.v1 import agent_pb2
 from federation.coordinator.naming import hosts_of
 from federation.coordinator.recovery_sight import Sight
 from federation.coordinator.wanted import HOMES, auth_secret
+from federation.core.recovered_homes import Ordered, restore_due
 from federation.core.recovery import Fate, HubFacts, Verdict
 from federation.model.classroom import Classroom, ClassroomSpec
 from federation.model.errors import InvalidRequest
 from federation.model.homes import CopyPoint, HomeIndex
 from federation.model.identity import Epoch, Members, RegisterId, name_of
 from federation.model.operation import Operation, OperationKind, Step
-from federation.model.ownership import AgentRecord, EarlierOwner, Owned, Ownership
+from federation.model.ownership import AgentRecord, EarlierOwner, Owned, Ownership, SiteLease
 from federation.model.placing import Assignment, ClassroomRecord, HostClaim, SealedSecret
 from federation.model.recovery import Holdings, HubHolding
 from federation.model.status import SiteRecord
@@ -61,15 +62,15 @@ class Writing:
             changes.put(keys.closing(site, hub), Owned(hub=hub, epoch=self.epoch))
         if owner is not None:
             changes.put(keys.owned(owner, hub), Owned(hub=hub, epoch=self.epoch))
-        if not self._copy_counts(facts, owner, restore):
-            changes.delete(keys.home(hub))
         known, directive = self.sight.classroom_of(hub, name_of(hub)), known_by(facts.claims.get(owner or ""))
         operation = self.sight.operation(hub)
         if directive is not None and (known is None or known.generation < directive.generation):
             self._make_known(changes, facts.claims[owner or ""], owner or "", known)
-        elif operation is not None and not operation.done and operation.kind not in GOES_ON:
+            return changes
+        if operation is not None and not operation.done and operation.kind not in GOES_ON:
             ended = operation.finished(Step.DONE, self.now, "ended by the recovery of the register")
             changes.put(keys.operation(hub), ended)
+        self._assign(changes, verdict, known)
         return changes
 
     def site(self, report: Holdings) -> Changes:
@@ -96,7 +97,11 @@ class Writing:
                 version=report.version,
             )
             changes.put(keys.site(report.site), site)
-        return changes.delete(keys.lease(report.site)).delete(keys.contact(report.site))
+        # Nothing is granted by this. A site that dies before its first renewal is silent since this was seen, and whoever
+        # vouches for its end can take its classes away.
+        ack = self._acknowledged(report)
+        lease = SiteLease(site=report.site, incarnation=record.incarnation, seq=0, heard=0, members_ack=ack)
+        return changes.put(keys.lease(report.site), lease).delete(keys.contact(report.site))
 
     def members(self) -> Members:
         """A new version. Who was a member in what is left of this register was acknowledged as that; everybody else is new,
@@ -107,6 +112,12 @@ class Writing:
         since = {(m.site, m.uid): m.since for m in left.document.members} if left is not None and ours else {}
         members = tuple(m.revise(since=since.get((m.site, m.uid), version)) for m in newest.members)
         return Members(version=version, members=members)
+
+    def _acknowledged(self, report: Holdings) -> int:
+        """The member list that a site knows: the new one, if it has all of its members on disk (H5)."""
+        members, known = self.members(), {(m.site, m.uid) for m in report.members}
+        whole = all((m.site, m.uid) in known for m in members.members)
+        return members.version if whole else report.members_version
 
     def _sites(self, facts: HubFacts) -> set[str]:
         return {m.site for m in self.sight.members.members} | facts.claims.keys()
@@ -131,22 +142,22 @@ class Writing:
         )
 
     def _restore(self, facts: HubFacts, owner: str | None) -> CopyPoint | None:
-        """A takeover that had not restored yet: its site's newest directive knows, for a backup may be older."""
-        claim, record = facts.claims.get(owner or ""), facts.record
-        if claim is None:
-            return record.restore if record is not None and owner is not None and record.owner == owner else None
-        directive = agent_pb2.WantedHub.FromString(b64decode(claim.directive))
-        at = Epoch(era=directive.epoch.era, n=directive.epoch.n)
-        if claim.runs or not directive.HasField("restore") or at != claim.live:
-            return None
-        return CopyPoint(site=directive.restore.site, snapshot=directive.restore.snapshot)
+        """A takeover that had not restored yet: its site's newest directive may know, for a backup may be older."""
+        claim, index = facts.claims.get(owner or ""), self.sight.get(keys.home(facts.hub), HomeIndex)
+        return restore_due(facts, owner, index.document if index is not None else None, _ordered(claim))
 
-    def _copy_counts(self, facts: HubFacts, owner: str | None, restore: CopyPoint | None) -> bool:
-        """A hub that runs is copied anew at once: what the register says may be older than what students wrote."""
-        index, claim = self.sight.get(keys.home(facts.hub), HomeIndex), facts.claims.get(owner or "")
-        if index is None or owner is None or restore is not None:
-            return True
-        return index.document.copy_.site == owner and not (claim is not None and claim.runs)
+    def _assign(self, changes: Changes, verdict: Verdict, known: ClassroomRecord | None) -> None:
+        """Where a class is said to run is where it is."""
+        key, owner = keys.assignment(verdict.hub), verdict.owner
+        stored = self.sight.get(key, Assignment)
+        before = stored.document.site if stored is not None else None
+        if owner is None:
+            changes.delete(key)
+        elif known is not None and before != owner:
+            reason = f"recovered: {verdict.reason}"
+            changes.put(
+                key, Assignment(hub=verdict.hub, site=owner, standby=before, reason=reason, generation=known.generation)
+            )
 
     def _make_known(self, changes: Changes, claim: HubHolding, owner: str, known: ClassroomRecord | None) -> None:
         """A class, or a change of one, that the register does not know and a site holds: its newest order says what it
@@ -192,6 +203,18 @@ class Writing:
         for kept, key, name in named:
             if kept in directive.sealed and key not in self.sight.entries:
                 yield kept, key, name
+
+
+def _ordered(claim: HubHolding | None) -> Ordered | None:
+    """What the newest order of a site says about the homes, if it is of the epoch that the site has now."""
+    if claim is None or not claim.directive:
+        return None
+    directive = agent_pb2.WantedHub.FromString(b64decode(claim.directive))
+    at = Epoch(era=directive.epoch.era, n=directive.epoch.n)
+    if at != claim.live:
+        return None
+    copy = directive.restore
+    return Ordered(at, CopyPoint(site=copy.site, snapshot=copy.snapshot) if directive.HasField("restore") else None)
 
 
 def known_by(claim: HubHolding | None) -> agent_pb2.WantedHub | None:

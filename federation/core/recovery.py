@@ -5,9 +5,9 @@ The table, top row first:
 
 | what is known                                             | then                                            |
 | a tombstone above everything that sites hold              | it stays retired                                |
+| one site serves it, at an epoch that nobody has passed    | it is that site's, whatever a person says       |
 | a person has said whose it is                             | it is theirs                                    |
 | two sites serve it, or one at an epoch that was passed    | a person decides                                |
-| one site serves it                                        | it is that site's                               |
 | nobody serves it, and somebody heard of a higher epoch than anybody holds | a person decides                |
 | nobody serves it                                          | the highest epoch: who holds it, or is said to  |
 | nobody holds it                                           | who gave it up last, else where its homes are   |
@@ -66,15 +66,27 @@ def decide(facts: HubFacts) -> Verdict | None:
         return None
     if record is not None and record.tombstone and record.epoch > max(live.values(), default=ZERO):
         return _closed(facts, f"retired at {record.epoch}, above everything that is held")
+    alone = _served(facts, serving[0]) if len(serving) == 1 else None
+    if alone is not None and alone.fate is Fate.OWNED:  # no word moves it: it would be open twice (I1)
+        return alone
     if facts.word == NOBODY:
         return _closed(facts, "a person has said that it is retired")
     if facts.word:
         return _owned(facts, facts.word, "a person has said so")
-    if len(serving) > 1:
-        return _undecided(facts, f"{' and '.join(serving)} both serve it")
+    if alone is not None:
+        return alone
     if serving:
-        return _served(facts, serving[0])
+        return _undecided(facts, f"{' and '.join(serving)} both serve it")
     return _unserved(facts, live)
+
+
+def refusal(facts: HubFacts, word: str) -> str:
+    """Why a person's word about the hub cannot count; empty: it can. What one site serves is decided by that."""
+    verdict = decide(facts)
+    serves = any(claim.serving for claim in facts.claims.values())
+    if not serves or verdict is None or verdict.fate is not Fate.OWNED or verdict.owner == word:
+        return ""
+    return f"{verdict.owner} {verdict.reason}"
 
 
 def _served(facts: HubFacts, site: str) -> Verdict:
@@ -83,7 +95,8 @@ def _served(facts: HubFacts, site: str) -> Verdict:
     for other, epoch in sorted(opened.items()):
         if epoch > at:
             return _undecided(facts, f"{site} serves it at {at}, and {other} has had it open at {epoch}")
-    return _owned(facts, site, f"serves it, at {at}")
+    unheard = f", whatever a person has said of {facts.word}" if facts.word not in ("", site) else ""
+    return _owned(facts, site, f"serves it, at {at}{unheard}")
 
 
 def _unserved(facts: HubFacts, live: Mapping[str, Epoch]) -> Verdict:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, Field
 
+from federation.model.homes import CopyPoint
 from federation.model.identity import Epoch, Member, RegisterId
 from federation.model.ownership import Mode
 from federation.model.schema import Document, Model
@@ -14,7 +15,8 @@ from federation.model.schema import Document, Model
 class HubHolding(Model):
     """What one site knows of one hub: its journal (granted, opened, given up, ended), what it may run now, and whether
     users are let in. `directive`: the newest order of the site as on the wire, in base64. `boxes`: its
-    secrets by name and site, sealed to sites other than the one that reports, in base64."""
+    secrets by name and site, sealed to sites other than the one that reports, in base64. `homes`: the epoch that owns its
+    tree of homes there, `restored`: the copy as which the tree began at that epoch."""
 
     hub: str
     accepted: Epoch | None = None
@@ -27,6 +29,8 @@ class HubHolding(Model):
     serving: bool = False
     directive: str = ""
     boxes: dict[str, dict[str, str]] = Field(default_factory=dict)
+    homes: Epoch | None = None
+    restored: CopyPoint | None = None
 
     @property
     def live(self) -> Epoch | None:

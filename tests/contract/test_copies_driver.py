@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from agents.drivers.base import CopyRef, Placed, UnsentHome, UnsentWork
+from agents.drivers.base import CopyRef, HomesMark, Placed, UnsentHome, UnsentWork
 from federation.core.home_names import slug
 from federation.model.errors import DriverError, NotFound, StaleEpoch
 from federation.model.identity import Epoch
@@ -125,6 +125,7 @@ async def test_the_same_restore_again_leaves_what_was_written_since(bench: Copie
     copy = await saved(bench)
     await bench.copies("tacc").restore(copy, E2, SECRET)
     await bench.drivers("tacc").homes.ensure(HUB, E2)
+    assert await bench.drivers("tacc").homes.mark(HUB) == HomesMark(E2, copy)
     bench.write("tacc", {"ada/a.ipynb": b"newer"})
     again = await bench.anew("tacc").copies.restore(copy, E2, SECRET)
     assert not again.done

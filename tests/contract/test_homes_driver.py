@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.drivers.base import Capacity, HomesDriver
+from agents.drivers.base import Capacity, HomesDriver, HomesMark
 from agents.drivers.homes_local import LocalHomes
 from agents.drivers.local.settings import LocalSettings
 from agents.drivers.memory import MemorySite
@@ -44,6 +44,14 @@ async def test_ensure_again_and_at_a_newer_epoch_keeps_the_place(homes: HomesDri
     first = await homes.ensure(HUB, E1)
     assert await homes.ensure(HUB, E1) == first
     assert await homes.ensure(HUB, E2) == first
+
+
+async def test_homes_tell_the_epoch_that_owns_them_and_that_no_copy_was_restored(homes: HomesDriver) -> None:
+    assert await homes.mark(HUB) is None
+    await homes.ensure(HUB, E1)
+    assert await homes.mark(HUB) == HomesMark(E1)
+    await homes.ensure(HUB, E2)
+    assert await homes.mark(HUB) == HomesMark(E2)
 
 
 async def test_homes_of_a_newer_epoch_refuse_an_older_one(homes: HomesDriver) -> None:

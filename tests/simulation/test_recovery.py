@@ -249,6 +249,27 @@ async def test_classes_of_a_site_that_is_left_out_stay_its_own_until_a_person_vo
         assert life.onlooker.twice == []
 
 
+@pytest.mark.parametrize("kind", ["older", "another"])
+async def test_a_site_that_reported_and_died_before_it_renewed_is_left_by_a_persons_word(kind: str) -> None:
+    async with lived() as life:
+        await life.lose(kind)
+        state = await life.replica.recovering.state()
+        await recovered(life.replica, replace=state.found.uuid if kind == "another" else "")
+        await life.federation.kill_site("iu")
+        life.replica = await began_anew(life.federation, "c1", "c2")
+        await life.replica.mirror.synced()
+        asked = FailoverOrder("user/ann", "iu burns", vouched_site="iu")
+        await asyncio.sleep(1)
+        with pytest.raises(Unavailable, match="has not watched iu"):
+            await life.replica.orders.failover("atm101", asked)
+        await asyncio.sleep(LAB.takeover_s + 30)
+        assert life.starts("tacc") == 0, "it is standing: nothing moves it by itself"
+        await life.replica.orders.failover("atm101", asked)
+        await until(lambda: life.replica.snapshot.owned("tacc", life.hub) is not None)
+        await served(life.replica, life.hub)
+        assert life.onlooker.twice == []
+
+
 async def test_coordinators_that_are_restarted_meanwhile_know_what_they_saw_and_who_may_recover() -> None:
     async with lived() as life:
         await life.lose("empty")

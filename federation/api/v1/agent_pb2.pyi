@@ -244,6 +244,8 @@ class HubHolding(_message.Message):
     SERVING_FIELD_NUMBER: _builtins.int
     DIRECTIVE_FIELD_NUMBER: _builtins.int
     BOXES_FIELD_NUMBER: _builtins.int
+    HOMES_FIELD_NUMBER: _builtins.int
+    RESTORED_FIELD_NUMBER: _builtins.int
     hub: _builtins.str
     mode: _builtins.str
     """of what is held: standing or armed"""
@@ -277,6 +279,14 @@ class HubHolding(_message.Message):
     def boxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___SealedFor]:
         """its secrets, for other sites that the class allows"""
 
+    @_builtins.property
+    def homes(self) -> _types_pb2.Epoch:
+        """the epoch that owns its tree of homes here; none: there is no tree"""
+
+    @_builtins.property
+    def restored(self) -> Global___CopyRef:
+        """the copy as which the tree began at that epoch; none: it began as it was"""
+
     def __init__(
         self,
         *,
@@ -291,10 +301,12 @@ class HubHolding(_message.Message):
         serving: _builtins.bool = ...,
         directive: _builtins.bytes = ...,
         boxes: _abc.Iterable[Global___SealedFor] | None = ...,
+        homes: _types_pb2.Epoch | None = ...,
+        restored: Global___CopyRef | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "ended", b"ended", "floor", b"floor", "held", b"held", "released", b"released"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "ended", b"ended", "floor", b"floor", "held", b"held", "homes", b"homes", "released", b"released", "restored", b"restored"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "boxes", b"boxes", "directive", b"directive", "ended", b"ended", "floor", b"floor", "held", b"held", "hub", b"hub", "mode", b"mode", "released", b"released", "runs", b"runs", "serving", b"serving"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "boxes", b"boxes", "directive", b"directive", "ended", b"ended", "floor", b"floor", "held", b"held", "homes", b"homes", "hub", b"hub", "mode", b"mode", "released", b"released", "restored", b"restored", "runs", b"runs", "serving", b"serving"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
