@@ -198,6 +198,7 @@ class Replica:
             ttl_s=self.identity.profile.leader_ttl_s,
             clock=self.ports.clock,
             delay_s=self.identity.patience_s,
+            held=self._led,
         )
         while True:
             await self._believed()
@@ -208,6 +209,11 @@ class Replica:
         """Wait while the register is at fault: nobody leads, campaigns or writes then."""
         while self.ports.register.fault:
             await self.ports.clock.sleep(FAULT_LOOK_S)
+
+    def _led(self) -> bool:
+        """Whether somebody leads, as far as a copy knows that has just heard from the register."""
+        fresh_s = self.identity.profile.leader_ttl_s / 3
+        return self.mirror.age_s() < fresh_s and self.mirror.get(keys.LEADER) is not None
 
     async def _doubted(self) -> None:
         """Return when the register is at fault."""

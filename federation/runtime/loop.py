@@ -57,6 +57,7 @@ class Loop:
         self._running: set[str] = set()
         self._again: set[str] = set()
         self._nudge = asyncio.Event()
+        self._pause_until = 0.0
 
     def wake(self, key: str, *, urgent: bool = False) -> None:
         """Look at `key` soon; a failing key waits for its back-off, unless it is `urgent`. Cheap, may be called from
@@ -104,15 +105,18 @@ class Loop:
         return [key for _at, key in ready]
 
     async def _pause(self, seconds: float) -> None:
-        if seconds > 0:
+        """Until the next key is due or somebody wakes one. Without room, whoever is done wakes it."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+        else:
+            self._pause_until = self._clock.mono() + seconds
+            # a pause below the clock's resolution would end before its time has come, again and again
+            alarm = asyncio.get_running_loop().call_later(max(seconds, LEAST_PAUSE_S), self._nudge.set)
             try:
-                # a pause below the clock's resolution would end before its time has come, again and again
-                async with asyncio.timeout(max(seconds, LEAST_PAUSE_S)):
-                    await self._nudge.wait()
-            except TimeoutError:
-                pass
+                await self._nudge.wait()
+            finally:
+                alarm.cancel()
         self._nudge.clear()
-        await asyncio.sleep(0)
 
     async def _work(self, key: str) -> None:
         delay: float | None
@@ -124,6 +128,7 @@ class Loop:
         except Exception as error:  # noqa: BLE001 - the loop's per-key boundary: one failing object backs off alone
             delay = self._backoff(key)
             self._report(key, error, delay)
+        waited_for = not self._has_room()
         self._running.discard(key)
         if key in self._again:
             self._again.discard(key)
@@ -131,8 +136,10 @@ class Loop:
                 delay = 0.0
         if delay is not None:
             # what is due in less than the clock can tell would be looked at again and again at the same moment
-            self._due[key] = self._clock.mono() + (max(delay, LEAST_PAUSE_S) if delay > 0 else 0.0)
-        self._nudge.set()
+            due = self._due[key] = self._clock.mono() + (max(delay, LEAST_PAUSE_S) if delay > 0 else 0.0)
+            waited_for = waited_for or due < self._pause_until
+        if waited_for:
+            self._nudge.set()
 
     def _backoff(self, key: str) -> float:
         count = self._failures[key] = self._failures.get(key, 0) + 1

@@ -7,7 +7,7 @@ Every write of its loops compares the election key, so being late costs nothing 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -93,10 +93,19 @@ class Election:
 
     `delay_s`: how long this candidate leaves a free key to the others (`patience_s`), counted from its own first look
     that found the key free; anew after a look that failed, for the others may have been unable to take it as well.
+    `held`: whether a fresh copy of the register has the key, so that the register itself need not be asked.
     """
 
     def __init__(
-        self, store: Store, key: str, candidate_id: str, *, ttl_s: float, clock: Clock, delay_s: float = 0.0
+        self,
+        store: Store,
+        key: str,
+        candidate_id: str,
+        *,
+        ttl_s: float,
+        clock: Clock,
+        delay_s: float = 0.0,
+        held: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._key = key
@@ -104,6 +113,7 @@ class Election:
         self._ttl_s = ttl_s
         self._clock = clock
         self._delay_s = delay_s
+        self._held = held
 
     async def leader(self) -> Leader | None:
         """Who leads now (linearizable), or None."""
@@ -123,7 +133,7 @@ class Election:
         free_since: float | None = None
         while True:
             try:
-                if await self.leader() is not None:
+                if self._held() or await self.leader() is not None:
                     free_since = None
                 else:
                     free_since = self._clock.mono() if free_since is None else free_since

@@ -20,7 +20,7 @@ from federation.store.etcd_channel import REQUIRE_LEADER, EtcdMember, EtcdMember
 from federation.store.etcd_messages import EtcdMessages
 from federation.store.interface import Batch, Change, Compacted
 
-ASKED_PER_LIMIT = 3  # progress is asked for so often within the silence limit
+ASKED_PER_LIMIT = 3  # progress is asked for so often within the silence limit, while nothing comes by itself
 
 
 class EtcdWatch:
@@ -34,6 +34,7 @@ class EtcdWatch:
         self._prefix = prefix
         self._from = from_revision
         self._silence_s = silence_s
+        self._heard = 0.0  # when, on the event loop's clock
 
     async def batches(self) -> AsyncIterator[Batch]:
         """Ends only by an error, or when the caller closes it."""
@@ -83,9 +84,13 @@ class EtcdWatch:
                 fragment=True,
             )
         )
+        loop, pause_s = asyncio.get_running_loop(), self._silence_s / ASKED_PER_LIMIT
+        asked = loop.time()
         while True:
-            await asyncio.sleep(self._silence_s / ASKED_PER_LIMIT)
-            yield rpc.WatchRequest(progress_request=rpc.WatchProgressRequest())
+            await asyncio.sleep(max(self._heard, asked) + pause_s - loop.time())
+            if self._heard + pause_s <= loop.time():  # a watch that says something need not be asked
+                asked = loop.time()
+                yield rpc.WatchRequest(progress_request=rpc.WatchProgressRequest())
 
     async def _read(self, member: EtcdMember, call: Any, limit_s: float) -> Any:
         what = f"watch {self._prefix}"
@@ -101,6 +106,7 @@ class EtcdWatch:
         except asyncio.CancelledError:
             self._members.raise_if_closed(what)
             raise
+        self._heard = asyncio.get_running_loop().time()
         if answer is grpc.aio.EOF:
             self._members.demote(member)
             raise Unavailable(f"{what}: {member.endpoint} ended the stream")
