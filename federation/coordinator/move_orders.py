@@ -32,7 +32,7 @@ CORDON_ATTEMPTS = 5  # what a site reports is written to the same record
 @dataclass(frozen=True, slots=True)
 class MoveOrder:
     """How a move was asked for. `to` empty: the standby. `drain_s`: how long students who work are waited for.
-    `unseen`: no person asks, but what is seen from outside."""
+    `rule`: no person asks, but a rule; `unseen`: of what is seen from outside."""
 
     actor: str
     to: str = ""
@@ -40,6 +40,7 @@ class MoveOrder:
     now: bool = False
     drain_s: float = 0.0
     accept_loss: bool = False
+    rule: bool = False
     unseen: bool = False
 
 
@@ -92,6 +93,7 @@ class MoveOrders:
             now=asked.now,
             drain_s=asked.drain_s,
             accept_loss=asked.accept_loss,
+            rule=asked.rule,
             unseen=asked.unseen,
         )
         message = f"from {owner} to {target}" + (f": {order.reason}" if order.reason else "")
@@ -286,7 +288,7 @@ class MoveOrders:
 def _leaves_a_stuck_owner(running: Operation, owner: str, asked: MoveOrder) -> bool:
     """A site that owns a hub and cannot start it holds it fast: whoever names another site, and now, takes it away. It is
     an ordinary move: stopped, copied (or with a loss that was accepted), released."""
-    return running.step in STUCK and asked.now and asked.to not in ("", owner) and not running.drill
+    return running.step in STUCK and asked.now and asked.to not in ("", owner)
 
 
 def _way_out(name: str, running: Operation) -> str:

@@ -58,7 +58,7 @@ class Relocations:
         decision = relocate(there, self.policy)
         if isinstance(decision, Relocate):
             await self._order(
-                hub, MoveOrder(self.actor, to=decision.to, reason=decision.reason, drain_s=SYSTEM_DRAIN_S)
+                hub, MoveOrder(self.actor, to=decision.to, reason=decision.reason, drain_s=SYSTEM_DRAIN_S, rule=True)
             )
         return LOOK_S
 
@@ -69,11 +69,11 @@ class Relocations:
         decision = decide(unseen)
         self.observations.unmoved[hub] = decision.reason if isinstance(decision, Stay) else ""
         if isinstance(decision, Relocate):
-            asked = MoveOrder(self.actor, to=decision.to, reason=decision.reason, now=True, unseen=True)
+            asked = MoveOrder(self.actor, to=decision.to, reason=decision.reason, now=True, unseen=True, rule=True)
             await self._order(hub, asked)
             return True
-        under_way = operation is not None and operation.document.unseen and operation.document.step is Step.ADMITTED
-        if under_way and not missing(unseen.site, unseen.outlooks):
+        begins = operation is not None and operation.document.step is Step.ADMITTED and not operation.document.back
+        if operation is not None and operation.document.unseen and begins and not missing(unseen.site, unseen.outlooks):
             try:
                 await self.orders.cancel(hub, self.actor)
             except (Conflict, Refused) as error:
@@ -104,12 +104,13 @@ class Relocations:
             servers=observed.document.servers if observed is not None else 0,
             meets_within_s=self._meets_within_s(spec),
             busy=not operation.document.done,
-            given_up_s=self._given_up_s(operation.document, site),
+            given_up_s=self._over_s(operation.document) if operation.document.source == site else None,
+            taken_back_s=self._over_s(operation.document) if operation.document.back else None,
         )
 
-    def _given_up_s(self, operation: Operation, site: str) -> float | None:
-        moved = operation.kind is OperationKind.MOVE and operation.done and operation.history
-        if not moved or operation.source != site:
+    def _over_s(self, operation: Operation) -> float | None:
+        """Since a move was over; None: it is not, or it is none."""
+        if operation.kind is not OperationKind.MOVE or not operation.done or not operation.history:
             return None
         return (self.clock.now() - operation.history[-1].at).total_seconds()
 

@@ -25,6 +25,7 @@ from federation.core.operation_facts import (
 )
 from federation.core.operations import next_move
 from federation.core.placement import Choice
+from federation.core.taking_back import UNSAVED_S
 from federation.model.identity import Epoch
 from federation.model.operation import Operation, OperationKind, Step
 from federation.model.ownership import Ownership
@@ -66,12 +67,18 @@ def order(step: Step, **more: object) -> Operation:
 def situations() -> Iterator[Facts]:
     """All of them, for each step before the target owns the hub."""
     steps = sorted(BEFORE_TARGET)
-    numbers = product(steps, ("iu", None), REPORTS, BOOL, ("", "full"), (0.0, PATIENCE_S, 1e6), BOOL, BOOL, BOOL, BOOL)
-    for step, owner, seen, cancelled, objection, in_step_s, lasting, copied, failed, lossy in numbers:
+    times, kinds = (0.0, PATIENCE_S, 1e6), ("", "lossy", "back")
+    numbers = product(steps, ("iu", None), REPORTS, BOOL, ("", "full"), times, BOOL, BOOL, BOOL, kinds)
+    for step, owner, seen, cancelled, objection, in_step_s, lasting, copied, failed, kind in numbers:
         if (owner is None) is not (step is Step.RELEASED):
             continue
         yield Facts(
-            order(step, cancelled="by ann" if cancelled else "", accept_loss=lossy),
+            order(
+                step,
+                cancelled="by ann" if cancelled else "",
+                accept_loss=kind == "lossy",
+                back="iu could not start it" if kind == "back" else "",
+            ),
             Ownership(hub=HUB, owner=owner, epoch=E1),
             lambda: Choice(None, None, "", ()),
             seen=seen,
@@ -107,7 +114,8 @@ def test_nothing_is_given_up_before_the_final_copy_is_on_record_or_its_loss_was_
     for facts, known, move in decided():
         if isinstance(move, Finish) and move.step is Step.COPIED:
             assert not known.objection, "nor for a target that could not take it"
-            assert not known.lasting or known.copied or (facts.operation.accept_loss and known.copy_problem)
+            accepted = facts.operation.accept_loss or (facts.operation.back and known.in_step_s >= UNSAVED_S)
+            assert not known.lasting or known.copied or (accepted and known.copy_problem)
             assert facts.seen is None or facts.seen.closed
 
 

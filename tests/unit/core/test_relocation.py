@@ -2,7 +2,7 @@
 
 import pytest
 
-from federation.core.relocation import AGAIN_S, AHEAD_S, HubThere, Policy, Relocate, Stay, relocate
+from federation.core.relocation import AFTER_BACK_S, AGAIN_S, AHEAD_S, HubThere, Policy, Relocate, Stay, relocate
 from federation.model.classroom_running import Movable
 
 
@@ -44,6 +44,7 @@ def test_a_drained_site_is_emptied_to_the_standby_whatever_the_policy() -> None:
     [
         ({"busy": True}, "another operation"),
         ({"given_up_s": AGAIN_S - 1}, "a move was given up 30 min ago"),
+        ({"taken_back_s": AFTER_BACK_S - 1}, "taken back 360 min ago; the next move is tried after 6 hours"),
         ({"movable": Movable.NEVER}, "movable is never"),
         ({"meets_within_s": 0.0}, "meets now or soon"),
         ({"meets_within_s": AHEAD_S}, "meets now or soon"),
@@ -60,6 +61,10 @@ def test_no_rule_moves_a_class_that_meets_soon_or_that_its_file_holds_fast(
 
 def test_half_an_hour_after_a_move_was_given_up_the_next_one_is_tried() -> None:
     assert isinstance(relocate(there(drained="new switches", given_up_s=AGAIN_S), BACK), Relocate)
+
+
+def test_six_hours_after_it_was_taken_back_the_next_one_is_tried() -> None:
+    assert isinstance(relocate(there(drained="new switches", taken_back_s=AFTER_BACK_S), BACK), Relocate)
 
 
 def test_between_sessions_students_at_work_are_no_obstacle_for_they_are_waited_for() -> None:
