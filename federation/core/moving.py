@@ -26,6 +26,8 @@ from federation.core.taking_back import serves_after_all, unable, unsaved
 from federation.model.operation import Operation, Step
 
 PATIENCE_S = 60.0  # the class is stopped: so long a target may be unfit, or a final copy fail, before the move is over
+UNLED_S = 90.0  # so long after the end of its drain a move has had no leader, and is over
+LET_IN_S = 120.0  # and so long after it the site lets students in again, if nobody has told it anything
 HEAR_S = 30.0  # a hub that does not say that it lets nobody in is not waited for longer
 
 
@@ -70,6 +72,8 @@ def _check(facts: Facts, known: MoveFacts) -> Move:
 
 def _drain(facts: Facts, known: MoveFacts) -> Move:
     operation, seen = facts.operation, facts.seen
+    if known.in_step_s >= operation.drain_s + UNLED_S and not operation.back:
+        return _turn_round(operation, "no coordinator was there when its drain was over, so students are let in again")
     if known.objection and known.in_step_s >= operation.drain_s + PATIENCE_S:
         return _turn_round(operation, f"{operation.target}: {known.objection}")
     if known.objection:  # the class still serves: a target that was not heard for a moment is waited for

@@ -10,7 +10,7 @@ from itertools import product
 import pytest
 
 from federation.core.calendar import Window
-from federation.core.moving import BEFORE_TARGET, PATIENCE_S
+from federation.core.moving import BEFORE_TARGET, HEAR_S, LET_IN_S, PATIENCE_S, UNLED_S
 from federation.core.operation_facts import (
     Acquire,
     Facts,
@@ -147,6 +147,16 @@ def test_a_target_that_stays_unfit_never_keeps_a_stopped_class_waiting_for_ever(
     for facts, known, move in decided():
         if facts.operation.step in stopped and known.objection and known.in_step_s >= PATIENCE_S:
             assert isinstance(move, Keep | Acquire) or (isinstance(move, Finish) and move.step is Step.OWNED)
+
+
+def test_a_drain_that_nobody_led_when_it_was_over_stops_no_class_for_students_were_let_in_again() -> None:
+    for facts, known, move in decided():
+        late = known.in_step_s >= facts.operation.drain_s + UNLED_S and not facts.operation.back
+        if facts.operation.step is Step.CHECKED and late and not facts.operation.cancelled:
+            assert isinstance(move, Finish)
+            assert move.step is Step.OWNED
+    assert UNLED_S < LET_IN_S, "first the leader knows that it is over, then the site lets students in"
+    assert max(PATIENCE_S, HEAR_S) < UNLED_S, "a leader that is there has decided by then"
 
 
 def test_every_wait_says_what_for() -> None:

@@ -58,6 +58,40 @@ async def test_a_target_that_is_not_heard_for_a_moment_is_waited_for_while_the_c
         assert "s01" in federation.sites["iu"].hubs[hub].servers
 
 
+async def test_a_drain_that_no_coordinator_leads_any_more_lets_students_in_again_and_the_move_is_over() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        working(federation, hub)
+        await move(replica, drain_s=300)
+        await until(lambda: "students work" in operation(replica, hub).waiting_for)
+        await federation.kill(replica.identity.id)
+        await asyncio.sleep(290)
+        with pytest.raises(DriverError, match="This class moves"):
+            federation.sites["iu"].start_server(hub, "s02")
+        await asyncio.sleep(180)
+        federation.sites["iu"].start_server(hub, "s02")
+        other = await federation.start_replica("c2")
+        await other.mirror.synced()
+        await moved(other, hub)
+        assert owner(other, hub) == "iu"
+        said = [record.message for record in operation(other, hub).history]
+        assert any("it stays at iu: no coordinator was there when its drain was over" in message for message in said)
+        assert {"s01", "s02"} <= federation.sites["iu"].hubs[hub].servers.keys()
+
+
+async def test_a_drain_whose_leader_is_replaced_in_time_goes_on() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        working(federation, hub)
+        await move(replica, drain_s=300)
+        await until(lambda: "students work" in operation(replica, hub).waiting_for)
+        await federation.kill(replica.identity.id)
+        await asyncio.sleep(290)
+        other = await federation.start_replica("c2")
+        await other.mirror.synced()
+        await moved(other, hub)
+        assert owner(other, hub) == "tacc"
+        assert notebook(federation, hub, "tacc") == WORK
+
+
 async def test_a_move_that_would_end_in_class_time_waits_until_that_is_over() -> None:
     async with virtual_federation() as federation:
         replica = await begin(federation)
