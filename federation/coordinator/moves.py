@@ -7,7 +7,7 @@ counts for nothing; Acquire also the newest lease of the new owner.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -17,8 +17,10 @@ from federation.coordinator.facts import Planner
 from federation.coordinator.observations import Observations
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.takeovers import Takeovers
+from federation.coordinator.whereabouts import hub_there
 from federation.core.calendar import Window, current_window, windows
 from federation.core.operation_facts import Acquire, Keep, MoveFacts
+from federation.core.relocation import no_more
 from federation.core.takeover import lease_objection, target_objection
 from federation.core.taking_back import Watched
 from federation.model.classroom import ClassroomSpec
@@ -68,6 +70,7 @@ class PlannedMoves:
         return MoveFacts(
             objection=objection or self._not_heard(operation),
             source_objection=self._lease(ownership, operation.source) if released else "",
+            no_more=self._no_more(operation, ownership) if operation.relocates else "",
             meeting=self._meeting(spec, operation),
             in_step_s=(now - since).total_seconds(),
             lasting=spec.storage.protection is not None,
@@ -86,6 +89,15 @@ class PlannedMoves:
             source_objection=self._lease(ownership, operation.source) or could,
             watched_s=self._watched_s(operation, ownership),
         )
+
+    def _no_more(self, operation: Operation, ownership: Ownership) -> str:
+        """Why the rule that ordered the move would not do so now, by the newest report of who works there."""
+        there = hub_there(self.snapshot, self.clock.now(), ownership)
+        if there is None:
+            return ""
+        report = self.observations.hub_at(there.site, ownership.hub)
+        servers = there.servers if report is None else report.servers
+        return no_more(replace(there, servers=servers), operation.target)
 
     def _watched_s(self, operation: Operation, ownership: Ownership) -> float:
         hub, now_mono = operation.hub, self.clock.mono()

@@ -5,7 +5,6 @@ other places do not see.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 import structlog
 
@@ -14,10 +13,9 @@ from federation.coordinator.observations import Observations
 from federation.coordinator.outside import Outside
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.takeovers import Takeovers
-from federation.core.calendar import windows
-from federation.core.relocation import SYSTEM_DRAIN_S, HubThere, Policy, Relocate, Stay, relocate
+from federation.coordinator.whereabouts import hub_there
+from federation.core.relocation import SYSTEM_DRAIN_S, Policy, Relocate, Stay, relocate
 from federation.core.unseen import decide, missing
-from federation.model.classroom import ClassroomSpec
 from federation.model.errors import Conflict, Refused
 from federation.model.operation import Operation, OperationKind, Step
 from federation.model.ownership import Ownership
@@ -29,7 +27,6 @@ log = structlog.get_logger(__name__)
 
 LOOK_S = 10.0
 MOST_AT_ONCE = 2  # moves by rule at the same time
-DAY = timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -50,9 +47,12 @@ class Relocations:
         """Order a move of this hub if a rule asks for one and nothing speaks against it now."""
         self._watch_sites()
         stored = self.snapshot.ownership(hub)
-        there = self._there(stored.document) if stored is not None else None
-        if stored is None or there is None:
-            return None if stored is None else LOOK_S
+        if stored is None:
+            return None
+        home_well_s = self._well_s(stored.document.home)
+        there = hub_there(self.snapshot, self.clock.now(), stored.document, home_well_s)
+        if there is None:
+            return LOOK_S
         if await self._away_from_sight(stored.document):
             return LOOK_S
         decision = relocate(there, self.policy)
@@ -88,37 +88,6 @@ class Relocations:
         except (Conflict, Refused) as error:
             log.info("relocation.not_ordered", hub=hub, error=error.message)
 
-    def _there(self, ownership: Ownership) -> HubThere | None:
-        hub, site = ownership.hub, ownership.owner
-        generation, operation = self.snapshot.in_force(hub), self.snapshot.operation(hub)
-        if site is None or generation is None or operation is None:
-            return None
-        cordon, spec = self._site(site), generation.classroom.spec
-        observed = self.snapshot.observation(hub)
-        return HubThere(
-            site=site,
-            drained=cordon.cordon.reason if cordon is not None and cordon.cordon and cordon.cordon.drain else "",
-            home=ownership.home,
-            home_well_s=self._well_s(ownership.home),
-            movable=spec.placement.movable,
-            servers=observed.document.servers if observed is not None else 0,
-            meets_within_s=self._meets_within_s(spec),
-            busy=not operation.document.done,
-            given_up_s=self._over_s(operation.document) if operation.document.source == site else None,
-            taken_back_s=self._over_s(operation.document) if operation.document.back else None,
-        )
-
-    def _over_s(self, operation: Operation) -> float | None:
-        """Since a move was over; None: it is not, or it is none."""
-        if operation.kind is not OperationKind.MOVE or not operation.done or not operation.history:
-            return None
-        return (self.clock.now() - operation.history[-1].at).total_seconds()
-
-    def _meets_within_s(self, spec: ClassroomSpec) -> float | None:
-        now = self.clock.now()
-        coming = windows(spec, now, now + DAY)
-        return max(0.0, (coming[0].warm - now).total_seconds()) if coming else None
-
     def _moving(self, *, unseen: bool) -> int:
         """Classes that nobody sees do not wait for moves that wait for the end of a meeting."""
         running = (s.document for s in self.snapshot.under(keys.OPERATIONS, Operation))
@@ -138,10 +107,6 @@ class Relocations:
     def _well_s(self, site: str | None) -> float | None:
         since = self._well_since_mono.get(site or "")
         return self.clock.mono() - since if since is not None else None
-
-    def _site(self, name: str) -> SiteRecord | None:
-        stored = self.snapshot.site(name)
-        return stored.document if stored is not None else None
 
 
 def _is_fit(site: SiteRecord) -> bool:

@@ -43,9 +43,14 @@ def move(facts: Facts) -> Move:
         return Finish(Step.DONE, f"over: {owner} owns the hub")
     if operation.cancelled:
         return _turn_round(operation, operation.cancelled)
-    running = operation.step in (Step.ADMITTED, Step.CHECKED)
-    stays = serves_after_all(facts) if running else None
-    return stays or _STEPS[operation.step](facts, known)
+    return _stays(facts, known) or _STEPS[operation.step](facts, known)
+
+
+def _stays(facts: Facts, known: MoveFacts) -> Move | None:
+    """While the class runs: what has changed since the move was ordered may end it."""
+    if facts.operation.step not in (Step.ADMITTED, Step.CHECKED):
+        return None
+    return _turn_round(facts.operation, known.no_more) if known.no_more else serves_after_all(facts)
 
 
 def _check(facts: Facts, known: MoveFacts) -> Move:

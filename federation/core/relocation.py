@@ -7,7 +7,7 @@ does not pull its classes there and back again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from federation.model.classroom_running import Movable
 
@@ -71,6 +71,14 @@ def relocate(hub: HubThere, policy: Policy) -> Relocate | Stay:
         return Stay()
     objection = _not_now(hub)
     return Stay(f"{wanted.reason}; {objection}") if objection else wanted
+
+
+def no_more(hub: HubThere, target: str) -> str:
+    """Why a move to `target` that a rule has ordered is not to stop the class any more; empty: it may. It may have waited
+    for its target for hours, and what spoke for it then is looked at again."""
+    if not hub.drained and hub.home != target:
+        return "nothing asks for it any more"
+    return _not_now(replace(hub, busy=False, given_up_s=None, taken_back_s=None))
 
 
 def _not_now(hub: HubThere) -> str:

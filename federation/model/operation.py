@@ -83,6 +83,11 @@ class Operation(Document):
         return self.step is Step.DONE
 
     @property
+    def relocates(self) -> bool:
+        """True for a move that a rule ordered for no need of the class: it waits for students, and gives way to them."""
+        return self.rule and not (self.unseen or self.drill or self.back)
+
+    @property
     def event(self) -> str:
         """How the types of its events begin: what moves by itself is told to other people than what a person moves."""
         return "unseen" if self.unseen else self.kind.value

@@ -67,7 +67,7 @@ def order(step: Step, **more: object) -> Operation:
 def situations() -> Iterator[Facts]:
     """All of them, for each step before the target owns the hub."""
     steps = sorted(BEFORE_TARGET)
-    times, kinds = (0.0, PATIENCE_S, 1e6), ("", "lossy", "back")
+    times, kinds = (0.0, PATIENCE_S, 1e6), ("", "lossy", "back", "no more")
     numbers = product(steps, ("iu", None), REPORTS, BOOL, ("", "full"), times, BOOL, BOOL, BOOL, kinds)
     for step, owner, seen, cancelled, objection, in_step_s, lasting, copied, failed, kind in numbers:
         if (owner is None) is not (step is Step.RELEASED):
@@ -88,6 +88,7 @@ def situations() -> Iterator[Facts]:
                 in_step_s=in_step_s,
                 lasting=lasting,
                 copied=copied,
+                no_more="it meets now or soon" if kind == "no more" else "",
                 copy_problem="the store is full" if failed else "",
             ),
         )
@@ -157,6 +158,16 @@ def test_a_drain_that_nobody_led_when_it_was_over_stops_no_class_for_students_we
             assert move.step is Step.OWNED
     assert UNLED_S < LET_IN_S, "first the leader knows that it is over, then the site lets students in"
     assert max(PATIENCE_S, HEAR_S) < UNLED_S, "a leader that is there has decided by then"
+
+
+def test_what_a_rule_would_not_order_any_more_stops_no_class_and_ends_no_move_of_one_that_has_stopped() -> None:
+    for facts, known, move in decided():
+        if not known.no_more or facts.operation.cancelled:
+            continue
+        if facts.operation.step in (Step.ADMITTED, Step.CHECKED):
+            assert move == Finish(Step.OWNED, "it stays at iu: it meets now or soon")
+        else:
+            assert move == next_move(replace(facts, move=replace(known, no_more="")))
 
 
 def test_every_wait_says_what_for() -> None:

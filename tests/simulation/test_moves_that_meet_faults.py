@@ -9,6 +9,7 @@ import pytest
 from federation.api.v1 import control_pb2
 from federation.coordinator.move_orders import FailoverOrder, MoveOrder
 from federation.coordinator.replica import Replica
+from federation.core import relocation
 from federation.model.errors import DriverError, Refused
 from federation.model.operation import Step
 from tests.simulation.test_homes import EVERY, class_with_homes, index, notebook, work
@@ -140,6 +141,55 @@ async def test_a_drain_does_not_stop_a_class_again_and_again_whose_final_copy_ca
         await asyncio.sleep(1800)
         stops = [at for at, what, which in federation.sites["iu"].events if (what, which) == ("stop", hub)]
         assert 1 <= len([at for at in stops if at >= began]) <= 3
+
+
+async def ordered_by_the_drain(federation: VirtualFederation, replica: Replica, hub: str) -> None:
+    """A drained site; the move that follows waits for a target that has no room for the copy."""
+    federation.sites["iu"].stop_server(hub, "s01")
+    await asyncio.sleep(30)
+    federation.copies.full.add("tacc")
+    await cordon(replica, "iu", "new switches", drain=True)
+    await until(lambda: "needs more than is free" in operation(replica, hub).waiting_for)
+
+
+async def test_a_drain_that_waited_long_stops_no_class_whose_students_have_come_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relocation, "AGAIN_S", 120.0)
+    async with class_with_homes() as (federation, replica, hub):
+        await ordered_by_the_drain(federation, replica, hub)
+        federation.sites["iu"].start_server(hub, "s01")
+        await asyncio.sleep(30)
+        federation.copies.full.clear()
+        await moved(replica, hub)
+        said = [record.message for record in operation(replica, hub).history]
+        assert "it stays at iu: 1 students' servers run, and placement.movable is idle" in said
+        await asyncio.sleep(relocation.AGAIN_S + 60)
+        assert owner(replica, hub) == "iu"
+        assert "s01" in federation.sites["iu"].hubs[hub].servers
+        federation.sites["iu"].stop_server(hub, "s01")
+        await until(lambda: owner(replica, hub) == "tacc")
+
+
+async def test_a_drain_that_is_taken_back_takes_back_the_move_that_waits() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        await ordered_by_the_drain(federation, replica, hub)
+        await cordon(replica, "iu", None)
+        await moved(replica, hub)
+        assert any("nothing asks for it any more" in record.message for record in operation(replica, hub).history)
+        federation.copies.full.clear()
+        await asyncio.sleep(120)
+        assert owner(replica, hub) == "iu"
+
+
+async def test_a_move_that_a_person_has_hurried_is_that_persons() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        await ordered_by_the_drain(federation, replica, hub)
+        await move(replica, now=True)
+        federation.sites["iu"].start_server(hub, "s01")
+        await asyncio.sleep(30)
+        federation.copies.full.clear()
+        await until(lambda: owner(replica, hub) == "tacc")
 
 
 async def test_a_home_is_not_brought_back_while_the_class_is_on_its_way() -> None:

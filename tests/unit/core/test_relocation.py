@@ -2,7 +2,17 @@
 
 import pytest
 
-from federation.core.relocation import AFTER_BACK_S, AGAIN_S, AHEAD_S, HubThere, Policy, Relocate, Stay, relocate
+from federation.core.relocation import (
+    AFTER_BACK_S,
+    AGAIN_S,
+    AHEAD_S,
+    HubThere,
+    Policy,
+    Relocate,
+    Stay,
+    no_more,
+    relocate,
+)
 from federation.model.classroom_running import Movable
 
 
@@ -57,6 +67,23 @@ def test_no_rule_moves_a_class_that_meets_soon_or_that_its_file_holds_fast(
     decision = relocate(there(drained=drained, **situation), BACK)
     assert isinstance(decision, Stay)
     assert said in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("situation", "said"),
+    [
+        ({}, ""),  # home calls
+        ({"home": None, "drained": "new switches"}, ""),
+        ({"home": None}, "nothing asks for it any more"),  # the drain was taken back
+        ({"busy": True, "given_up_s": 0.0, "taken_back_s": 0.0}, ""),  # that is the move itself
+        ({"servers": 3}, ""),  # they are waited for
+        ({"movable": Movable.IDLE, "servers": 1}, "1 students' servers run, and placement.movable is idle"),
+        ({"meets_within_s": AHEAD_S}, "it meets now or soon"),
+        ({"movable": Movable.NEVER}, "placement.movable is never: only `fedctl move --now` moves it"),
+    ],
+)
+def test_before_it_stops_the_class_a_rule_is_asked_once_more(situation: dict[str, object], said: str) -> None:
+    assert no_more(there(**situation), "iu") == said
 
 
 def test_half_an_hour_after_a_move_was_given_up_the_next_one_is_tried() -> None:
