@@ -142,7 +142,11 @@ class MoveOrders:
             interrupted=None if running.done else before,
         )
         message = f"by {asked.actor}, who vouches that nothing of it runs at {owner}: {order.reason}"
-        return await self._admit(record, operation, order, "failover.ordered", message)
+        # what has begun already begins for hooks once
+        event = (
+            "failover.vouched" if running.kind is OperationKind.FAILOVER and not running.done else "failover.ordered"
+        )
+        return await self._admit(record, operation, order, event, message)
 
     async def cordon(self, site: str, reason: str | None, actor: str, *, drain: bool) -> tuple[bool, list[str]]:
         """Close a site to new hubs, with `drain` also to those that are there, or open it again (`reason` None). Returns
