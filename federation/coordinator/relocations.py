@@ -4,7 +4,7 @@ other places do not see.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -27,6 +27,16 @@ log = structlog.get_logger(__name__)
 
 LOOK_S = 10.0
 MOST_AT_ONCE = 2  # moves by rule at the same time
+SHOWN_S = 30.0  # after so long an order is in the register's copy here, or was never written
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A move that this leader orders, until the register's copy here shows it. `operation` empty: it is being written."""
+
+    unseen: bool
+    until_mono: float
+    operation: str = ""
 
 
 @dataclass(slots=True)
@@ -41,6 +51,7 @@ class Relocations:
     clock: Clock
     policy: Policy
     actor: str
+    _ordered: dict[str, Ordered] = field(default_factory=dict)
     _well_since_mono: dict[str, float] = field(default_factory=dict)
 
     async def reconcile(self, hub: str) -> float | None:
@@ -83,16 +94,25 @@ class Relocations:
     async def _order(self, hub: str, asked: MoveOrder) -> None:
         if self._moving(unseen=asked.unseen) >= MOST_AT_ONCE:
             return
+        self._ordered[hub] = Ordered(asked.unseen, self.clock.mono() + SHOWN_S)  # others are looked at meanwhile
         try:
-            await self.orders.move(hub, asked)
-        except (Conflict, Refused) as error:
+            admitted = await self.orders.move(hub, asked)
+        except BaseException as error:
+            del self._ordered[hub]
+            if not isinstance(error, Conflict | Refused):
+                raise
             log.info("relocation.not_ordered", hub=hub, error=error.message)
+        else:
+            self._ordered[hub] = replace(self._ordered[hub], operation=admitted.operation.id)
 
     def _moving(self, *, unseen: bool) -> int:
         """Classes that nobody sees do not wait for moves that wait for the end of a meeting."""
-        running = (s.document for s in self.snapshot.under(keys.OPERATIONS, Operation))
-        moves = (o for o in running if o.kind is OperationKind.MOVE and not o.done)
-        return sum(1 for operation in moves if operation.unseen or not unseen)
+        running = [s.document for s in self.snapshot.under(keys.OPERATIONS, Operation)]
+        now_mono, shown = self.clock.mono(), {operation.id for operation in running}
+        self._ordered = {h: o for h, o in self._ordered.items() if o.operation not in shown and now_mono < o.until_mono}
+        moves = {o.hub: o.unseen for o in running if o.kind is OperationKind.MOVE and not o.done}
+        moves |= {hub: order.unseen for hub, order in self._ordered.items()}
+        return sum(1 for is_unseen in moves.values() if is_unseen or not unseen)
 
     def _watch_sites(self) -> None:
         world, now_mono = self.takeovers.seen_world(), self.clock.mono()

@@ -11,7 +11,7 @@ from federation.coordinator.move_orders import FailoverOrder, MoveOrder
 from federation.coordinator.replica import Replica
 from federation.core import relocation
 from federation.model.errors import DriverError, Refused
-from federation.model.operation import Step
+from federation.model.operation import OperationKind, Step
 from tests.simulation.test_homes import EVERY, class_with_homes, index, notebook, work
 from tests.simulation.test_moves import WORK, cordon, move, moved, operation, working
 from tests.simulation.test_place import begin, place, served, until
@@ -190,6 +190,31 @@ async def test_a_move_that_a_person_has_hurried_is_that_persons() -> None:
         await asyncio.sleep(30)
         federation.copies.full.clear()
         await until(lambda: owner(replica, hub) == "tacc")
+
+
+async def test_a_drain_moves_two_classes_at_a_time_also_when_all_of_them_are_looked_at_at_once() -> None:
+    async with virtual_federation() as federation:
+        replica = await begin(federation)
+        for site in ("iu", "tacc"):
+            federation.start_fencer(site)
+        small = {"storage": {"type": "none"}, "roster": {"expected": 2, "admins": ["ann"]}}
+        hubs = [(await place(replica, f"c{n}", **small)).record.document.uid for n in range(6)]
+        for hub in hubs:
+            await served(replica, hub)
+        here = [hub for hub in hubs if owner(replica, hub) == "iu"]
+        assert len(here) > 3
+        await asyncio.sleep(30)
+        await cordon(replica, "iu", "new switches", drain=True)
+        most = 0
+
+        def all_gone() -> bool:
+            nonlocal most
+            newest = [operation(replica, hub) for hub in here]
+            most = max(most, sum(one.kind is OperationKind.MOVE and not one.done for one in newest))
+            return all(owner(replica, hub) == "tacc" for hub in here)
+
+        await until(all_gone)
+        assert most == 2
 
 
 async def test_a_home_is_not_brought_back_while_the_class_is_on_its_way() -> None:
