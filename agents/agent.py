@@ -112,7 +112,7 @@ class Agent:
             self.lease,
             self.wanted,
             self.reporter,
-            HubOrders(self.wanted, sealing),
+            HubOrders(self.wanted, sealing, ports.clock),
             ports.clock,
             fence_grace_s=who.profile.fence_s * FENCE_GRACE,
             finals=finals,

@@ -169,7 +169,7 @@ class Reconciler:
         directive = self.wanted.hubs.get(hub)
         if directive is None or directive.state not in RUNNING or view.phase is not Phase.SERVING:
             return False
-        if view.draining is not bool(directive.notice):
+        if view.draining is not bool(self.orders.notice(hub)):
             return False
         return (view.epoch, view.generation) == (read_epoch(directive.epoch), directive.generation)
 

@@ -11,6 +11,7 @@ from federation.coordinator.drill_orders import DrillOrder, DrillOrders
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.standing import Standing
 from federation.coordinator.views import stamp
+from federation.core.drilling import with_steps
 from federation.model.drill import Costs, Drill, Drills
 from federation.model.errors import InvalidRequest, NotFound
 from federation.model.identity import name_of
@@ -89,8 +90,7 @@ def drill_messages(snapshot: Snapshot, hub: str) -> list[control_pb2.Drill]:
 def _up_to_now(drill: Drill, operation: Operation | None) -> Drill:
     if drill.began is None or operation is None or operation.drill != drill.id:
         return drill
-    steps = "back" if operation.target == drill.source else "there"
-    return drill.revise(**{steps: operation.history}, waiting_for=operation.waiting_for or drill.waiting_for)
+    return with_steps(drill, operation).revise(waiting_for=operation.waiting_for or drill.waiting_for)
 
 
 def drill_message(hub: str, drill: Drill) -> control_pb2.Drill:

@@ -30,6 +30,7 @@ from federation.core.drilling import (
     decide,
     meets,
     summary,
+    with_steps,
 )
 from federation.model.drill import Drill, Drills, Outcome
 from federation.model.errors import Conflict
@@ -69,7 +70,7 @@ class DrillsLoop:
         if facts is None:
             return LOOK_S
         step = decide(facts)
-        drill = _with_steps(drill, operation.document)
+        drill = with_steps(drill, operation.document)
         changes = self._guarded(stored, operation)
         match step:
             case Rest(reason, look_s):
@@ -138,6 +139,7 @@ class DrillsLoop:
             reason="a rehearsal" if isinstance(step, Begin) else "back from a rehearsal",
             now=drill.now,
             drain_s=drill.drain_s,
+            rule=True,
             drill=drill.id,
         )
         changes.unchanged(record.key, record).put(keys.operation(hub), order)
@@ -159,16 +161,3 @@ class DrillsLoop:
     def _guarded(self, stored: Stored[Drills], operation: Stored[Operation]) -> Changes:
         changes = Changes().only_if(self.leader_guard())
         return changes.unchanged(stored.key, stored).unchanged(operation.key, operation)
-
-
-def _with_steps(drill: Drill, operation: Operation) -> Drill:
-    """The drill with what its newest move has done: that move's record is replaced by the next one's."""
-    if drill.began is None:
-        return drill
-    if operation.kind is OperationKind.FAILOVER and operation.interrupted is not None:
-        operation = operation.interrupted
-    if operation.drill != drill.id:
-        return drill
-    if operation.target == drill.source:
-        return drill.revise(back=operation.history)
-    return drill.revise(there=operation.history, copied=operation.copied)

@@ -128,13 +128,14 @@ class Planner:
         verdicts = sorted((judge(site, need, wish) for site in others), key=lambda v: (not v.fits, -v.score, v.site))
         return tuple(Target(v.site, v.reason if not v.fits else self._unopened(hub, v.site)) for v in verdicts)
 
-    def objection_to(self, hub: str, target: str) -> str:
+    def objection_to(self, hub: str, target: str, *, cordoned_or_not: bool = False) -> str:
         """Why the hub could not run at `target`, which a person or a rule has named: rules, room, secrets; empty: it
-        could. Its lease is another question."""
+        could. Its lease is another question. `cordoned_or_not`: it may be closed to hubs that come anew."""
         generation, record = self.snapshot.in_force(hub), self.snapshot.classroom_of(hub)
         site = next((site for site in self.sites() if site.name == target), None)
         if generation is None or record is None or site is None:
             return "it has not joined"
+        site = replace(site, cordon="") if cordoned_or_not else site
         secret = self.snapshot.secret(auth_secret(record.document))
         sealed_to = frozenset(secret.sealed) if secret is not None else None
         wish = replace(wish_of(generation.classroom, None), sealed_to=sealed_to)

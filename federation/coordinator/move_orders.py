@@ -32,7 +32,7 @@ CORDON_ATTEMPTS = 5  # what a site reports is written to the same record
 @dataclass(frozen=True, slots=True)
 class MoveOrder:
     """How a move was asked for. `to` empty: the standby. `drain_s`: how long students who work are waited for.
-    `unseen`: no person asks, but what is seen from outside."""
+    `rule`: no person asks, but a rule; `unseen`: of what is seen from outside."""
 
     actor: str
     to: str = ""
@@ -40,6 +40,7 @@ class MoveOrder:
     now: bool = False
     drain_s: float = 0.0
     accept_loss: bool = False
+    rule: bool = False
     unseen: bool = False
 
 
@@ -65,7 +66,8 @@ class MoveOrders:
     profile: Profile
 
     async def move(self, name: str, asked: MoveOrder) -> Admitted:
-        """Order a planned move; the same order again changes nothing, but for `now`, which hurries it."""
+        """Order a planned move. The same order again changes nothing; one with more force (`now`, a shorter drain, a loss
+        that is accepted) gives that to the move that is under way, and makes a rule's move a person's."""
         if not 0 <= asked.drain_s <= LONGEST_DRAIN_S:
             raise InvalidRequest(f"students can be waited for from 0 to {LONGEST_DRAIN_S / 3600:.0f} hours")
         record, operation, ownership = await self.live(name)
@@ -92,23 +94,26 @@ class MoveOrders:
             now=asked.now,
             drain_s=asked.drain_s,
             accept_loss=asked.accept_loss,
+            rule=asked.rule,
             unseen=asked.unseen,
         )
         message = f"from {owner} to {target}" + (f": {order.reason}" if order.reason else "")
         return await self._admit(record, operation, order, f"{order.event}.admitted", message)
 
     async def cancel(self, name: str, actor: str) -> Admitted:
-        """Give a move up; Refused once its target owns the hub, for then it is moved."""
+        """Give a move up; Refused once its target owns the hub, for then it is moved. One that an outage has interrupted
+        is over if a takeover follows, and does not go on if none does."""
         record, operation, ownership = await self.live(name)
-        running = operation.document
-        if running.done or running.kind is not OperationKind.MOVE:
+        running, move = operation.document, _move_of(operation.document)
+        if move is None:
             return Admitted(record, running, changed=False, generated={})
-        if ownership.document.owner not in (None, running.source):
+        if ownership.document.owner not in (None, move.source):
             raise Refused(
                 f"{name}: {ownership.document.owner} owns it already",
-                help=f"`fedctl move {name} --to {running.source}`.",
+                help=f"`fedctl move {name} --to {move.source}`.",
             )
-        order = running.revise(cancelled=f"cancelled by {actor}")
+        move = move.revise(cancelled=f"cancelled by {actor}")
+        order = running.revise(interrupted=move) if running.kind is OperationKind.FAILOVER else move
         return await self._admit(record, operation, order, "move.cancelled", f"by {actor}")
 
     async def failover(self, name: str, asked: FailoverOrder) -> Admitted:
@@ -137,7 +142,11 @@ class MoveOrders:
             interrupted=None if running.done else before,
         )
         message = f"by {asked.actor}, who vouches that nothing of it runs at {owner}: {order.reason}"
-        return await self._admit(record, operation, order, "failover.ordered", message)
+        # what has begun already begins for hooks once
+        event = (
+            "failover.vouched" if running.kind is OperationKind.FAILOVER and not running.done else "failover.ordered"
+        )
+        return await self._admit(record, operation, order, event, message)
 
     async def cordon(self, site: str, reason: str | None, actor: str, *, drain: bool) -> tuple[bool, list[str]]:
         """Close a site to new hubs, with `drain` also to those that are there, or open it again (`reason` None). Returns
@@ -218,9 +227,16 @@ class MoveOrders:
                 f"{name}: {what}, {running.waiting_for or 'at ' + running.step.value}",
                 help=f"`fedctl watch {name}` shows it; {_way_out(name, running)}",
             )
-        if not asked.now or running.now:
+        order = _with_more_force(running, asked)
+        if order is running:
             return Admitted(record, running, changed=False, generated={})
-        return await self._admit(record, operation, running.revise(now=True), "move.hurried", f"by {asked.actor}")
+        force = [
+            "now" * (order.now and not running.now),
+            f"waits for students for {order.drain_s:.0f} s" * (order.drain_s < running.drain_s),
+            "a loss is accepted" * (order.accept_loss and not running.accept_loss),
+        ]
+        message = f"by {asked.actor}: {', '.join(filter(None, force))}"
+        return await self._admit(record, operation, order, "move.hurried", message)
 
     def standby(self, name: str, hub: str, owner: str) -> str:
         """The site that would take over: the first that nothing speaks against."""
@@ -283,10 +299,30 @@ class MoveOrders:
         return Admitted(record, order, changed=True, generated={})
 
 
+def _move_of(running: Operation) -> Operation | None:
+    """The move that is under way, or would be again if the failover that interrupted it were withdrawn."""
+    waits = running.kind is OperationKind.FAILOVER and running.step is Step.ADMITTED
+    move = running.interrupted if waits else running
+    return move if move is not None and move.kind is OperationKind.MOVE and not move.done else None
+
+
+def _with_more_force(running: Operation, asked: MoveOrder) -> Operation:
+    """The move as the stronger of two orders wants it; the same object if the new one adds nothing. Force is never taken
+    away: an order that does not name it has not thought of it. Once a site has given the hub up, nothing can be lost."""
+    may_lose = running.step not in (Step.RELEASED, *STUCK) and not running.done
+    order = running.revise(
+        now=running.now or asked.now,
+        drain_s=min(running.drain_s, asked.drain_s),
+        accept_loss=running.accept_loss or (asked.accept_loss and may_lose),
+    )
+    # a drill stays one, whoever hurries it
+    return running if order == running else order.revise(rule=running.rule and (asked.rule or bool(running.drill)))
+
+
 def _leaves_a_stuck_owner(running: Operation, owner: str, asked: MoveOrder) -> bool:
     """A site that owns a hub and cannot start it holds it fast: whoever names another site, and now, takes it away. It is
     an ordinary move: stopped, copied (or with a loss that was accepted), released."""
-    return running.step in STUCK and asked.now and asked.to not in ("", owner) and not running.drill
+    return running.step in STUCK and asked.now and asked.to not in ("", owner)
 
 
 def _way_out(name: str, running: Operation) -> str:

@@ -12,8 +12,10 @@ from federation.dns.interface import NameDriver, NameRecord
 from federation.model.classroom import Classroom
 from federation.model.errors import Conflict, DeadlineExceeded, FederationError, RegisterFault, Unavailable
 from federation.model.identity import Epoch
-from federation.model.placing import ClassroomRecord
+from federation.model.placing import ClassroomRecord, HostClaim
 from federation.runtime.clock import Clock
+from federation.store import keys
+from federation.store.register import Register
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +24,7 @@ log = structlog.get_logger(__name__)
 class Naming:
     """Brings names to what the register says; idempotent, so that it repairs drift as well."""
 
+    register: Register
     driver: NameDriver
     snapshot: Snapshot
     observations: Observations
@@ -114,10 +117,21 @@ class Naming:
         found = await self.driver.read(wanted.host)
         if found is not None and found.hub == wanted.hub:
             _refuse_newer(found, wanted.epoch)
+        if found is not None and found.hub != wanted.hub:
+            await self._require_claim(wanted, found)
         if found != wanted or found.ttl_s != wanted.ttl_s:
             await self.driver.write(wanted, found)
             said, instead_of = _shown(wanted), _shown(found)
             log.info("name.written", host=wanted.host, hub=wanted.hub, said=said, instead_of=instead_of)
+
+    async def _require_claim(self, wanted: NameRecord, found: NameRecord) -> None:
+        """Epochs of two hubs say nothing of each other. So who takes a name from another hub asks the register itself,
+        after it has read the name: a leader that was frozen before that, while the host name went to another class,
+        would overwrite the name of that one, and the name server could not tell."""
+        claim = await self.register.read(keys.host(wanted.host), HostClaim)
+        if claim is None or claim.document.hub != wanted.hub:
+            owner = claim.document.hub if claim is not None else "no class"
+            raise Conflict(f"{wanted.host} belongs to {owner} by now and leads to {_shown(found)}: nothing was written")
 
     async def _look(self, hub: str, unwritable: str) -> NameSeen:
         ownership, wanted = self.snapshot.ownership(hub), self.snapshot.in_force(hub)

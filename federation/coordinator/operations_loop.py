@@ -36,6 +36,7 @@ from federation.core.operation_facts import (
     Name,
     Probe,
     Release,
+    TakeBack,
     TakeOver,
     Unname,
     Wait,
@@ -97,7 +98,7 @@ class OperationsLoop:
                 await self._withdraw(stored, message)
             case End():
                 await self._end(stored)
-            case Release() | Acquire() | Keep():
+            case Release() | Acquire() | Keep() | TakeBack():
                 await self._change_owner(stored, move)
             case Confirm(step, message):
                 await self._confirm(stored, step, message)
@@ -112,7 +113,7 @@ class OperationsLoop:
                 assert_never(never)
         return 0.0
 
-    async def _change_owner(self, stored: Stored[Operation], move: Release | Acquire | Keep) -> None:
+    async def _change_owner(self, stored: Stored[Operation], move: Release | Acquire | Keep | TakeBack) -> None:
         operation = stored.document
         match move:
             case Release(message):
@@ -122,6 +123,8 @@ class OperationsLoop:
             case Keep(reason):
                 message = f"it stays at {operation.source}: {reason}"
                 await self.moves.keep(operation, move, self._step(stored, Step.OWNED, message))
+            case TakeBack(reason):
+                await self._take_back(stored, reason)
             case _ as never:
                 assert_never(never)
 
@@ -263,6 +266,15 @@ class OperationsLoop:
         self.journalist.add(changes, "failover.withdrawn", message, hub=operation.hub, actor=self.actor)
         await self.register.commit(changes)
 
+    async def _take_back(self, stored: Stored[Operation], reason: str) -> None:
+        """A move in the other direction takes the place of one whose target cannot start the hub."""
+        order = self.moves.way_back(stored.document, reason)
+        changes, kind = self._guarded(stored).put(stored.key, order), f"{order.event}.taken_back"
+        message = f"from {order.source} to {order.target}: {reason}"
+        self.journalist.add(changes, kind, message, hub=order.hub, site=order.source, actor=self.actor)
+        await self.register.commit(changes)
+        log.warning("move.taken_back", hub=order.hub, site=order.source, why=reason)
+
     async def _wait(self, stored: Stored[Operation], reason: str) -> None:
         """The reason is stored on change, so that whoever waits sees what for."""
         if stored.document.waiting_for != reason:
@@ -272,8 +284,8 @@ class OperationsLoop:
 
     def _step(self, stored: Stored[Operation], step: Step, message: str) -> Changes:
         operation = stored.document.finished(step, self.journalist.clock.now(), message)
-        if operation.kind is OperationKind.MOVE and step is Step.STOPPED:
-            operation = self.moves.stopped(operation)
+        if operation.kind is OperationKind.MOVE:
+            operation = self.moves.after(step, operation)
         changes = self._guarded(stored).put(stored.key, operation)
         if step in (Step.ASSIGNED, Step.OWNED):
             self._give_up_former_hosts(changes, operation.hub)

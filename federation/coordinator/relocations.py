@@ -4,8 +4,7 @@ other places do not see.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -14,10 +13,9 @@ from federation.coordinator.observations import Observations
 from federation.coordinator.outside import Outside
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.takeovers import Takeovers
-from federation.core.calendar import windows
-from federation.core.relocation import SYSTEM_DRAIN_S, HubThere, Policy, Relocate, Stay, relocate
+from federation.coordinator.whereabouts import hub_there
+from federation.core.relocation import SYSTEM_DRAIN_S, Policy, Relocate, Stay, relocate
 from federation.core.unseen import decide, missing
-from federation.model.classroom import ClassroomSpec
 from federation.model.errors import Conflict, Refused
 from federation.model.operation import Operation, OperationKind, Step
 from federation.model.ownership import Ownership
@@ -29,7 +27,16 @@ log = structlog.get_logger(__name__)
 
 LOOK_S = 10.0
 MOST_AT_ONCE = 2  # moves by rule at the same time
-DAY = timedelta(days=1)
+SHOWN_S = 30.0  # after so long an order is in the register's copy here, or was never written
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A move that this leader orders, until the register's copy here shows it. `operation` empty: it is being written."""
+
+    unseen: bool
+    until_mono: float
+    operation: str = ""
 
 
 @dataclass(slots=True)
@@ -44,21 +51,25 @@ class Relocations:
     clock: Clock
     policy: Policy
     actor: str
+    _ordered: dict[str, Ordered] = field(default_factory=dict)
     _well_since_mono: dict[str, float] = field(default_factory=dict)
 
     async def reconcile(self, hub: str) -> float | None:
         """Order a move of this hub if a rule asks for one and nothing speaks against it now."""
         self._watch_sites()
         stored = self.snapshot.ownership(hub)
-        there = self._there(stored.document) if stored is not None else None
-        if stored is None or there is None:
-            return None if stored is None else LOOK_S
+        if stored is None:
+            return None
+        home_well_s = self._well_s(stored.document.home)
+        there = hub_there(self.snapshot, self.clock.now(), stored.document, home_well_s)
+        if there is None:
+            return LOOK_S
         if await self._away_from_sight(stored.document):
             return LOOK_S
         decision = relocate(there, self.policy)
         if isinstance(decision, Relocate):
             await self._order(
-                hub, MoveOrder(self.actor, to=decision.to, reason=decision.reason, drain_s=SYSTEM_DRAIN_S)
+                hub, MoveOrder(self.actor, to=decision.to, reason=decision.reason, drain_s=SYSTEM_DRAIN_S, rule=True)
             )
         return LOOK_S
 
@@ -69,11 +80,11 @@ class Relocations:
         decision = decide(unseen)
         self.observations.unmoved[hub] = decision.reason if isinstance(decision, Stay) else ""
         if isinstance(decision, Relocate):
-            asked = MoveOrder(self.actor, to=decision.to, reason=decision.reason, now=True, unseen=True)
+            asked = MoveOrder(self.actor, to=decision.to, reason=decision.reason, now=True, unseen=True, rule=True)
             await self._order(hub, asked)
             return True
-        under_way = operation is not None and operation.document.unseen and operation.document.step is Step.ADMITTED
-        if under_way and not missing(unseen.site, unseen.outlooks):
+        begins = operation is not None and operation.document.step is Step.ADMITTED and not operation.document.back
+        if operation is not None and operation.document.unseen and begins and not missing(unseen.site, unseen.outlooks):
             try:
                 await self.orders.cancel(hub, self.actor)
             except (Conflict, Refused) as error:
@@ -83,46 +94,25 @@ class Relocations:
     async def _order(self, hub: str, asked: MoveOrder) -> None:
         if self._moving(unseen=asked.unseen) >= MOST_AT_ONCE:
             return
+        self._ordered[hub] = Ordered(asked.unseen, self.clock.mono() + SHOWN_S)  # others are looked at meanwhile
         try:
-            await self.orders.move(hub, asked)
-        except (Conflict, Refused) as error:
+            admitted = await self.orders.move(hub, asked)
+        except BaseException as error:
+            del self._ordered[hub]
+            if not isinstance(error, Conflict | Refused):
+                raise
             log.info("relocation.not_ordered", hub=hub, error=error.message)
-
-    def _there(self, ownership: Ownership) -> HubThere | None:
-        hub, site = ownership.hub, ownership.owner
-        generation, operation = self.snapshot.in_force(hub), self.snapshot.operation(hub)
-        if site is None or generation is None or operation is None:
-            return None
-        cordon, spec = self._site(site), generation.classroom.spec
-        observed = self.snapshot.observation(hub)
-        return HubThere(
-            site=site,
-            drained=cordon.cordon.reason if cordon is not None and cordon.cordon and cordon.cordon.drain else "",
-            home=ownership.home,
-            home_well_s=self._well_s(ownership.home),
-            movable=spec.placement.movable,
-            servers=observed.document.servers if observed is not None else 0,
-            meets_within_s=self._meets_within_s(spec),
-            busy=not operation.document.done,
-            given_up_s=self._given_up_s(operation.document, site),
-        )
-
-    def _given_up_s(self, operation: Operation, site: str) -> float | None:
-        moved = operation.kind is OperationKind.MOVE and operation.done and operation.history
-        if not moved or operation.source != site:
-            return None
-        return (self.clock.now() - operation.history[-1].at).total_seconds()
-
-    def _meets_within_s(self, spec: ClassroomSpec) -> float | None:
-        now = self.clock.now()
-        coming = windows(spec, now, now + DAY)
-        return max(0.0, (coming[0].warm - now).total_seconds()) if coming else None
+        else:
+            self._ordered[hub] = replace(self._ordered[hub], operation=admitted.operation.id)
 
     def _moving(self, *, unseen: bool) -> int:
         """Classes that nobody sees do not wait for moves that wait for the end of a meeting."""
-        running = (s.document for s in self.snapshot.under(keys.OPERATIONS, Operation))
-        moves = (o for o in running if o.kind is OperationKind.MOVE and not o.done)
-        return sum(1 for operation in moves if operation.unseen or not unseen)
+        running = [s.document for s in self.snapshot.under(keys.OPERATIONS, Operation)]
+        now_mono, shown = self.clock.mono(), {operation.id for operation in running}
+        self._ordered = {h: o for h, o in self._ordered.items() if o.operation not in shown and now_mono < o.until_mono}
+        moves = {o.hub: o.unseen for o in running if o.kind is OperationKind.MOVE and not o.done}
+        moves |= {hub: order.unseen for hub, order in self._ordered.items()}
+        return sum(1 for is_unseen in moves.values() if is_unseen or not unseen)
 
     def _watch_sites(self) -> None:
         world, now_mono = self.takeovers.seen_world(), self.clock.mono()
@@ -137,10 +127,6 @@ class Relocations:
     def _well_s(self, site: str | None) -> float | None:
         since = self._well_since_mono.get(site or "")
         return self.clock.mono() - since if since is not None else None
-
-    def _site(self, name: str) -> SiteRecord | None:
-        stored = self.snapshot.site(name)
-        return stored.document if stored is not None else None
 
 
 def _is_fit(site: SiteRecord) -> bool:

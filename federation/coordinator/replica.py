@@ -124,7 +124,7 @@ class Replica:
         self.sessions = Sessions(clock, random)
         self.planner = Planner(self.snapshot, self.sightings)
         self.watching = Watching(self.snapshot)
-        self.naming = Naming(ports.names, self.snapshot, self.observations, clock)
+        self.naming = Naming(ports.register, ports.names, self.snapshot, self.observations, clock)
         self.standing = Standing(
             identity.id, identity.federation, identity.profile.name, register, self.snapshot, ports.connect_leader
         )

@@ -14,6 +14,7 @@ from federation.api.v1 import agent_pb2, types_pb2
 from federation.api.v1.classroom_pb2 import ClassroomSpec
 from federation.coordinator.snapshot import Snapshot
 from federation.core.in_force import generation_in_force, secret_in_force
+from federation.core.moving import LET_IN_S
 from federation.model.classroom import Classroom
 from federation.model.identity import Epoch, RegisterId, name_of
 from federation.model.operation import Operation, OperationKind, Step
@@ -108,6 +109,7 @@ class WantedBuilder:
             generation=wanted.number,
             state=state,
             notice=_notice(operation.document) if operation and state == "draining" else "",
+            drain_limit_s=operation.document.drain_s + LET_IN_S if operation and state == "draining" else 0.0,
             copied_run=self._final_run(hub, operation.document) if operation and state == "released" else "",
             spec=self._spec(hub, wanted),
             operation=operation.document.id if operation else "",

@@ -13,12 +13,14 @@ from datetime import datetime, timedelta
 
 from federation.core.calendar import windows
 from federation.core.relocation import AHEAD_S
+from federation.core.taking_back import LIMITS_S
 from federation.model.classroom import ClassroomSpec
 from federation.model.drill import Costs, Drill, Outcome
 from federation.model.operation import Operation, OperationKind, Step, StepRecord
 
 LATE_S = 3600.0  # so long after its time it may begin, and so long the way back may wait to begin
-START_S = 600.0  # a step from owned to named that takes longer has failed the rehearsal
+START_S = 600.0  # a step from started to named that takes longer has failed the rehearsal
+OWNED_S = max(LIMITS_S.values()) + START_S  # so long a move has its own patience with a hub that does not start
 SERVING = (Step.OWNED, Step.STARTED, Step.VERIFIED)
 LOOK_S, SOON_S = 10.0, 1.0
 
@@ -128,22 +130,29 @@ def _under_way(facts: Facts) -> Next:
     why = operation.waiting_for or "nobody says why"
     since = operation.created if back else drill.at
     waits = facts.now - max(since, facts.met or since)
-    begins = operation.step is Step.ADMITTED and not operation.cancelled and not facts.in_meeting
+    begins = operation.step is Step.ADMITTED and not (operation.cancelled or operation.back or facts.in_meeting)
     if begins and waits > timedelta(seconds=LATE_S):
         return Abandon(f"it could not begin within an hour: {why}")
     since = operation.history[-1].at if operation.history else operation.created
-    if operation.step in SERVING and facts.now - since > timedelta(seconds=START_S):
-        stuck = f"{facts.owner}: not done within {START_S / 60:.0f} min after {operation.step.value}: {why}"
-        # a hub that was started has its homes, so it can go back like any other; of one that was not nobody knows
-        may_go_back = not back and facts.owner == drill.target and operation.step is not Step.OWNED
+    limit_s = OWNED_S if operation.step is Step.OWNED else START_S
+    if operation.step in SERVING and facts.now - since > timedelta(seconds=limit_s):
+        stuck = f"{facts.owner}: not done within {limit_s / 60:.0f} min after {operation.step.value}: {why}"
+        # one that does not start at all is taken back by the move itself, if that is possible
+        may_go_back = not (back or operation.back) and facts.owner == drill.target and operation.step is not Step.OWNED
         return Return(stuck) if may_go_back else Record(Outcome.FAILED, stuck)
-    way = "back" if back else "there"
+    way = "back" if back else "to the standby again" if operation.back else "there"
     return Rest(f"on the way {way}, after {operation.step.value}: {operation.waiting_for}".rstrip(": "), SOON_S)
 
 
 def _after(facts: Facts) -> Next:
     """A move of the drill is over, in one way or the other."""
     drill, stayed = facts.drill, _stayed(facts.operation.history)
+    if facts.operation.back:
+        way = "there" if _is_back(facts) else "back"
+        if _is_back(facts) and facts.owner == drill.target and not facts.operation.cancelled:
+            return Return(facts.operation.back)  # it serves there after all
+        where = "" if facts.owner == facts.operation.target else f"; {stayed or f'it is at {facts.owner}'}"
+        return Record(Outcome.FAILED, f"on the way {way}: {facts.operation.back}{where}")
     if _is_back(facts):
         if facts.owner == drill.source:
             return Record(Outcome.FAILED if drill.reason else Outcome.PASSED, drill.reason)
@@ -178,6 +187,22 @@ def _stayed(history: Sequence[StepRecord]) -> str:
 
 def _reached(history: Sequence[StepRecord], step: Step) -> bool:
     return any(record.step is step for record in history)
+
+
+def with_steps(drill: Drill, operation: Operation) -> Drill:
+    """The drill with what its newest move has done: that move's record is replaced by the next one's."""
+    if drill.began is None:
+        return drill
+    if operation.kind is OperationKind.FAILOVER and operation.interrupted is not None:
+        operation = operation.interrupted
+    if operation.drill != drill.id:
+        return drill
+    if operation.back and operation.interrupted is not None:
+        drill = with_steps(drill, operation.interrupted)
+        return drill.revise(back=operation.history) if operation.target == drill.source else drill
+    if operation.target == drill.source:
+        return drill.revise(back=operation.history)
+    return drill.revise(there=operation.history, copied=operation.copied)
 
 
 def costs(drill: Drill, lease_s: float) -> Costs:

@@ -24,6 +24,7 @@ Meaning = tuple[HookEvent, Turn]
 
 MEANING: dict[str, Meaning] = {
     "failover.admitted": (HookEvent.TAKEOVER, Turn.BEGUN),
+    "failover.ordered": (HookEvent.TAKEOVER, Turn.BEGUN),
     "failover.done": (HookEvent.TAKEOVER, Turn.ENDED),
     "failover.withdrawn": (HookEvent.TAKEOVER, Turn.ENDED),
     "unseen.admitted": (HookEvent.TAKEOVER, Turn.BEGUN),

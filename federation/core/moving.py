@@ -3,7 +3,8 @@
 DESIGN.md 4.4, PROTOCOL.md H8: check the target -> drain -> stop, verify -> final copy -> the site gives its epoch up
 for ever -> the target acquires the next one -> start -> verify -> name. The final copy comes after the stop, so that
 nothing that a student wrote is missing from it (ADR 0015). Until the target has acquired the hub the move can be turned
-round, and is, by itself, when the target fails (I5): the source then goes on at a higher epoch.
+round, and is, by itself, when the target fails (I5): the source then goes on at a higher epoch. What comes after that
+is another move (`core.taking_back`).
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from federation.core.operation_facts import (
     Wait,
 )
 from federation.core.serving import serve
+from federation.core.taking_back import serves_after_all, unable, unsaved
 from federation.model.operation import Operation, Step
 
 PATIENCE_S = 60.0  # the class is stopped: so long a target may be unfit, or a final copy fail, before the move is over
+UNLED_S = 90.0  # so long after the end of its drain a move has had no leader, and is over
+LET_IN_S = 120.0  # and so long after it the site lets students in again, if nobody has told it anything
 HEAR_S = 30.0  # a hub that does not say that it lets nobody in is not waited for longer
 
 
@@ -32,14 +36,21 @@ def move(facts: Facts) -> Move:
     operation, known = facts.operation, facts.move or MoveFacts()
     owner = facts.ownership.owner if facts.ownership else None
     if operation.step not in BEFORE_TARGET:
-        return serve(facts, owner)
+        return unable(facts, known, owner) or serve(facts, owner)
     if owner is None:
         return _released(operation, known)
     if owner != operation.source:
         return Finish(Step.DONE, f"over: {owner} owns the hub")
     if operation.cancelled:
         return _turn_round(operation, operation.cancelled)
-    return _STEPS[operation.step](facts, known)
+    return _stays(facts, known) or _STEPS[operation.step](facts, known)
+
+
+def _stays(facts: Facts, known: MoveFacts) -> Move | None:
+    """While the class runs: what has changed since the move was ordered may end it."""
+    if facts.operation.step not in (Step.ADMITTED, Step.CHECKED):
+        return None
+    return _turn_round(facts.operation, known.no_more) if known.no_more else serves_after_all(facts)
 
 
 def _check(facts: Facts, known: MoveFacts) -> Move:
@@ -51,6 +62,8 @@ def _check(facts: Facts, known: MoveFacts) -> Move:
         return Wait(f"{operation.source}: its agent has not reported", LATER_S)
     if known.objection:
         return Wait(f"{operation.target}: {known.objection}", LATER_S)
+    if operation.back:
+        return Finish(Step.CHECKED, f"{operation.target} lives and has room")
     if not known.lasting:
         return Finish(Step.CHECKED, f"{operation.target} has room; no homes are kept (storage.type none)")
     if not known.has_copy and not operation.accept_loss:
@@ -64,6 +77,8 @@ def _check(facts: Facts, known: MoveFacts) -> Move:
 
 def _drain(facts: Facts, known: MoveFacts) -> Move:
     operation, seen = facts.operation, facts.seen
+    if known.in_step_s >= operation.drain_s + UNLED_S and not operation.back:
+        return _turn_round(operation, "no coordinator was there when its drain was over, so students are let in again")
     if known.objection and known.in_step_s >= operation.drain_s + PATIENCE_S:
         return _turn_round(operation, f"{operation.target}: {known.objection}")
     if known.objection:  # the class still serves: a target that was not heard for a moment is waited for
@@ -108,6 +123,8 @@ def _copy(facts: Facts, known: MoveFacts) -> Move:
         message = "the final copy is on record"
     elif known.copy_problem and operation.accept_loss and known.has_copy:
         message = f"without a final copy, as was accepted: {known.copy_problem}"
+    elif unsaved(operation, known):
+        message = f"{operation.source} had nothing to copy: {known.copy_problem}"
     else:
         return _copy_again(operation, known)
     # nothing is given up for a target that may have died a moment ago

@@ -43,15 +43,19 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class MoveFacts:
     """What a planned move depends on besides. `objection`: why the target cannot take the hub now; empty: it can.
-    `source_objection`: why the source could not take it back. `meeting`: the class time that it is in, if any.
-    `in_step_s`: since the last step was finished. `lasting`: there are homes to copy. `copied`: the copy on record is
-    the one that the site says it made after the hub had stopped for the last time. `copy_problem`: why the last attempt
-    at it failed."""
+    `source_objection`: why the source could not take it back. `no_more`: why the rule that ordered it would not do so
+    now. `meeting`: the class time that it is in, if any.
+    `in_step_s`: since the last step was finished. `watched_s`: for so long this leader has looked at a target that owns
+    the hub and is to start it; then `objection` says why that does not live, if it does not. `lasting`: there are homes
+    to copy. `copied`: the copy on record is the one that the site says it made after the hub had stopped for the last
+    time. `copy_problem`: why the last attempt at it failed."""
 
     objection: str = ""
     source_objection: str = ""
+    no_more: str = ""
     meeting: Window | None = None
     in_step_s: float = 0.0
+    watched_s: float = 0.0
     lasting: bool = True
     has_copy: bool = True
     copied: bool = False
@@ -173,6 +177,13 @@ class Keep:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """The target owns the hub and cannot start it, for this reason: a move in the other direction takes its place."""
+
+    reason: str
+
+
 Move = (
     Assign
     | LookAtCopies
@@ -188,4 +199,5 @@ Move = (
     | Release
     | Acquire
     | Keep
+    | TakeBack
 )

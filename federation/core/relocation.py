@@ -7,12 +7,13 @@ does not pull its classes there and back again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from federation.model.classroom_running import Movable
 
 SYSTEM_DRAIN_S = 900.0  # so long students who work are waited for
 AGAIN_S = 1800.0  # a class that was stopped for a move that came to nothing is not stopped again at once
+AFTER_BACK_S = 6 * 3600.0  # nor one that came back from a site that could not start it
 AHEAD_S = 3600.0  # a class that meets within this is left where it is
 
 
@@ -30,6 +31,7 @@ class HubThere:
     meets_within_s: float | None
     busy: bool = False
     given_up_s: float | None = None  # since a move from here was given up; None: none was
+    taken_back_s: float | None = None  # since it was taken back here from a site that could not start it
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,22 @@ def relocate(hub: HubThere, policy: Policy) -> Relocate | Stay:
     return Stay(f"{wanted.reason}; {objection}") if objection else wanted
 
 
+def no_more(hub: HubThere, target: str) -> str:
+    """Why a move to `target` that a rule has ordered is not to stop the class any more; empty: it may. It may have waited
+    for its target for hours, and what spoke for it then is looked at again."""
+    if not hub.drained and hub.home != target:
+        return "nothing asks for it any more"
+    return _not_now(replace(hub, busy=False, given_up_s=None, taken_back_s=None))
+
+
 def _not_now(hub: HubThere) -> str:
     if hub.busy:
         return "another operation is under way"
     if hub.given_up_s is not None and hub.given_up_s < AGAIN_S:
         return f"a move was given up {hub.given_up_s / 60:.0f} min ago; the next is tried after half an hour"
+    if hub.taken_back_s is not None and hub.taken_back_s < AFTER_BACK_S:
+        hours = AFTER_BACK_S / 3600
+        return f"it was taken back {hub.taken_back_s / 60:.0f} min ago; the next move is tried after {hours:.0f} hours"
     if hub.movable is Movable.NEVER:
         return "placement.movable is never: only `fedctl move --now` moves it"
     if hub.meets_within_s is not None and hub.meets_within_s <= AHEAD_S:

@@ -69,14 +69,23 @@ class Operation(Document):
     counted: int = 0  # failover: the register revision of its lease with which this began; another one: it lives.
     # move: that of the target's lease when the hub had stopped: it has to renew before anything is given up
     copied: AwareDatetime | None = None  # move: of when the copy on record was when the hub had stopped
+    rule: bool = False  # move: ordered by a rule, not by a person who would look after it
     unseen: bool = False  # move: ordered by itself, because other places do not see the class
     drill: str = ""  # move: the rehearsal that it is a half of
-    interrupted: Operation | None = None  # failover: what was under way; it goes on if the failover is withdrawn
+    back: str = ""  # move: why the class is taken back from a site that owned it and could not start it
+    home: str = ""  # move: what the hub's record named as its home before the target took it
+    interrupted: Operation | None = None  # failover: what was under way; it goes on if the failover is withdrawn.
+    # way back: the move whose target could not start the class
 
     @property
     def done(self) -> bool:
         """True when nothing is left to do."""
         return self.step is Step.DONE
+
+    @property
+    def relocates(self) -> bool:
+        """True for a move that a rule ordered for no need of the class: it waits for students, and gives way to them."""
+        return self.rule and not (self.unseen or self.drill or self.back)
 
     @property
     def event(self) -> str:

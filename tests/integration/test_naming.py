@@ -23,7 +23,7 @@ from federation.dns.zone_records import change, mark_of
 from federation.model.errors import Conflict, InvalidRequest
 from federation.model.identity import Epoch
 from federation.model.ownership import Ownership
-from federation.model.placing import ClassroomRecord
+from federation.model.placing import ClassroomRecord, HostClaim
 from federation.model.status import Condition, ConditionType, SiteRecord, Truth
 from federation.runtime.clock import SystemClock
 from federation.runtime.supervisor import Supervisor
@@ -37,7 +37,7 @@ from tests.support.classrooms import classroom
 from tests.support.memory_transport import MemoryTransport
 from tests.support.virtual import UUID, VirtualFederation
 
-HUB = "atm101-aaaaaa"
+HUB, LATER = "atm101-aaaaaa", "chem5-bbbbbb"
 HOST, ALIAS = f"atm101.{ZONE}", f"weather.{ZONE}"
 EDGES = {"iu": "192.0.2.10:80", "tacc": "198.51.100.10:80"}
 NOW = datetime(2026, 9, 1, 8, 0, tzinfo=UTC)
@@ -60,7 +60,13 @@ class Coordinators:
             running.cancel()
         resolvers = tuple(NameServer(one.address) for one in outside or (self.servers.primary,))
         zone = ZoneNames(ZONE, self.servers.primary.server(), resolvers, most_ttl_s=30, edge_port=80)
-        return Naming(FewWait(zone), Snapshot(mirror), Observations(SystemClock()), SystemClock())
+        return Naming(self.register, FewWait(zone), Snapshot(mirror), Observations(SystemClock()), SystemClock())
+
+    @staticmethod
+    def record(name: str, hub: str) -> ClassroomRecord:
+        """A class with the names of the only class here."""
+        spec = classroom(name, dns={"host": HOST, "aliases": [ALIAS], "ttl": 60})
+        return ClassroomRecord(uid=hub, generation=1, classroom=spec, created=NOW, changed=NOW, actor="user/ada")
 
     async def owned_by(self, site: str | None, epoch: Epoch) -> None:
         """What a place or a takeover writes."""
@@ -82,9 +88,7 @@ async def federation(servers: NameServers) -> AsyncIterator[Coordinators]:
     changes = Changes()
     for site, address in EDGES.items():
         changes.put(keys.site(site), SiteRecord(name=site, kind="local", uid=f"uid-{site}", edge_address=address))
-    spec = classroom(dns={"host": HOST, "aliases": [ALIAS], "ttl": 60})
-    record = ClassroomRecord(uid=HUB, generation=1, classroom=spec, created=NOW, changed=NOW, actor="user/ada")
-    changes.put(keys.classroom("atm101"), record)
+    changes.put(keys.classroom("atm101"), Coordinators.record("atm101", HUB))
     await register.commit(changes)
     async with Supervisor("naming") as tasks:
         made = Coordinators(register, store, servers, tasks)
@@ -114,6 +118,38 @@ async def test_a_takeover_takes_the_names_along_and_a_stale_leader_is_refused(se
         for host in (HOST, ALIAS):
             assert servers.primary.values(host, "A") == ["198.51.100.10"]
             assert servers.primary.values(mark_of(host), "TXT") == [f'"hubfed=1 hub={HUB} epoch=1.2"']
+
+
+async def test_a_stale_leader_takes_no_name_from_the_class_that_has_it_now(servers: NameServers) -> None:
+    """It was frozen before it read the name, so that its update would fit what is there; epochs of two classes say
+    nothing of each other."""
+    async with federation(servers) as made:
+        stale = await made.coordinator(hears=False)
+        await made.owned_by(None, Epoch(era=1, n=2))
+        later = made.record("chem5", LATER)
+        changes = Changes().put(keys.classroom("chem5"), later).delete(keys.classroom("atm101"))
+        changes.put(keys.ownership(LATER), Ownership(hub=LATER, owner="tacc", epoch=Epoch(era=1, n=1)))
+        for host in (HOST, ALIAS):
+            changes.put(keys.host(host), HostClaim(hub=LATER, name="chem5"))
+        await made.register.commit(changes)
+        assert (await (await made.coordinator()).converge(LATER)).leads_here
+        refused = await stale.converge(HUB)
+        assert not refused.leads_here
+        assert f"belongs to {LATER} by now" in refused.problem
+        for host in (HOST, ALIAS):
+            assert servers.primary.values(host, "A") == ["198.51.100.10"]
+
+
+async def test_a_class_that_was_given_a_host_name_takes_it_from_the_one_that_had_it(servers: NameServers) -> None:
+    async with federation(servers) as made:
+        await (await made.coordinator()).converge(HUB)
+        changes = Changes().put(keys.classroom("chem5"), made.record("chem5", LATER))
+        changes.put(keys.ownership(LATER), Ownership(hub=LATER, owner="tacc", epoch=Epoch(era=1, n=1)))
+        for host in (HOST, ALIAS):
+            changes.put(keys.host(host), HostClaim(hub=LATER, name="chem5"))
+        await made.register.commit(changes)
+        assert (await (await made.coordinator()).converge(LATER)).leads_here
+        assert servers.primary.values(HOST, "A") == ["198.51.100.10"]
 
 
 async def test_a_stale_leader_that_retired_the_class_does_not_take_the_name_of_the_restored_one(

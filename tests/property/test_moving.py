@@ -10,7 +10,7 @@ from itertools import product
 import pytest
 
 from federation.core.calendar import Window
-from federation.core.moving import BEFORE_TARGET, PATIENCE_S
+from federation.core.moving import BEFORE_TARGET, HEAR_S, LET_IN_S, PATIENCE_S, UNLED_S
 from federation.core.operation_facts import (
     Acquire,
     Facts,
@@ -25,6 +25,7 @@ from federation.core.operation_facts import (
 )
 from federation.core.operations import next_move
 from federation.core.placement import Choice
+from federation.core.taking_back import UNSAVED_S
 from federation.model.identity import Epoch
 from federation.model.operation import Operation, OperationKind, Step
 from federation.model.ownership import Ownership
@@ -66,12 +67,18 @@ def order(step: Step, **more: object) -> Operation:
 def situations() -> Iterator[Facts]:
     """All of them, for each step before the target owns the hub."""
     steps = sorted(BEFORE_TARGET)
-    numbers = product(steps, ("iu", None), REPORTS, BOOL, ("", "full"), (0.0, PATIENCE_S, 1e6), BOOL, BOOL, BOOL, BOOL)
-    for step, owner, seen, cancelled, objection, in_step_s, lasting, copied, failed, lossy in numbers:
+    times, kinds = (0.0, PATIENCE_S, 1e6), ("", "lossy", "back", "no more")
+    numbers = product(steps, ("iu", None), REPORTS, BOOL, ("", "full"), times, BOOL, BOOL, BOOL, kinds)
+    for step, owner, seen, cancelled, objection, in_step_s, lasting, copied, failed, kind in numbers:
         if (owner is None) is not (step is Step.RELEASED):
             continue
         yield Facts(
-            order(step, cancelled="by ann" if cancelled else "", accept_loss=lossy),
+            order(
+                step,
+                cancelled="by ann" if cancelled else "",
+                accept_loss=kind == "lossy",
+                back="iu could not start it" if kind == "back" else "",
+            ),
             Ownership(hub=HUB, owner=owner, epoch=E1),
             lambda: Choice(None, None, "", ()),
             seen=seen,
@@ -81,6 +88,7 @@ def situations() -> Iterator[Facts]:
                 in_step_s=in_step_s,
                 lasting=lasting,
                 copied=copied,
+                no_more="it meets now or soon" if kind == "no more" else "",
                 copy_problem="the store is full" if failed else "",
             ),
         )
@@ -107,7 +115,8 @@ def test_nothing_is_given_up_before_the_final_copy_is_on_record_or_its_loss_was_
     for facts, known, move in decided():
         if isinstance(move, Finish) and move.step is Step.COPIED:
             assert not known.objection, "nor for a target that could not take it"
-            assert not known.lasting or known.copied or (facts.operation.accept_loss and known.copy_problem)
+            accepted = facts.operation.accept_loss or (facts.operation.back and known.in_step_s >= UNSAVED_S)
+            assert not known.lasting or known.copied or (accepted and known.copy_problem)
             assert facts.seen is None or facts.seen.closed
 
 
@@ -139,6 +148,26 @@ def test_a_target_that_stays_unfit_never_keeps_a_stopped_class_waiting_for_ever(
     for facts, known, move in decided():
         if facts.operation.step in stopped and known.objection and known.in_step_s >= PATIENCE_S:
             assert isinstance(move, Keep | Acquire) or (isinstance(move, Finish) and move.step is Step.OWNED)
+
+
+def test_a_drain_that_nobody_led_when_it_was_over_stops_no_class_for_students_were_let_in_again() -> None:
+    for facts, known, move in decided():
+        late = known.in_step_s >= facts.operation.drain_s + UNLED_S and not facts.operation.back
+        if facts.operation.step is Step.CHECKED and late and not facts.operation.cancelled:
+            assert isinstance(move, Finish)
+            assert move.step is Step.OWNED
+    assert UNLED_S < LET_IN_S, "first the leader knows that it is over, then the site lets students in"
+    assert max(PATIENCE_S, HEAR_S) < UNLED_S, "a leader that is there has decided by then"
+
+
+def test_what_a_rule_would_not_order_any_more_stops_no_class_and_ends_no_move_of_one_that_has_stopped() -> None:
+    for facts, known, move in decided():
+        if not known.no_more or facts.operation.cancelled:
+            continue
+        if facts.operation.step in (Step.ADMITTED, Step.CHECKED):
+            assert move == Finish(Step.OWNED, "it stays at iu: it meets now or soon")
+        else:
+            assert move == next_move(replace(facts, move=replace(known, no_more="")))
 
 
 def test_every_wait_says_what_for() -> None:

@@ -30,6 +30,7 @@ from federation.core.operation_facts import (
     Probe,
     Release,
     Seen,
+    TakeBack,
     TakeOver,
     Unname,
     Wait,
@@ -170,7 +171,7 @@ def carry_out(world: World, move: Move) -> World:
             return replace(world, document=world.operation.revise(waiting_for=reason).model_dump_json())
         case Probe() | Name() | Unname():
             raise AssertionError("a look is followed by what was seen")
-        case LookAtCopies() | TakeOver() | Withdraw() | Release() | Acquire() | Keep():
+        case LookAtCopies() | TakeOver() | Withdraw() | Release() | Acquire() | Keep() | TakeBack():
             raise AssertionError("a failover is in the federation's simulation, a planned move in test_moving")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from federation.coordinator.hooks_loop import Hooks
+from federation.coordinator.move_orders import FailoverOrder
 from federation.coordinator.pausing import set_pause
 from federation.coordinator.replica import Replica
 from federation.core.hooks import TRIES
@@ -80,6 +81,32 @@ async def test_a_site_that_is_silent_is_told_also_if_none_of_its_classes_can_be_
         assert "virtual: site iu is silent: iu: agent is silent" in told.told[0].said["text"]
         federation.start_agent("iu")
         await until(lambda: told.of("chat") == [("site", "begun"), ("site", "ended")])
+
+
+async def test_a_takeover_by_a_persons_word_is_told_like_one_that_comes_by_itself() -> None:
+    takeovers = CHAT.revise(events=(HookEvent.TAKEOVER,))
+    async with hooked(takeovers) as (federation, replica, hub, told):
+        await federation.kill("fencer-iu")
+        await until(lambda: not armed(replica, "iu", hub))
+        await federation.kill_site("iu")
+        await asyncio.sleep(30)
+        await replica.orders.failover("atm101", FailoverOrder("user/ann", "burns", vouched_site="iu"))
+        await until(lambda: told.of("chat") == [BEGUN, ENDED])
+        assert owner(replica, hub) == "tacc"
+        assert "by user/ann, who vouches that nothing of it runs at iu: burns" in told.told[0].said["text"]
+
+
+async def test_a_word_about_a_takeover_that_has_begun_begins_no_second_one() -> None:
+    takeovers = CHAT.revise(events=(HookEvent.TAKEOVER,))
+    async with hooked(takeovers) as (federation, replica, hub, told):
+        await federation.kill_site("iu")
+        await set_pause(replica.control_service.admission, paused=True, reason="work", actor="user/ann")
+        await until(lambda: told.of("chat") == [BEGUN])
+        assert owner(replica, hub) == "iu"
+        await replica.orders.failover("atm101", FailoverOrder("user/ann", "burns", vouched_site="iu"))
+        await until(lambda: told.of("chat") == [BEGUN, ENDED])
+        await asyncio.sleep(60)
+        assert told.of("chat") == [BEGUN, ENDED]
 
 
 async def test_what_is_no_news_calls_nobody() -> None:

@@ -291,6 +291,68 @@ async def test_what_is_on_its_way_is_neither_changed_nor_retired_nor_moved_elsew
         assert owner(replica, hub) == "tacc"
 
 
+async def test_an_order_with_more_force_gives_it_to_the_move_that_is_under_way_and_takes_none_away() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        working(federation, hub)
+        await move(replica, drain_s=600)
+        await until(lambda: "students work" in operation(replica, hub).waiting_for)
+        again = await replica.orders.move("atm101", MoveOrder("user/bob", drain_s=600))
+        assert not again.changed
+        longer = await replica.orders.move("atm101", MoveOrder("user/bob", drain_s=1200))
+        assert not longer.changed
+        lossy = await replica.orders.move("atm101", MoveOrder("user/bob", drain_s=600, accept_loss=True))
+        assert (lossy.changed, lossy.operation.accept_loss, lossy.operation.now) == (True, True, False)
+        began = federation.clock.mono()
+        sooner = await replica.orders.move("atm101", MoveOrder("user/bob", drain_s=60))
+        assert (sooner.operation.drain_s, sooner.operation.accept_loss) == (60.0, True)
+        await moved(replica, hub)
+        assert 50 < federation.clock.mono() - began < 120, "who works is waited for all the same"
+        assert notebook(federation, hub, "tacc") == WORK
+
+
+async def test_a_move_whose_final_copy_cannot_be_made_goes_on_when_the_loss_is_accepted_on_the_way() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        working(federation, hub)
+        await move(replica, drain_s=600)
+        await until(lambda: "students work" in operation(replica, hub).waiting_for)
+        federation.copies.refusal = "the store does not answer"
+        federation.sites["iu"].stop_server(hub, "s01")
+        await until(lambda: operation(replica, hub).step is Step.STOPPED)
+        await replica.orders.move("atm101", MoveOrder("user/ann", drain_s=600, accept_loss=True))
+        await until(lambda: "without a final copy, as was accepted" in str(operation(replica, hub).history))
+        federation.copies.refusal = ""
+        await moved(replica, hub)
+        assert owner(replica, hub) == "tacc"
+
+
+async def test_a_move_that_an_outage_interrupts_can_be_cancelled_and_then_does_not_go_on() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        working(federation, hub)
+        await move(replica, drain_s=600)
+        await until(lambda: "students work" in operation(replica, hub).waiting_for)
+        federation.copies.refusal = "the store does not answer"  # so that nothing is taken over
+        federation.transport.cut.add("iu")
+        await until(lambda: operation(replica, hub).kind is OperationKind.FAILOVER)
+        assert (await replica.orders.cancel("atm101", "user/ann")).changed
+        federation.transport.cut.clear()
+        await until(lambda: operation(replica, hub).kind is OperationKind.MOVE)
+        federation.copies.refusal = ""
+        await moved(replica, hub)
+        assert any(
+            "it stays at iu: cancelled by user/ann" in record.message for record in operation(replica, hub).history
+        )
+        assert await serves(federation, "iu", hub)
+        assert not (await replica.orders.cancel("atm101", "user/ann")).changed
+
+
+async def test_what_was_taken_over_cannot_be_cancelled() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        await move(replica, drain_s=600)
+        await federation.kill_site("iu")
+        await until(lambda: owner(replica, hub) == "tacc")
+        assert not (await replica.orders.cancel("atm101", "user/ann")).changed
+
+
 async def test_a_cordoned_site_takes_nothing_until_it_is_opened_again() -> None:
     async with class_with_homes() as (_federation, replica, hub):
         await cordon(replica, "tacc", "storage work", drain=False)

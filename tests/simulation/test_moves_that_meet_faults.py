@@ -9,8 +9,9 @@ import pytest
 from federation.api.v1 import control_pb2
 from federation.coordinator.move_orders import FailoverOrder, MoveOrder
 from federation.coordinator.replica import Replica
+from federation.core import relocation
 from federation.model.errors import DriverError, Refused
-from federation.model.operation import Step
+from federation.model.operation import OperationKind, Step
 from tests.simulation.test_homes import EVERY, class_with_homes, index, notebook, work
 from tests.simulation.test_moves import WORK, cordon, move, moved, operation, working
 from tests.simulation.test_place import begin, place, served, until
@@ -56,6 +57,40 @@ async def test_a_target_that_is_not_heard_for_a_moment_is_waited_for_while_the_c
         await asyncio.sleep(60)
         assert operation(replica, hub).step is Step.CHECKED
         assert "s01" in federation.sites["iu"].hubs[hub].servers
+
+
+async def test_a_drain_that_no_coordinator_leads_any_more_lets_students_in_again_and_the_move_is_over() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        working(federation, hub)
+        await move(replica, drain_s=300)
+        await until(lambda: "students work" in operation(replica, hub).waiting_for)
+        await federation.kill(replica.identity.id)
+        await asyncio.sleep(290)
+        with pytest.raises(DriverError, match="This class moves"):
+            federation.sites["iu"].start_server(hub, "s02")
+        await asyncio.sleep(180)
+        federation.sites["iu"].start_server(hub, "s02")
+        other = await federation.start_replica("c2")
+        await other.mirror.synced()
+        await moved(other, hub)
+        assert owner(other, hub) == "iu"
+        said = [record.message for record in operation(other, hub).history]
+        assert any("it stays at iu: no coordinator was there when its drain was over" in message for message in said)
+        assert {"s01", "s02"} <= federation.sites["iu"].hubs[hub].servers.keys()
+
+
+async def test_a_drain_whose_leader_is_replaced_in_time_goes_on() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        working(federation, hub)
+        await move(replica, drain_s=300)
+        await until(lambda: "students work" in operation(replica, hub).waiting_for)
+        await federation.kill(replica.identity.id)
+        await asyncio.sleep(290)
+        other = await federation.start_replica("c2")
+        await other.mirror.synced()
+        await moved(other, hub)
+        assert owner(other, hub) == "tacc"
+        assert notebook(federation, hub, "tacc") == WORK
 
 
 async def test_a_move_that_would_end_in_class_time_waits_until_that_is_over() -> None:
@@ -106,6 +141,80 @@ async def test_a_drain_does_not_stop_a_class_again_and_again_whose_final_copy_ca
         await asyncio.sleep(1800)
         stops = [at for at, what, which in federation.sites["iu"].events if (what, which) == ("stop", hub)]
         assert 1 <= len([at for at in stops if at >= began]) <= 3
+
+
+async def ordered_by_the_drain(federation: VirtualFederation, replica: Replica, hub: str) -> None:
+    """A drained site; the move that follows waits for a target that has no room for the copy."""
+    federation.sites["iu"].stop_server(hub, "s01")
+    await asyncio.sleep(30)
+    federation.copies.full.add("tacc")
+    await cordon(replica, "iu", "new switches", drain=True)
+    await until(lambda: "needs more than is free" in operation(replica, hub).waiting_for)
+
+
+async def test_a_drain_that_waited_long_stops_no_class_whose_students_have_come_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relocation, "AGAIN_S", 120.0)
+    async with class_with_homes() as (federation, replica, hub):
+        await ordered_by_the_drain(federation, replica, hub)
+        federation.sites["iu"].start_server(hub, "s01")
+        await asyncio.sleep(30)
+        federation.copies.full.clear()
+        await moved(replica, hub)
+        said = [record.message for record in operation(replica, hub).history]
+        assert "it stays at iu: 1 students' servers run, and placement.movable is idle" in said
+        await asyncio.sleep(relocation.AGAIN_S + 60)
+        assert owner(replica, hub) == "iu"
+        assert "s01" in federation.sites["iu"].hubs[hub].servers
+        federation.sites["iu"].stop_server(hub, "s01")
+        await until(lambda: owner(replica, hub) == "tacc")
+
+
+async def test_a_drain_that_is_taken_back_takes_back_the_move_that_waits() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        await ordered_by_the_drain(federation, replica, hub)
+        await cordon(replica, "iu", None)
+        await moved(replica, hub)
+        assert any("nothing asks for it any more" in record.message for record in operation(replica, hub).history)
+        federation.copies.full.clear()
+        await asyncio.sleep(120)
+        assert owner(replica, hub) == "iu"
+
+
+async def test_a_move_that_a_person_has_hurried_is_that_persons() -> None:
+    async with class_with_homes() as (federation, replica, hub):
+        await ordered_by_the_drain(federation, replica, hub)
+        await move(replica, now=True)
+        federation.sites["iu"].start_server(hub, "s01")
+        await asyncio.sleep(30)
+        federation.copies.full.clear()
+        await until(lambda: owner(replica, hub) == "tacc")
+
+
+async def test_a_drain_moves_two_classes_at_a_time_also_when_all_of_them_are_looked_at_at_once() -> None:
+    async with virtual_federation() as federation:
+        replica = await begin(federation)
+        for site in ("iu", "tacc"):
+            federation.start_fencer(site)
+        small = {"storage": {"type": "none"}, "roster": {"expected": 2, "admins": ["ann"]}}
+        hubs = [(await place(replica, f"c{n}", **small)).record.document.uid for n in range(6)]
+        for hub in hubs:
+            await served(replica, hub)
+        here = [hub for hub in hubs if owner(replica, hub) == "iu"]
+        assert len(here) > 3
+        await asyncio.sleep(30)
+        await cordon(replica, "iu", "new switches", drain=True)
+        most = 0
+
+        def all_gone() -> bool:
+            nonlocal most
+            newest = [operation(replica, hub) for hub in here]
+            most = max(most, sum(one.kind is OperationKind.MOVE and not one.done for one in newest))
+            return all(owner(replica, hub) == "tacc" for hub in here)
+
+        await until(all_gone)
+        assert most == 2
 
 
 async def test_a_home_is_not_brought_back_while_the_class_is_on_its_way() -> None:

@@ -16,12 +16,13 @@ from tests.support.virtual import VirtualFederation
 
 @dataclass(slots=True)
 class Onlooker:
-    """Looks at all gates of a hub ten times a second: when none was open, and when more than one."""
+    """Looks at all gates of a hub, ten times a second unless told: when none was open, and when more than one."""
 
     federation: VirtualFederation
     hub: str
     closed: list[float] = field(default_factory=list)
     twice: list[float] = field(default_factory=list)
+    every_s: float = 0.1
 
     async def run(self) -> None:
         while True:
@@ -29,7 +30,7 @@ class Onlooker:
             opened = sum([await edge.is_open(self.hub) for edge in edges])
             if opened != 1:
                 (self.twice if opened else self.closed).append(self.federation.clock.mono())
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(self.every_s)
 
 
 async def backup(federation: VirtualFederation) -> tuple[Entry, ...]:

@@ -677,6 +677,7 @@ class WantedHub(_message.Message):
     RESTORE_FIELD_NUMBER: _builtins.int
     NOTICE_FIELD_NUMBER: _builtins.int
     COPIED_RUN_FIELD_NUMBER: _builtins.int
+    DRAIN_LIMIT_S_FIELD_NUMBER: _builtins.int
     hub: _builtins.str
     """uid name"""
     name: _builtins.str
@@ -694,6 +695,8 @@ class WantedHub(_message.Message):
     """draining: what students are told"""
     copied_run: _builtins.str
     """released: the run of the final copy that is on record; empty: it may go without one"""
+    drain_limit_s: _builtins.float
+    """draining: so long after this was heard the agent lets students in again; 0: never"""
     @_builtins.property
     def epoch(self) -> _types_pb2.Epoch: ...
     @_builtins.property
@@ -724,10 +727,11 @@ class WantedHub(_message.Message):
         restore: Global___CopyRef | None = ...,
         notice: _builtins.str = ...,
         copied_run: _builtins.str = ...,
+        drain_limit_s: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "restore", b"restore", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["copied_run", b"copied_run", "delete_homes", b"delete_homes", "epoch", b"epoch", "generation", b"generation", "hub", b"hub", "name", b"name", "notice", b"notice", "operation", b"operation", "restore", b"restore", "sealed", b"sealed", "spec", b"spec", "state", b"state", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copied_run", b"copied_run", "delete_homes", b"delete_homes", "drain_limit_s", b"drain_limit_s", "epoch", b"epoch", "generation", b"generation", "hub", b"hub", "name", b"name", "notice", b"notice", "operation", b"operation", "restore", b"restore", "sealed", b"sealed", "spec", b"spec", "state", b"state", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

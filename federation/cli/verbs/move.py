@@ -8,7 +8,8 @@ fedctl move atm101 --cancel               while it has not reached the other sit
 From the beginning nobody new is let in, and whoever works reads so on the hub's pages. When nobody works any more, or
 the limit is over, the hub is stopped, copied once more, and started at the other site under the same name. Nothing is
 stopped before the other site could take the class, and until it owns the class the move can be given up; if the other
-site fails meanwhile, the class goes on where it was, by itself. In a meeting it waits for the end.
+site fails meanwhile, the class goes on where it was, by itself. In a meeting it waits for the end. The same order
+once more changes nothing; with --now, a shorter --drain or --accept-loss it gives that to the move that is under way.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import pytest
 
 from federation.core.drilling import (
     LATE_S,
+    OWNED_S,
     START_S,
     Abandon,
     Begin,
@@ -20,6 +21,7 @@ from federation.core.drilling import (
     costs,
     decide,
     meets,
+    with_steps,
 )
 from federation.model.drill import Drill, Outcome
 from federation.model.operation import Operation, OperationKind, Step, StepRecord
@@ -121,7 +123,7 @@ def test_once_it_has_begun_a_move_has_its_own_patience(step: Step) -> None:
         assert isinstance(said(BEGUN, way(step), now=NOW + 10 * LATE), Rest)
 
 
-def test_a_hub_that_serves_and_is_not_seen_goes_back_and_one_that_does_not_start_is_said_to_be_stuck() -> None:
+def test_a_hub_that_serves_and_is_not_seen_goes_back_and_one_that_does_not_start_has_the_patience_of_its_move() -> None:
     late = NOW + timedelta(seconds=START_S + 1)
     for step in (Step.STARTED, Step.VERIFIED):
         move = said(BEGUN, there(step, waiting_for="no name"), owner="tacc", now=late)
@@ -129,8 +131,11 @@ def test_a_hub_that_serves_and_is_not_seen_goes_back_and_one_that_does_not_start
         assert isinstance(said(BEGUN, there(step), now=late), Record), "turned round, it is at home"
         assert isinstance(said(BEGUN, back(step), now=late), Record)
         assert isinstance(said(BEGUN, back(step), owner="tacc", now=late), Record), "no third move"
-    stuck = said(BEGUN, there(Step.OWNED, waiting_for="tacc: hub is failed"), owner="tacc", now=late)
-    assert stuck == Record(Outcome.FAILED, "tacc: not done within 10 min after owned: tacc: hub is failed")
+    stuck = there(Step.OWNED, waiting_for="tacc: hub is failed")
+    assert isinstance(said(BEGUN, stuck, owner="tacc", now=late), Rest)
+    later = NOW + timedelta(seconds=OWNED_S + 1)
+    over = said(BEGUN, stuck, owner="tacc", now=later)
+    assert over == Record(Outcome.FAILED, "tacc: not done within 70 min after owned: tacc: hub is failed")
 
 
 def test_from_the_standby_it_goes_back_and_at_home_it_has_passed() -> None:
@@ -150,6 +155,41 @@ def test_a_move_that_was_turned_round_has_failed_and_says_why() -> None:
     assert said(BEGUN, back(Step.DONE).revise(history=stays), owner="tacc") == Record(
         Outcome.FAILED, "on the way back: it stays at tacc: iu: is full"
     )
+
+
+COULD_NOT = "tacc could not start it within 5 min: hub is failed: no such image"
+
+
+def test_a_drill_that_was_taken_back_from_its_standby_has_failed_and_says_why() -> None:
+    way = back(Step.DONE, back=COULD_NOT)
+    assert said(BEGUN, way) == Record(Outcome.FAILED, f"on the way there: {COULD_NOT}")
+    assert said(BEGUN, way, owner="tacc") == Return(COULD_NOT), "it serves there after all"
+    off = way.revise(cancelled="cancelled by ann", history=steps((Step.OWNED, 1, "it stays at tacc: cancelled by ann")))
+    assert said(BEGUN, off, owner="tacc") == Record(
+        Outcome.FAILED, f"on the way there: {COULD_NOT}; it stays at tacc: cancelled by ann"
+    )
+
+
+def test_one_that_was_taken_back_to_its_standby_has_failed_on_the_way_back_and_stays_there() -> None:
+    could_not = COULD_NOT.replace("tacc", "iu")
+    assert said(BEGUN, there(Step.DONE, back=could_not), owner="tacc") == Record(
+        Outcome.FAILED, f"on the way back: {could_not}"
+    )
+
+
+def test_a_way_back_of_its_own_is_waited_for_and_not_given_up() -> None:
+    for way in (there, back):
+        waits = way(Step.ADMITTED, back=COULD_NOT, waiting_for="iu: it is silent itself")
+        assert isinstance(said(BEGUN, waits, now=NOW + LATE), Rest)
+
+
+def test_the_steps_of_both_ways_are_kept_when_it_is_taken_back() -> None:
+    first = there(Step.OWNED, copied=NOW)
+    kept = with_steps(BEGUN, back(Step.STOPPED, back=COULD_NOT, interrupted=first))
+    assert (kept.there, kept.back, kept.copied) == (first.history, steps((Step.STOPPED, 0, "")), NOW)
+    second = back(Step.OWNED)
+    kept = with_steps(BEGUN, there(Step.DONE, back=COULD_NOT, interrupted=second))
+    assert (kept.there, kept.back) == ((), second.history)
 
 
 def test_an_outage_on_the_way_is_waited_for_and_then_recorded_as_such() -> None:

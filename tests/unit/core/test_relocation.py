@@ -2,7 +2,17 @@
 
 import pytest
 
-from federation.core.relocation import AGAIN_S, AHEAD_S, HubThere, Policy, Relocate, Stay, relocate
+from federation.core.relocation import (
+    AFTER_BACK_S,
+    AGAIN_S,
+    AHEAD_S,
+    HubThere,
+    Policy,
+    Relocate,
+    Stay,
+    no_more,
+    relocate,
+)
 from federation.model.classroom_running import Movable
 
 
@@ -44,6 +54,7 @@ def test_a_drained_site_is_emptied_to_the_standby_whatever_the_policy() -> None:
     [
         ({"busy": True}, "another operation"),
         ({"given_up_s": AGAIN_S - 1}, "a move was given up 30 min ago"),
+        ({"taken_back_s": AFTER_BACK_S - 1}, "taken back 360 min ago; the next move is tried after 6 hours"),
         ({"movable": Movable.NEVER}, "movable is never"),
         ({"meets_within_s": 0.0}, "meets now or soon"),
         ({"meets_within_s": AHEAD_S}, "meets now or soon"),
@@ -58,8 +69,29 @@ def test_no_rule_moves_a_class_that_meets_soon_or_that_its_file_holds_fast(
     assert said in decision.reason
 
 
+@pytest.mark.parametrize(
+    ("situation", "said"),
+    [
+        ({}, ""),  # home calls
+        ({"home": None, "drained": "new switches"}, ""),
+        ({"home": None}, "nothing asks for it any more"),  # the drain was taken back
+        ({"busy": True, "given_up_s": 0.0, "taken_back_s": 0.0}, ""),  # that is the move itself
+        ({"servers": 3}, ""),  # they are waited for
+        ({"movable": Movable.IDLE, "servers": 1}, "1 students' servers run, and placement.movable is idle"),
+        ({"meets_within_s": AHEAD_S}, "it meets now or soon"),
+        ({"movable": Movable.NEVER}, "placement.movable is never: only `fedctl move --now` moves it"),
+    ],
+)
+def test_before_it_stops_the_class_a_rule_is_asked_once_more(situation: dict[str, object], said: str) -> None:
+    assert no_more(there(**situation), "iu") == said
+
+
 def test_half_an_hour_after_a_move_was_given_up_the_next_one_is_tried() -> None:
     assert isinstance(relocate(there(drained="new switches", given_up_s=AGAIN_S), BACK), Relocate)
+
+
+def test_six_hours_after_it_was_taken_back_the_next_one_is_tried() -> None:
+    assert isinstance(relocate(there(drained="new switches", taken_back_s=AFTER_BACK_S), BACK), Relocate)
 
 
 def test_between_sessions_students_at_work_are_no_obstacle_for_they_are_waited_for() -> None:
