@@ -171,19 +171,19 @@ def where(path: str, word: str, nth: int = 1) -> str:
 
 
 def test_of_several_files_one_that_is_older_than_its_live_class_keeps_all_from_being_written(here: Served) -> None:
-    path = here.classroom("rho")
+    path = here.classroom("kestrel")
     here.ok("place", path)
-    got = here.folder / "rho-got.yaml"
-    got.write_text(here.ok("get", "rho", "-o", "yaml").out)
-    here.classroom("rho", roster={"expected": 5, "admins": ["prof"], "users": ["s01"]})
+    got = here.folder / "kestrel-got.yaml"
+    got.write_text(here.ok("get", "kestrel", "-o", "yaml").out)
+    here.classroom("kestrel", roster={"expected": 5, "admins": ["prof"], "users": ["s01"]})
     here.ok("place", path)
-    new = here.classroom("sigma")
+    new = here.classroom("heron")
     for words in (("place",), ("place", "--plan")):
         refused = here.fedctl(*words, new, str(got))
         assert refused.code == ExitCode.CONFLICT
         assert "your file was taken from generation 1" in refused.err
         assert "--overwrite" in refused.err
-    assert here.fedctl("get", "sigma").code == ExitCode.NOT_FOUND
+    assert here.fedctl("get", "heron").code == ExitCode.NOT_FOUND
     assert here.fedctl("place", "--plan", "--overwrite", str(got)).code == 0
 
 
@@ -258,7 +258,7 @@ def test_waiting_ends_with_a_code_of_its_own_and_the_operation_goes_on(here: Ser
 
 
 def test_ctrl_c_while_waiting_leaves_the_operation_and_says_so(here: Served) -> None:
-    here.ok("place", here.classroom("filler"))
+    here.ok("place", here.classroom("ballast"))
     path = here.classroom("stopped", placement={"allow": ["iu"]}, roster={"expected": CORES, "admins": ["prof"]})
     waiting = here.begin("place", path)
     until(lambda: here.fedctl("get", "stopped").code == 0, "accepted")
@@ -403,19 +403,21 @@ def test_moves_that_are_refused_have_their_code_and_say_why(
 
 
 def test_a_drained_site_says_what_becomes_of_each_class_and_is_shown_as_such(here: Served) -> None:
-    here.ok("place", here.classroom("tau", placement={"allow": ["iu", "tacc"], "prefer": "tacc", "movable": "never"}))
+    here.ok(
+        "place", here.classroom("plover", placement={"allow": ["iu", "tacc"], "prefer": "tacc", "movable": "never"})
+    )
     answer = here.ok("drain", "tacc", "--reason", "new switches")
     try:
         assert answer.out == "tacc: cordoned, and drained\n"
-        assert "tau stays: placement.movable is never" in answer.err
+        assert "plover stays: placement.movable is never" in answer.err
         until(lambda: "new switches" in here.ok("sites").out, "the list says so")
         assert "new switches" in here.document("sites", "tacc")["status"]["cordon"]
         assert "was cordoned, and drained already" in here.ok("drain", "tacc", "--reason", "new switches").out
     finally:
         assert here.ok("uncordon", "tacc").out == "tacc: open for hubs again\n"
     assert here.ok("uncordon", "tacc").out == "tacc: was open already\n"
-    assert here.document("get", "tau")["status"]["site"] == "tacc", "it stayed"
-    here.ok("retire", "tau")
+    assert here.document("get", "plover")["status"]["site"] == "tacc", "it stayed"
+    here.ok("retire", "plover")
 
 
 def test_events_watch_and_sites(here: Served) -> None:

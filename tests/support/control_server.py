@@ -60,6 +60,7 @@ class Served:
     replica: Replica
     loop: asyncio.AbstractEventLoop
     env: dict[str, str] = field(default_factory=dict)
+    named_by: dict[str, str] = field(default_factory=dict)
 
     def fedctl(self, *words: str, context: str = "ada", stdin: str = "", limit_s: float = 60.0) -> Answer:
         done = subprocess.run(
@@ -106,7 +107,9 @@ class Served:
         return asyncio.run_coroutine_threadsafe(done(), self.loop).result(30)
 
     def classroom(self, name: str, **spec: Any) -> str:
-        """A file of this name; returns its path."""
+        """A file of this name; returns its path. Tests run in any order on one federation: a name belongs to one."""
+        test = os.environ["PYTEST_CURRENT_TEST"].partition("[")[0].partition(" ")[0]
+        assert self.named_by.setdefault(name, test) == test, f"{name} is the class of {self.named_by[name]}"
         body = {
             "apiVersion": "hubfed/v1",
             "kind": "Classroom",

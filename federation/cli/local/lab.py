@@ -20,7 +20,7 @@ from federation.runtime.disk import Disk
 from federation.runtime.processes import Found, Processes, ProcessId
 
 ROLES = ("agent", "fencer", "edge", "hub", "proxy", "server", "etcd", "coordinator")
-PART_OF = {"canary": "agent"}  # it lives for a moment, by the agent's will, and is nobody's to name
+AGENTS_OWN = "agent"  # whatever else runs there lives for a moment, by the agent's will: a canary, a copy of homes
 LOOK_S = 0.05
 QUIET_S = 0.7  # two looks of the supervisor: one that began before it could read the file may still start something
 LIMIT_S = 20.0
@@ -78,7 +78,7 @@ def of_roles(found: Iterable[Found], roles: Iterable[str]) -> Roles:
         while at is not None and "HUBFED_ROLE" not in at.marks:
             at = by_pid.get(at.parent)
         role = at.marks["HUBFED_ROLE"] if at is not None else ""
-        role = PART_OF.get(role, role)
+        role = role if role in ROLES or not role else AGENTS_OWN
         if role in wanted:
             answer[process.id] = role
     return answer

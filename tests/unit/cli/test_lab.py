@@ -58,7 +58,8 @@ def test_a_process_without_a_role_is_of_its_nearest_ancestors() -> None:
         4: "agent",
     }
     assert {who.pid for who in lab.of_roles(tree, ("edge",))} == {2, 5}
-    assert list(lab.of_roles([found(7, 1, "canary")], ("agent",)).values()) == ["agent"], "the agent's, for a moment"
+    for role in ("canary", "copy"):
+        assert list(lab.of_roles([found(7, 1, role)], ("agent",)).values()) == ["agent"], "the agent's, for a moment"
     assert {who.pid for who in lab.of_roles(tree, lab.ROLES)} == {1, 2, 3, 4, 5}
 
 
