@@ -58,7 +58,7 @@ async def run_command(argv: tuple[str, ...], given: bytes, env: Mapping[str, str
             given_to: Any = transport.get_pipe_transport(0)
             given_to.write(given)  # it need not read it
             given_to.close()
-            await talk.ended
+            await asyncio.shield(talk.ended)  # else the deadline would end the future, and not what runs
             return Finished(transport.get_returncode() or 0, talk.kept.decode(errors="replace"))
     except TimeoutError as error:
         raise DeadlineExceeded(f"{argv[0]} did not end within {limit_s:g} s") from error
