@@ -7,7 +7,7 @@ snapshot stays in the old site's own path and is never restored by mistake (PROT
 from __future__ import annotations
 
 from base64 import b64decode
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -19,6 +19,7 @@ from federation.coordinator.events import Journalist
 from federation.coordinator.observations import Observations
 from federation.coordinator.sessions import Sessions
 from federation.coordinator.snapshot import Snapshot
+from federation.coordinator.turns import Turns
 from federation.coordinator.wanted import epoch_message
 from federation.core.copies import CopyFacts, due_in, stale_after, urgency_of
 from federation.core.copy_history import HomeSeen, recorded
@@ -63,7 +64,7 @@ class CopiesLoop:
     random: Random
     actor: str
     _errors: dict[str, str] = field(default_factory=dict)  # why the last run of a hub failed
-    _waiting: dict[str, tuple[str, float, float]] = field(default_factory=dict)  # hub -> site, urgency, when it looked
+    _turns: dict[str, Turns] = field(default_factory=lambda: defaultdict(lambda: Turns(3 * SOON_S)))  # of each site
     _final_errors: dict[str, str] = field(default_factory=dict)
     _final_mono: dict[str, float] = field(default_factory=dict)  # hub -> when its final copy was made
     _running: Counter[str] = field(default_factory=Counter)
@@ -132,12 +133,10 @@ class CopiesLoop:
 
     def _turn(self, site: str, hub: str, urgency: float) -> bool:
         """Whether the hub may be copied now: the site has a slot, and nobody who looked just now is more overdue."""
-        now_mono = self.journalist.clock.mono()
-        self._waiting[hub] = (site, urgency, now_mono)
-        rivals = [u for s, u, at in self._waiting.values() if s == site and now_mono - at < 3 * SOON_S]
-        if self._running[site] >= MOST_AT_ONCE or min(rivals) < urgency:
+        first = self._turns[site].ask(hub, urgency, self.journalist.clock.mono())
+        if self._running[site] >= MOST_AT_ONCE or not first:
             return False
-        del self._waiting[hub]
+        self._turns[site].done(hub)
         return True
 
     def problem_of(self, hub: str) -> str:

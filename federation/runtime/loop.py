@@ -14,6 +14,7 @@ from random import Random
 import structlog
 
 from federation.model.errors import Conflict, FederationError
+from federation.runtime.agenda import Agenda
 from federation.runtime.clock import Clock
 
 log = structlog.get_logger(__name__)
@@ -52,7 +53,7 @@ class Loop:
         self._clock = clock
         self._random = random
         self._pace = pace or Pace()
-        self._due: dict[str, float] = {}
+        self._due = Agenda()
         self._failures: dict[str, int] = {}
         self._running: set[str] = set()
         self._again: set[str] = set()
@@ -67,7 +68,7 @@ class Loop:
         if key in self._running:
             self._again.add(key)
         elif key not in self._failures:
-            self._due[key] = self._clock.mono()
+            self._due.set(key, self._clock.mono())
         self._nudge.set()
 
     async def run(self) -> None:
@@ -79,12 +80,13 @@ class Loop:
                 if now >= next_relist:
                     for key in self._list():
                         if key not in self._running:
-                            self._due.setdefault(key, now)
+                            self._due.add(key, now)
                     next_relist = now + self._pace.relist_s * (0.9 + 0.2 * self._random.random())
                 for key in self._take(now):
                     workers.create_task(self._work(key), name=f"{self.name}:{key}")
-                soonest = min(self._due.values(), default=next_relist) if self._has_room() else next_relist
-                await self._pause(min(soonest, next_relist) - self._clock.mono())
+                soonest = self._due.soonest() if self._has_room() else None
+                until = next_relist if soonest is None else min(soonest, next_relist)
+                await self._pause(until - self._clock.mono())
 
     def _list(self) -> Iterable[str]:
         try:
@@ -97,12 +99,9 @@ class Loop:
         return len(self._running) < self._pace.workers
 
     def _take(self, now: float) -> list[str]:
-        room = self._pace.workers - len(self._running)
-        ready = sorted((at, key) for key, at in self._due.items() if at <= now)[: max(room, 0)]
-        for _at, key in ready:
-            del self._due[key]
-            self._running.add(key)
-        return [key for _at, key in ready]
+        ready = self._due.take(now, self._pace.workers - len(self._running))
+        self._running.update(ready)
+        return ready
 
     async def _pause(self, seconds: float) -> None:
         """Until the next key is due or somebody wakes one. Without room, whoever is done wakes it."""
@@ -136,7 +135,8 @@ class Loop:
                 delay = 0.0
         if delay is not None:
             # what is due in less than the clock can tell would be looked at again and again at the same moment
-            due = self._due[key] = self._clock.mono() + (max(delay, LEAST_PAUSE_S) if delay > 0 else 0.0)
+            due = self._clock.mono() + (max(delay, LEAST_PAUSE_S) if delay > 0 else 0.0)
+            self._due.set(key, due)
             waited_for = waited_for or due < self._pause_until
         if waited_for:
             self._nudge.set()

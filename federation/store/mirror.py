@@ -23,7 +23,6 @@ from federation.store.interface import Batch, ChangeKind, Compacted, Entry, List
 log = structlog.get_logger(__name__)
 
 RETRY_S = 0.5
-CATCH_UP_S = 0.02
 
 
 class Subscription:
@@ -78,6 +77,7 @@ class Mirror:
         self._fresh_mono: float | None = None
         self._synced = asyncio.Event()
         self._subscriptions: WeakSet[Subscription] = WeakSet()
+        self._advanced: asyncio.Event | None = None  # of those who wait for a revision
         self.revision = 0
 
     def get(self, key: str) -> Entry | None:
@@ -98,9 +98,12 @@ class Mirror:
         await self._synced.wait()
 
     async def reached(self, revision: int) -> None:
-        """Wait until everything up to `revision` is in the copy."""
+        """Wait until everything up to `revision` is in the copy. For revisions at which something below the prefix was
+        written: of another one it may hear late."""
         while self.revision < revision:
-            await self._clock.sleep(CATCH_UP_S)
+            if self._advanced is None:
+                self._advanced = asyncio.Event()
+            await self._advanced.wait()
 
     def subscribe(self) -> Subscription:
         """Hear of every change from now on. Forgotten when the caller lets go of it."""
@@ -144,7 +147,7 @@ class Mirror:
             else:
                 self._folders.remove(change.entry.key)
             self._announce(change.entry.key)
-        self.revision = max(self.revision, batch.revision)
+        self._advance(max(self.revision, batch.revision))
         self._fresh_mono = self._clock.mono()
 
     def _take_listing(self, listing: Listing, sent_mono: float) -> None:
@@ -156,9 +159,15 @@ class Mirror:
         self._folders = fresh
         for key in different:
             self._announce(key)
-        self.revision = listing.revision
+        self._advance(listing.revision)
         self._fresh_mono = sent_mono
         self._synced.set()
+
+    def _advance(self, revision: int) -> None:
+        self.revision = revision
+        if self._advanced is not None:
+            self._advanced.set()
+            self._advanced = None
 
     def _check(self, revision: int) -> None:
         """Never a late answer, for reads are linearizable: somebody put an older register in this one's place."""

@@ -129,6 +129,7 @@ class Register:
         self._went_back = False
         self._replaced = ""
         self._revision = 0  # of the newest transaction that was answered
+        self.written = 0  # of the newest one that wrote something
         self.seen: Callable[[], int] = lambda: 0  # the highest revision that the owner of this object saw elsewhere
         self._identity_guard = Guard(keys.REGISTER_ID, value=encode(identity))
 
@@ -215,6 +216,8 @@ class Register:
             self.distrust(f"the register is at revision {committed.revision}, {before} was seen before")
             self._check_trust()
         self._revision = max(self._revision, committed.revision)
+        if changes.puts or changes.deletes:
+            self.written = max(self.written, committed.revision)
         return committed
 
     def _check_trust(self) -> None:

@@ -120,48 +120,48 @@ async def test_a_restore_takes_the_copy_that_is_named_not_the_latest(bench: Copi
     assert bench.read("tacc") == WORK
 
 
-async def test_the_same_restore_again_leaves_what_was_written_since(bench: CopiesBench) -> None:
-    await working(bench)
-    copy = await saved(bench)
-    await bench.copies("tacc").restore(copy, E2, SECRET)
-    await bench.drivers("tacc").homes.ensure(HUB, E2)
-    assert await bench.drivers("tacc").homes.mark(HUB) == HomesMark(E2, copy)
-    bench.write("tacc", {"ada/a.ipynb": b"newer"})
-    again = await bench.anew("tacc").copies.restore(copy, E2, SECRET)
+async def test_the_same_restore_again_leaves_what_was_written_since(near: CopiesBench) -> None:
+    await working(near)
+    copy = await saved(near)
+    await near.copies("tacc").restore(copy, E2, SECRET)
+    await near.drivers("tacc").homes.ensure(HUB, E2)
+    assert await near.drivers("tacc").homes.mark(HUB) == HomesMark(E2, copy)
+    near.write("tacc", {"ada/a.ipynb": b"newer"})
+    again = await near.anew("tacc").copies.restore(copy, E2, SECRET)
     assert not again.done
-    assert bench.read("tacc")["ada/a.ipynb"] == b"newer"
+    assert near.read("tacc")["ada/a.ipynb"] == b"newer"
 
 
-async def test_the_tree_that_was_there_is_kept_aside_and_reported(bench: CopiesBench) -> None:
-    await bench.drivers("tacc").homes.ensure(HUB, E1)
-    bench.write("tacc", {"ada/unsent": b"only here"})
-    await working(bench)
-    copy = await saved(bench)
-    restored = await bench.copies("tacc").restore(copy, E2, SECRET)
+async def test_the_tree_that_was_there_is_kept_aside_and_reported(near: CopiesBench) -> None:
+    await near.drivers("tacc").homes.ensure(HUB, E1)
+    near.write("tacc", {"ada/unsent": b"only here"})
+    await working(near)
+    copy = await saved(near)
+    restored = await near.copies("tacc").restore(copy, E2, SECRET)
     assert len(restored.kept) == 1
-    assert bench.read("tacc") == WORK
-    later = await bench.copies("tacc").restore(copy, E3, SECRET)
+    assert near.read("tacc") == WORK
+    later = await near.copies("tacc").restore(copy, E3, SECRET)
     assert len(later.kept) == 2
     assert later.kept[0] == restored.kept[0]
 
 
-async def test_homes_of_a_newer_epoch_are_never_replaced_or_saved_as_older(bench: CopiesBench) -> None:
-    await working(bench)
-    copy = await saved(bench)
-    await bench.drivers("tacc").homes.ensure(HUB, E3)
+async def test_homes_of_a_newer_epoch_are_never_replaced_or_saved_as_older(near: CopiesBench) -> None:
+    await working(near)
+    copy = await saved(near)
+    await near.drivers("tacc").homes.ensure(HUB, E3)
     with pytest.raises(StaleEpoch):
-        await bench.copies("tacc").restore(copy, E2, SECRET)
+        await near.copies("tacc").restore(copy, E2, SECRET)
     with pytest.raises(StaleEpoch):
-        await bench.copies("tacc").save(HUB, E2, SECRET, run="run-1")
+        await near.copies("tacc").save(HUB, E2, SECRET, run="run-1")
 
 
-async def test_a_tree_is_not_saved_under_an_epoch_that_does_not_own_it_yet(bench: CopiesBench) -> None:
-    await working(bench)
+async def test_a_tree_is_not_saved_under_an_epoch_that_does_not_own_it_yet(near: CopiesBench) -> None:
+    await working(near)
     with pytest.raises(DriverError):
-        await bench.copies("iu").save(HUB, E2, SECRET, run="run-1")
+        await near.copies("iu").save(HUB, E2, SECRET, run="run-1")
     with pytest.raises(DriverError, match="no homes"):
-        await bench.copies("tacc").save(HUB, E2, SECRET, run="run-1")
-    assert await bench.copies("iu").list("iu", HUB, SECRET) == ()
+        await near.copies("tacc").save(HUB, E2, SECRET, run="run-1")
+    assert await near.copies("iu").list("iu", HUB, SECRET) == ()
 
 
 async def test_each_reason_why_a_copy_cannot_be_restored_is_a_sentence_of_its_own(bench: CopiesBench) -> None:
@@ -177,18 +177,18 @@ async def test_each_reason_why_a_copy_cannot_be_restored_is_a_sentence_of_its_ow
         await bench.copies("tacc").restore(copy, E2, SECRET)
 
 
-async def test_no_hub_starts_in_other_homes_while_its_restore_is_due_until_that_is_given_up(bench: CopiesBench) -> None:
-    await working(bench)
-    copy = await saved(bench)
-    bench.damage("iu")
+async def test_no_hub_starts_in_other_homes_while_its_restore_is_due_until_that_is_given_up(near: CopiesBench) -> None:
+    await working(near)
+    copy = await saved(near)
+    near.damage("iu")
     with pytest.raises(DriverError, match="damaged"):
-        await bench.copies("tacc").restore(copy, E2, SECRET)
-    assert bench.read("tacc") == {}
+        await near.copies("tacc").restore(copy, E2, SECRET)
+    assert near.read("tacc") == {}
     with pytest.raises(DriverError, match="was ordered and has not ended"):
-        await bench.anew("tacc").homes.ensure(HUB, E2)
-    await bench.copies("tacc").abandon(HUB)
-    await bench.copies("tacc").abandon(HUB)
-    await bench.drivers("tacc").homes.ensure(HUB, E2)
+        await near.anew("tacc").homes.ensure(HUB, E2)
+    await near.copies("tacc").abandon(HUB)
+    await near.copies("tacc").abandon(HUB)
+    await near.drivers("tacc").homes.ensure(HUB, E2)
 
 
 async def test_a_store_that_is_gone_is_an_error_and_never_made_anew(bench: CopiesBench) -> None:
@@ -226,14 +226,14 @@ async def test_one_students_files_come_back_into_a_side_folder_beside_what_they_
     assert bench.read("iu")["bob/recovered-iu-2026-09-01T1405/b.ipynb"] == b"worked on"
 
 
-async def test_a_home_that_is_not_in_the_copy_cannot_come_back(bench: CopiesBench) -> None:
-    await working(bench)
-    copy = await saved(bench)
+async def test_a_home_that_is_not_in_the_copy_cannot_come_back(near: CopiesBench) -> None:
+    await working(near)
+    copy = await saved(near)
     with pytest.raises(NotFound, match="no home of carol"):
-        await bench.copies("iu").restore_aside(copy, "carol", "recovered", SECRET)
+        await near.copies("iu").restore_aside(copy, "carol", "recovered", SECRET)
     for bad in ("../ada", ".hidden", "a/b"):
         with pytest.raises(DriverError, match="cannot be the name"):
-            await bench.copies("iu").restore_aside(copy, "bob", bad, SECRET)
+            await near.copies("iu").restore_aside(copy, "bob", bad, SECRET)
 
 
 FOLDER = "recovered-iu-2026-09-01T140503Z"
@@ -324,12 +324,12 @@ async def test_a_tree_that_a_later_restore_put_aside_still_has_its_unsent_work(n
     assert near.read("iu") == {**WORK, f"ada/{FOLDER}/a.ipynb": b"later"}
 
 
-async def test_a_site_lost_before_its_first_copy_is_compared_with_what_it_had_restored(bench: CopiesBench) -> None:
-    base = await taken_over(bench)
-    bench.write("tacc", {"ada/a.ipynb": b"at tacc", "bob/data/big": b"y" * 70_000, "bob/.cache/x": b"no work"})
-    work = await unsent(bench, base, "tacc", E2)
+async def test_a_site_lost_before_its_first_copy_is_compared_with_what_it_had_restored(near: CopiesBench) -> None:
+    base = await taken_over(near)
+    near.write("tacc", {"ada/a.ipynb": b"at tacc", "bob/data/big": b"y" * 70_000, "bob/.cache/x": b"no work"})
+    work = await unsent(near, base, "tacc", E2)
     assert work.homes == {"ada": UnsentHome(1, 7), "bob": UnsentHome(1, 70_000)}
-    assert {copy.unsent for copy in await bench.copies("iu").list("tacc", HUB, SECRET)} == {True}
+    assert {copy.unsent for copy in await near.copies("iu").list("tacc", HUB, SECRET)} == {True}
 
 
 async def test_of_an_epoch_whose_tree_is_not_there_nothing_can_be_saved(near: CopiesBench) -> None:
@@ -350,17 +350,17 @@ async def test_unsent_work_is_not_looked_for_under_a_hub_that_runs(near: CopiesB
         await near.drivers("iu").hubs.stop(HUB)
 
 
-async def test_nothing_is_replaced_while_anything_of_the_hub_runs(bench: CopiesBench) -> None:
-    await working(bench)
-    copy = await saved(bench)
-    await running_hub(bench, "tacc")
+async def test_nothing_is_replaced_while_anything_of_the_hub_runs(near: CopiesBench) -> None:
+    await working(near)
+    copy = await saved(near)
+    await running_hub(near, "tacc")
     try:
         with pytest.raises(DriverError, match="run"):
-            await bench.copies("tacc").restore(copy, E2, SECRET)
+            await near.copies("tacc").restore(copy, E2, SECRET)
     finally:
-        await bench.drivers("tacc").hubs.stop(HUB)
-    assert (await bench.copies("tacc").restore(copy, E2, SECRET)).done
-    assert bench.read("tacc") == WORK
+        await near.drivers("tacc").hubs.stop(HUB)
+    assert (await near.copies("tacc").restore(copy, E2, SECRET)).done
+    assert near.read("tacc") == WORK
 
 
 async def test_a_site_says_what_it_can(bench: CopiesBench) -> None:
