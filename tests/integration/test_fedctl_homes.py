@@ -125,7 +125,7 @@ def test_each_reason_why_it_cannot_come_back_is_said(here: Served) -> None:
     assert (code, "nobody in alpha is called nobody" in said) == (ExitCode.NOT_FOUND, True)
     code, said = refusal("alpha", "s02", "restore", "--at", FAR)
     assert (code, "no copy of alpha has a home of s02" in said) == (ExitCode.NOT_FOUND, True)
-    assert refusal("omega", "list")[0] == ExitCode.NOT_FOUND
+    assert refusal("absent", "list")[0] == ExitCode.NOT_FOUND
     for words in (
         ("alpha", "s01", "restore"),
         ("alpha", "restore"),
