@@ -136,7 +136,7 @@ async def test_files_that_change_and_vanish_while_they_are_copied_fail_nothing(b
         over.set()
         student.join()
     assert saved.files > MANY // 2
-    assert all(name.startswith("ada/") for name in saved.unread)
+    assert all(name.startswith(("ada/", "and ")) for name in saved.unread), "only the first ones are named"
     assert (await bench.copies("tacc").restore(copy, E2, SECRET)).done
     assert bench.read("tacc")["bob/still"] == b"nobody touches this"
 

@@ -24,6 +24,7 @@ from federation.runtime.clock import SystemClock
 from federation.runtime.processes import SystemProcesses
 from federation.runtime.restic_program import Restic, find_restic
 from tests.support.local_site import GIB, order, until
+from tests.support.quick_restic import quick_restic
 from tests.support.s3 import S3
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,8 +172,7 @@ class S3CopiesBench(LocalCopiesBench):
 @asynccontextmanager
 async def directory_bench(base: str | None = MEMORY) -> AsyncIterator[LocalCopiesBench]:
     """Two sites on this machine that share a folder below `base` (None: where temporary files go)."""
-    await restic_or_skip()
-    with bench_folder(base) as root:
+    with quick_restic(await restic_or_skip(), SECRET), bench_folder(base) as root:
         (root / "store").mkdir(mode=0o700)
         bench = LocalCopiesBench(root, root / "store", dict.fromkeys(("iu", "tacc"), CopyStore(str(root / "store"))))
         try:
