@@ -11,11 +11,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -30,6 +30,7 @@ from tests.support.student import Student
 
 ROOT = Path(__file__).resolve().parents[2]
 FEDCTL = Path(sys.executable).parent / "fedctl"
+A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Federation:
     """One `fedctl up --dir`."""
 
     folder: Path
-    kills: list[Entry] = field(default_factory=list)  # sites that a test killed whole
+    kills: list[Entry] = field(default_factory=list)  # sites that a test killed or froze whole
 
     @property
     def dir(self) -> Path:
@@ -97,10 +98,11 @@ class Federation:
         return body
 
     def lab(self, action: str, site: str, *more: str) -> None:
-        """Kill, freeze or heal a site; a whole one that is killed is on record."""
+        """Kill, freeze or heal a site; a whole one that is killed or frozen is on record."""
         self.fedctl("lab", action, site, "--dir", str(self.dir), *more)
-        if action == "kill" and not more:
-            self.kills.append(Entry(SystemClock().boottime_ns(), site, "killed", "", (0, 0)))
+        event = {"kill": "killed", "freeze": "frozen"}.get(action)
+        if event and not more:
+            self.kills.append(Entry(SystemClock().boottime_ns(), site, event, "", (0, 0)))
 
     def kill(self, pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
@@ -109,6 +111,10 @@ class Federation:
         """A student in front of the class's page, by the front door."""
         port = json.loads((self.dir / "choices.json").read_text())["ports"]["frontdoor"]
         return Student(f"http://127.0.0.1:{port}", f"{name}.localhost", user)
+
+    def in_the_office(self, work: Callable[[], Coroutine[Any, Any, A]]) -> A:
+        """What a student does in front of a browser."""
+        return asyncio.run(work())
 
     def status(self, name: str) -> int:
         """What a student's browser would get now for the login page; 404 for a name that leads nowhere."""

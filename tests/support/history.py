@@ -19,7 +19,8 @@ Pair = tuple[int, int]
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line: grant, revoke, start, open, close, stop or release of a hub at a site; fenced: stopped by the fencer;
-    killed: the whole site died (no hub is named)."""
+    killed, frozen: the whole site died or stands still (no hub is named). Of what stands still and thaws later only the
+    gate is kept shut in time (docs/explanation/failover.md), and that is for whoever looks from outside to see."""
 
     at_ns: int
     site: str
@@ -86,7 +87,7 @@ class _State:
                 self.released[where] = e.epoch
                 if self.running.get(e.hub) == e.site or self.opened.get(e.hub) == e.site:
                     self.found.append(f"{e.hub}: released by {e.site} at {e.epoch} while it was there")
-            case "killed":
+            case "killed" | "frozen":
                 for table in (self.running, self.opened):
                     for hub in [hub for hub, site in table.items() if site == e.site]:
                         del table[hub]

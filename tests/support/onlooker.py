@@ -31,10 +31,11 @@ class Look:
 
 @dataclass
 class Onlooker:
-    """Looks in a thread of its own from `with` to its end. `edges`: site -> host:port."""
+    """Looks in a thread of its own from `with` to its end, so often. `edges`: site -> host:port."""
 
     edges: dict[str, str]
     host: str
+    every_s: float = LOOK_S
     looks: list[Look] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -74,4 +75,4 @@ class Onlooker:
             except (aiohttp.ClientError, TimeoutError):
                 pass
             self.looks.append(Look(site, asked, clock.mono(), serves))
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(self.every_s)

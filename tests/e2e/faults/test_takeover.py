@@ -79,3 +79,20 @@ def test_the_class_of_an_agent_that_hangs_is_ended_by_the_fencer_and_taken_over(
         assert onlooker.overlap("iu", "tacc") == []
         fenced = [entry for entry in here.history() if entry.event == "fenced" and entry.hub == uid]
         assert [entry.site for entry in fenced] == ["iu"]
+
+
+@pytest.mark.thorough
+def test_a_site_that_stands_still_and_goes_on_serves_nothing_that_was_taken_over(here: Federation) -> None:
+    """Every process of it at once, and all of them go on in the same moment: nobody there had time to close or stop."""
+    with here.placed("studio", storage={"type": "none"}):
+        wait_until_armed(here, "studio", "iu")
+        uid = here.hub("studio")["metadata"]["uid"]
+        with Onlooker(edges(here), "studio.localhost") as onlooker:
+            here.lab("freeze", "iu")
+            wait_until_served_at(here, "studio", "tacc")
+            here.lab("heal", "iu")
+            until(lambda: here.running(hub=uid, site="iu") == [], "what still ran there is ended", 30, here.logs)
+            until(lambda: here.condition("studio", "PeerClean") == "True", "iu confirms it", 90, here.logs)
+        assert onlooker.served("iu"), "it was seen before"
+        assert onlooker.served("tacc"), "and after"
+        assert onlooker.overlap("iu", "tacc") == []
