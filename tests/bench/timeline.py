@@ -14,7 +14,7 @@ PARTS = {
     "verified": ("login page seen", "#4f8a76"),
     "named": ("name leads there", "#2f5d50"),
 }
-LEFT, ROW, BAR, TOP, SCALE = 250, 34, 20, 64, 22
+LEFT, ROW, BAR, TOP, SCALE = 270, 34, 20, 64, 22
 BELOW = 56
 
 
