@@ -12,7 +12,7 @@ import json
 from federation.api.v1 import control_pb2
 from federation.cli import output
 from federation.cli.connecting import connected
-from federation.cli.documents import hub_document, row
+from federation.cli.documents import hub_document, row, tell_staleness
 from federation.model.errors import ExitCode
 
 
@@ -25,6 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Follow."""
     with connected(arguments) as client:
+        # news do not say how old they are: who has lost the register is asked last from here on
+        tell_staleness(client.call("ListSites", control_pb2.ListSitesRequest()).freshness)
         for news in client.stream("Watch", control_pb2.WatchRequest(name=arguments.name)):
             if arguments.output == "json":
                 output.data(json.dumps({**hub_document(news.hub), "removed": news.removed}))
