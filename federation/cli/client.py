@@ -24,6 +24,7 @@ A = TypeVar("A")
 
 CALL_S = 10.0
 CONNECT_S = 0.8  # for one coordinator while others are left
+CONNECT_LAST_S = 3.5  # for the last one: its first two packets may be lost, which are sent again after 1 and 3 s
 READY_S = 2.0  # the same, until it has also proven who it is: a frozen one accepts connections and says nothing
 HEALTH = "/grpc.health.v1.Health/Check"  # anybody may ask
 
@@ -111,7 +112,8 @@ class Client:
             return True
         host, _, port = address.rpartition(":")
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
+            limit_s = CONNECT_S if others_left else CONNECT_LAST_S
+            socket.create_connection((host.strip("[]"), int(port)), timeout=limit_s).close()
         except OSError:
             return False
         return not others_left or self._gets_ready(address)
