@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
 import os
 import re
 import secrets
@@ -70,22 +71,27 @@ class Network:
                 _enter(before.fileno())
 
     @contextmanager
-    def cut(self, *lines: tuple[str, str]) -> Iterator[None]:
-        """Nothing passes from the first host of each pair to the second; packets the other way do. That something was
-        dropped is checked: a cut that nobody noticed shows nothing."""
-        with self._rules([f"{self._between(*line)} counter drop" for line in lines]):
+    def cut(self, *lines: tuple[str, str], port: int = 0) -> Iterator[None]:
+        """Nothing passes from the first host of each pair to the second (to one TCP port, if it is given); packets the
+        other way do. That something was dropped is checked: a cut that nobody noticed shows nothing."""
+        narrower = f" tcp dport {port}" if port else ""
+        with self._rules([f"{self._between(*line)}{narrower} counter drop" for line in lines]):
             yield
 
     @contextmanager
-    def loss(self, percent: int) -> Iterator[None]:
-        """So many of all packets are lost, at random."""
-        with self._rules([f"numgen random mod 100 < {percent} counter drop"]):
+    def loss(self, percent: int, *lines: tuple[str, str]) -> Iterator[None]:
+        """So many packets on these lines are lost, at random."""
+        with self._rules([f"{self._between(*line)} numgen random mod 100 < {percent} counter drop" for line in lines]):
             yield
 
     def both_ways(self, host: str, *others: str) -> list[tuple[str, str]]:
         """Lines between this host and the others, or all others."""
         others = others or tuple(other for other in self.hosts if other != host)
         return [line for other in others for line in ((host, other), (other, host))]
+
+    def between(self, *hosts: str) -> list[tuple[str, str]]:
+        """All lines between these."""
+        return list(itertools.permutations(hosts, 2))
 
     def heal(self) -> None:
         self._nft("flush chain ip lines forward")

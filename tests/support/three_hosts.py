@@ -33,6 +33,7 @@ from tests.support.bind import KEY_NAME, ZONE, Bind, new_key, secret_of
 from tests.support.etcd import safe_etcd
 from tests.support.federation import FEDCTL, ROOT, Answer, Federation, marked, until
 from tests.support.network import Network, network
+from tests.support.onlooker import Onlooker
 from tests.support.student import Student
 
 A = TypeVar("A")
@@ -41,7 +42,7 @@ HOSTS = (*SITES, "witness")
 COORDINATORS = dict(zip(HOSTS, ("c1", "c2", "c3"), strict=True))
 NAMES, OFFICE = "names", "office"
 KEPT = ("PATH", "HOME", "LANG", "XDG_CACHE_HOME", "HUBFED_TEST_RUN")
-LOOK_S = 0.2
+LOOK_S, LOOK_LIMIT_S = 0.2, 3.0
 
 
 @dataclass
@@ -137,6 +138,15 @@ class ThreeHosts(Federation):
         with self.net.inside(OFFICE):
             return asyncio.run(work())
 
+    @contextmanager
+    def watched(self, host: str, name: str, *sites: str) -> Iterator[Onlooker]:
+        """A class at the edges of these sites, as it is seen on that host."""
+        with ExitStack() as stack:
+            with self.net.inside(host):
+                addresses = {site: f"{self.net.address(site)}:80" for site in sites}
+                onlooker = stack.enter_context(Onlooker(addresses, self.host(name)))
+            yield onlooker
+
     def message(self, name: str, kind: str) -> str:
         """What a condition says; empty while nobody answers."""
         answer = self.fedctl("get", name, "-o", "json", ok=False)
@@ -144,10 +154,16 @@ class ThreeHosts(Federation):
         return next((str(c["message"]) for c in said if c["type"] == kind), "")
 
     def status(self, name: str) -> int:
-        if not self.leads_to(name):
-            return 404
-        with self.net.inside(OFFICE):
-            return Federation.status(self, name)
+        """What a browser gets for the login page: 0 from an address that nobody answers at, 404 without one."""
+
+        async def look() -> int:
+            try:
+                async with asyncio.timeout(LOOK_LIMIT_S), self.student(name) as one:
+                    return await one.status("hub/login")
+            except TimeoutError:
+                return 0
+
+        return self.in_the_office(look) if self.leads_to(name) else 404
 
     def well(self) -> bool:
         """Three coordinators agree on a leader, and both sites are heard."""

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 
 from tests.support.federation import until
 from tests.support.onlooker import Onlooker
-from tests.support.takeover import edges, wait_until_armed, wait_until_served_at
-from tests.support.three_hosts import OFFICE, ThreeHosts
+from tests.support.takeover import site_of, wait_until_armed, wait_until_served_at
+from tests.support.three_hosts import NAMES, OFFICE, ThreeHosts
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.timeout(300)]
-
-
-@contextmanager
-def watched(here: ThreeHosts, name: str) -> Iterator[tuple[Onlooker, Onlooker]]:
-    """By students in the cut-off network, at the edge of iu, and by all others, at that of tacc."""
-    addresses = edges(here)
-    with here.net.inside("iu"):
-        at_iu = Onlooker({"iu": addresses["iu"]}, here.host(name))
-        at_iu.__enter__()
-    with here.net.inside(OFFICE):
-        elsewhere = Onlooker({"tacc": addresses["tacc"]}, here.host(name))
-        elsewhere.__enter__()
-    try:
-        yield at_iu, elsewhere
-    finally:
-        at_iu.__exit__(None, None, None)
-        elsewhere.__exit__(None, None, None)
 
 
 def was_closed_before_it_opened(at_iu: Onlooker, elsewhere: Onlooker) -> None:
@@ -77,13 +57,64 @@ def test_a_site_that_is_cut_off_closes_and_stops_its_class_before_the_other_has_
         until(lambda: here.message(name, "DataFresh") not in ("", before), "it is copied", 60, here.logs)
         wait_until_armed(here, name, "iu")
         assert here.leads_to(name) == [here.net.address("iu")]
-        with watched(here, name) as looks:
+        # students in the network that is cut off, and all others
+        with here.watched("iu", name, "iu") as at_iu, here.watched(OFFICE, name, "tacc") as elsewhere:
             with here.net.cut(*here.net.both_ways("iu")):
                 wait_until_served_at(here, name, "tacc")
                 assert here.leads_to(name) == [here.net.address("tacc")]
                 assert here.in_the_office(read) == "measured = 42"
             until(lambda: here.condition(name, "PeerClean") == "True", "iu confirms that it closed", 60, here.logs)
             until(lambda: "503" in here.in_the_office(lambda: what_a_student_sees_at_iu(here, name)), "it closes")
-        was_closed_before_it_opened(*looks)
+        was_closed_before_it_opened(at_iu, elsewhere)
         was_stopped_before_it_started(here, name)
         assert "runs at another site now" in here.in_the_office(lambda: what_a_student_sees_at_iu(here, name))
+
+
+def test_a_site_that_hears_and_is_not_heard_is_taken_over_and_whoever_knows_better_is_believed(
+    here: ThreeHosts,
+) -> None:
+    name = "mute"
+    with here.placed(name, storage={"type": "none"}):
+        wait_until_armed(here, name, "iu")
+        with here.watched(OFFICE, name, "iu", "tacc") as onlooker:
+            with here.net.cut(("iu", "tacc"), ("iu", "witness")):
+                wait_until_served_at(here, name, "tacc")
+                assert "STALE" not in here.fedctl("get").err, (
+                    "the first coordinator is reached, and has lost the register"
+                )
+            until(lambda: here.condition(name, "PeerClean") == "True", "iu confirms that it closed", 60, here.logs)
+        assert onlooker.served("iu"), "it was seen before"
+        assert onlooker.served("tacc"), "and after"
+        assert onlooker.overlap("iu", "tacc") == []
+        was_stopped_before_it_started(here, name)
+
+
+@pytest.mark.thorough
+def test_a_takeover_while_the_name_server_is_cut_off_too_waits_for_it_with_its_name_alone(here: ThreeHosts) -> None:
+    name = "nameless"
+    with here.placed(name, storage={"type": "none"}):
+        wait_until_armed(here, name, "iu")
+        with here.net.cut(*here.net.both_ways("iu"), *here.net.both_ways(NAMES)):
+            until(lambda: site_of(here, name) == "tacc" and here.serves(name), "tacc serves it", 90, here.logs)
+            assert here.leads_to(name) == [here.net.address("iu")], "what the secondary was told last"
+            assert here.condition(name, "NameConverged") != "True"
+        until(lambda: here.leads_to(name) == [here.net.address("tacc")], "its name follows", 60, here.logs)
+        wait_until_served_at(here, name, "tacc")
+        was_stopped_before_it_started(here, name)
+
+
+@pytest.mark.thorough
+def test_a_site_whose_edge_alone_is_not_reached_hands_its_class_over(here: ThreeHosts) -> None:
+    name = "unseen"
+    with here.placed(name, storage={"type": "none"}):
+        wait_until_armed(here, name, "iu")
+        until(lambda: here.condition(name, "Reachable") == "True", "the other places see it", 60, here.logs)
+        from_outside = [(other, "iu") for other in ("tacc", "witness", OFFICE)]
+        with (
+            here.watched("iu", name, "iu") as at_iu,
+            here.watched(OFFICE, name, "tacc") as elsewhere,
+            here.net.cut(*from_outside, port=80),
+        ):
+            wait_until_served_at(here, name, "tacc")
+        was_closed_before_it_opened(at_iu, elsewhere)
+        was_stopped_before_it_started(here, name)
