@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.network_daemons import HOSTS
 from tests.support.takeover import site_of, wait_until_armed
-from tests.support.three_hosts import HOSTS, NAMES, ThreeHosts
+from tests.support.three_hosts import NAMES, ThreeHosts
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.timeout(300)]
 NAME = "steady"
