@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import pytest
 
-from tests.support.federation import until
+from tests.support.federation import FEDCTL, until
 from tests.support.onlooker import Onlooker
 from tests.support.takeover import site_of, wait_until_armed, wait_until_served_at
 from tests.support.three_hosts import NAMES, OFFICE, ThreeHosts
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.timeout(300)]
+
+
+@contextmanager
+def followed(here: ThreeHosts, name: str) -> Iterator[Callable[[], dict[str, Any]]]:
+    """By a `fedctl watch` that was there before; what it said last."""
+    said = here.folder / f"watch-{name}"
+    with here.net.inside(OFFICE), said.open("w") as out:
+        words = [str(FEDCTL), "watch", name, "-o", "json"]
+        watching = subprocess.Popen(words, env=here.env, cwd=here.folder, stdout=out)
+    try:
+        until(lambda: "\n" in said.read_text(), "it shows the class")
+        yield lambda: json.loads(said.read_text().rpartition("\n")[0].splitlines()[-1])
+    finally:
+        watching.kill()
+        watching.wait()
 
 
 def was_closed_before_it_opened(at_iu: Onlooker, elsewhere: Onlooker) -> None:
