@@ -1,7 +1,7 @@
 """fedctl's line to the coordinators: tries all of them, a deadline on every call, our own errors.
 
 The synchronous gRPC API, because it is the quickest to import and start. A write that may have been carried out is
-repeated only with the same request id.
+repeated only with the same request id. What a coordinator calls stale counts only if no other one knows better.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ A = TypeVar("A")
 
 CALL_S = 10.0
 CONNECT_S = 0.8  # for one coordinator while others are left
+CONNECT_LAST_S = 3.5  # for the last one: its first two packets may be lost, which are sent again after 1 and 3 s
 READY_S = 2.0  # the same, until it has also proven who it is: a frozen one accepts connections and says nothing
 HEALTH = "/grpc.health.v1.Health/Check"  # anybody may ask
 
@@ -78,18 +79,26 @@ class Client:
 
     def _first_that_answers(self, method: str, ask: Callable[[Any], A], repeatable: bool) -> A:
         last: FederationError = Unavailable("the context names no coordinator")
+        stale: list[A] = []
         for address, others in self._in_turn():
-            if not self._answers(address, others_left=others):
+            if not self._answers(address, others_left=others or bool(stale)):
                 last = Unavailable(f"{method}: coordinator {address} does not answer")
                 self._demote(address)
                 continue
             try:
-                return ask(self._stub(address))
+                answer = ask(self._stub(address))
             except grpc.RpcError as failed:
                 last = error_of_call(failed, method)
                 if not _elsewhere(last) or not (repeatable or last.definite):
                     raise last from failed
                 self._demote(address)
+                continue
+            if not _stale(answer):
+                return answer
+            stale.append(answer)
+            self._demote(address)
+        if stale:
+            return min(stale, key=_age_s)
         raise last
 
     def _in_turn(self) -> list[tuple[str, bool]]:
@@ -103,7 +112,8 @@ class Client:
             return True
         host, _, port = address.rpartition(":")
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
+            limit_s = CONNECT_S if others_left else CONNECT_LAST_S
+            socket.create_connection((host.strip("[]"), int(port)), timeout=limit_s).close()
         except OSError:
             return False
         return not others_left or self._gets_ready(address)
@@ -129,6 +139,15 @@ class Client:
         """Ask it last from now on."""
         self._addresses.remove(address)
         self._addresses.append(address)
+
+
+def _stale(answer: Any) -> bool:
+    """Whether who answered has not heard from the register lately. Changes say nothing of that, and are never so."""
+    return "freshness" in answer.DESCRIPTOR.fields_by_name and answer.freshness.stale
+
+
+def _age_s(answer: Any) -> float:
+    return float(answer.freshness.age_s)
 
 
 def _elsewhere(error: FederationError) -> bool:

@@ -137,7 +137,8 @@ class Naming:
         ownership, wanted = self.snapshot.ownership(hub), self.snapshot.in_force(hub)
         now_mono = self.clock.mono()
         if ownership is None or ownership.document.owner is None or wanted is None:
-            return NameSeen(leads_here=False, problem=unwritable or "nobody owns the hub", at_mono=now_mono)
+            known = ownership.document.epoch if ownership is not None else None
+            return NameSeen(False, unwritable or "nobody owns the hub", now_mono, epoch=known)
         target, epoch = self._edge_of(ownership.document.owner), ownership.document.epoch
         problem, looked = "", True
         try:
@@ -150,12 +151,12 @@ class Naming:
             problem, looked = error.message, isinstance(error, Conflict)
         if problem:
             problem = "; ".join(filter(None, (unwritable, problem)))
-            return NameSeen(leads_here=False, problem=problem, at_mono=now_mono, looked=looked)
+            return NameSeen(leads_here=False, problem=problem, at_mono=now_mono, looked=looked, epoch=epoch)
         by = self.driver.capabilities.seen_by
         sight = f"{', '.join(hosts_of(wanted.classroom))} -> {target} at epoch {epoch}" + (
             f", seen by {by}" if by else ""
         )
-        return NameSeen(leads_here=True, problem="", at_mono=now_mono, sight=sight, unwritable=unwritable)
+        return NameSeen(True, "", now_mono, sight=sight, unwritable=unwritable, epoch=epoch)
 
 
 def hosts_of(classroom: Classroom) -> tuple[str, ...]:

@@ -30,7 +30,8 @@ class SiteMemory:
 @dataclass(frozen=True, slots=True)
 class NameSeen:
     """The last look at a hub's names from outside. `problem`: why they do not lead to the owner's edge; `looked` False:
-    nobody could tell. `sight`: what was seen, if they do. `unwritable`: why they cannot be changed now."""
+    nobody could tell. `sight`: what was seen, if they do. `unwritable`: why they cannot be changed now. `epoch`: of the
+    ownership that was compared; a look says nothing of a later owner."""
 
     leads_here: bool
     problem: str
@@ -38,6 +39,7 @@ class NameSeen:
     looked: bool = True
     sight: str = ""
     unwritable: str = ""
+    epoch: Epoch | None = None
 
 
 @dataclass(slots=True)
@@ -114,6 +116,11 @@ class Observations:
             active_servers=report.active_servers,
             released=(report.released.era, report.released.n) == (epoch.era, epoch.n),
         )
+
+    def name_at(self, hub: str, epoch: Epoch) -> NameSeen | None:
+        """The last look at its names since the hub has its owner of now."""
+        name = self.names.get(hub)
+        return name if name is not None and name.epoch == epoch else None
 
     def forget_all(self) -> None:
         """A new term of leadership starts from nothing."""

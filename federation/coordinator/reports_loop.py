@@ -118,7 +118,7 @@ class ReportsLoop:
     def _observe(self, ownership: Ownership, before: HubObservation | None) -> HubObservation:
         hub, site = ownership.hub, ownership.owner or (ownership.earlier[-1].site if ownership.earlier else "")
         report = self.observations.hub_at(site, hub)
-        name = self.observations.names.get(hub)
+        name = self.observations.name_at(hub, ownership.epoch)
         home, generation = self.snapshot.home(hub), self.snapshot.in_force(hub)
         record = self.snapshot.classroom_of(hub)
         mode, memory = self.snapshot.wanted_mode(site, hub), self.observations.site(site)

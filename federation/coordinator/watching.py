@@ -1,25 +1,28 @@
 """Streams for whoever waits: hubs as they change, one operation until it is done. Works on any replica.
 
 Changes come from the mirror; each stream wakes on its own event and sends what is true now, so a slow reader misses
-intermediate states, never the last one.
+intermediate states, never the last one. A replica that loses the register ends its streams: it would be silent from then
+on, and another one may know what happens.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from federation.api.v1 import control_pb2, types_pb2
 from federation.coordinator import views
 from federation.coordinator.snapshot import Snapshot
-from federation.model.errors import NotFound
+from federation.coordinator.standing import STALE_S
+from federation.model.errors import NotFound, Unavailable
 from federation.model.identity import name_of
 from federation.model.placing import ClassroomRecord
 from federation.store import keys
 
 APPEAR_S = 10.0  # an operation admitted by another replica must show up in our mirror within this time
+LOOK_S = 2.0  # between two looks whether the register is still heard
 HUB_KEYS = (keys.CLASSROOMS, keys.HUBS, keys.OPERATIONS, keys.ASSIGNMENTS, keys.OBSERVED, keys.ROSTERS)
 
 
@@ -49,7 +52,7 @@ class Watching:
             while True:
                 for answer in self._news(name, sent):
                     yield answer
-                await event.wait()
+                await self._change(event)
                 event.clear()
 
     async def operation(self, name: str, operation_id: str) -> AsyncIterator[types_pb2.Operation]:
@@ -68,7 +71,19 @@ class Watching:
                     sent = message
                 if stored.document.done:
                     return
-                await event.wait()
+                await self._change(event)
+
+    async def _change(self, event: asyncio.Event) -> None:
+        """Wait for one. Unavailable if the register is lost meanwhile; if it was lost before, perhaps nobody has it."""
+        had_it = False
+        while not event.is_set():
+            age_s = self.snapshot.mirror.age_s()
+            if had_it and age_s > STALE_S:
+                raise Unavailable(f"this coordinator has not heard from the register for {age_s:.0f} s")
+            had_it = age_s <= STALE_S
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await event.wait()
 
     async def _appear(self, name: str, operation_id: str, event: asyncio.Event) -> str:
         try:

@@ -14,7 +14,7 @@ from federation.coordinator.pausing import set_pause
 from federation.coordinator.replica import Replica
 from federation.model.operation import OperationKind, Step
 from federation.model.profile import PROFILES, ProfileName
-from federation.model.status import Condition, ConditionType
+from federation.model.status import Condition, ConditionType, Truth
 from tests.simulation.test_place import begin, place, served, step, until
 from tests.support.virtual import VirtualFederation, virtual_federation
 
@@ -29,10 +29,14 @@ def armed(replica: Replica, site: str, hub: str) -> bool:
     return owned is not None and owned.may_be_taken_over
 
 
-def protected(replica: Replica, hub: str) -> Condition:
+def condition(replica: Replica, hub: str, kind: ConditionType) -> Condition:
     stored = replica.snapshot.observation(hub)
     assert stored is not None
-    return next(c for c in stored.document.conditions if c.type is ConditionType.PROTECTED)
+    return next(c for c in stored.document.conditions if c.type is kind)
+
+
+def protected(replica: Replica, hub: str) -> Condition:
+    return condition(replica, hub, ConditionType.PROTECTED)
 
 
 def owner(replica: Replica, hub: str) -> str | None:
@@ -131,6 +135,17 @@ async def test_a_name_server_that_is_down_holds_up_the_name_and_nothing_else() -
         named = await federation.names.read("atm101.localhost")
         assert named is not None
         assert named.target == "tacc.memory:80"
+
+
+async def test_a_name_is_not_called_right_any_more_once_the_class_has_another_owner() -> None:
+    async with protected_class() as (federation, replica, hub):
+        named = ConditionType.NAME_CONVERGED
+        await until(lambda: condition(replica, hub, named).status is Truth.TRUE)
+        await federation.kill_site("iu")
+        await until(lambda: condition(replica, hub, ConditionType.OWNED).message.startswith("tacc"))
+        assert condition(replica, hub, named).status is Truth.UNKNOWN, "the last look was at the former owner's"
+        await until(lambda: condition(replica, hub, named).status is Truth.TRUE)
+        assert "tacc.memory:80" in condition(replica, hub, named).message
 
 
 async def test_a_short_cut_stops_nothing() -> None:

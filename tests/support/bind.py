@@ -71,11 +71,14 @@ class Bind:
     primary: int = 0
     records: str = ""
     policy: str = "zonesub A AAAA CNAME TXT"
+    host: str = "127.0.0.1"
+    primary_host: str = "127.0.0.1"
+    notifies: str = ""  # the host of a secondary, at the same port, that is told of every change
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def server(self, key: dns.tsig.Key | None = None) -> NameServer:
         """As the driver sees it, with the server's own key or another one."""
@@ -86,7 +89,7 @@ class Bind:
         self.folder.mkdir(exist_ok=True)
         zone, config = self.folder / "zone", self.folder / "named.conf"
         if not self.primary and not zone.exists():
-            zone.write_text(f"$TTL {TTL_S}\n@ SOA ns admin 1 600 600 6000 5\n@ NS ns\nns A 127.0.0.1\n{self.records}")
+            zone.write_text(f"$TTL {TTL_S}\n@ SOA ns admin 1 600 600 6000 5\n@ NS ns\nns A {self.host}\n{self.records}")
         config.write_text(self._config(zone))
         with (self.folder / "log").open("ab") as log:
             words = [str(named()), "-g", "-n", "1", "-c", str(config)]
@@ -117,16 +120,16 @@ class Bind:
             else:
                 update.delete(name, *rest)
         update.use_tsig(self.key)
-        answer = dns.query.tcp(update, "127.0.0.1", port=self.port, timeout=5)
+        answer = dns.query.tcp(update, self.host, port=self.port, timeout=5)
         assert answer.rcode() == dns.rcode.NOERROR
 
     def values(self, name: str, kind: str) -> list[str]:
         """What it says of a name."""
-        answer = dns.query.udp(dns.message.make_query(name, kind), "127.0.0.1", port=self.port, timeout=5)
+        answer = dns.query.udp(dns.message.make_query(name, kind), self.host, port=self.port, timeout=5)
         return sorted(rdata.to_text() for rrset in answer.answer for rdata in rrset)
 
     def ttl(self, name: str, kind: str) -> int:
-        answer = dns.query.udp(dns.message.make_query(name, kind), "127.0.0.1", port=self.port, timeout=5)
+        answer = dns.query.udp(dns.message.make_query(name, kind), self.host, port=self.port, timeout=5)
         return answer.answer[0].ttl
 
     def serial(self) -> int:
@@ -139,7 +142,7 @@ class Bind:
         message = dns.message.make_query(ZONE, "SOA")
         message.set_opcode(dns.opcode.NOTIFY)
         message.flags |= dns.flags.AA
-        dns.query.udp(message, "127.0.0.1", port=self.port, timeout=5)
+        dns.query.udp(message, self.host, port=self.port, timeout=5)
 
     @staticmethod
     def wait_until(true: object, what: str) -> None:
@@ -153,19 +156,21 @@ class Bind:
         assert self.process is not None
         assert self.process.poll() is None, (self.folder / "log").read_text()
         with suppress(dns.exception.DNSException, OSError):
-            return dns.query.udp(dns.message.make_query(ZONE, kind), "127.0.0.1", port=self.port, timeout=0.1)
+            return dns.query.udp(dns.message.make_query(ZONE, kind), self.host, port=self.port, timeout=0.1)
         return None
 
     def _config(self, zone: Path) -> str:
         if self.primary:
-            kind = f'type secondary; primaries {{ 127.0.0.1 port {self.primary}; }}; file "{zone}";'
+            kind = f'type secondary; primaries {{ {self.primary_host} port {self.primary}; }}; file "{zone}";'
         else:
             kind = f'type primary; file "{zone}"; update-policy {{ grant {KEY_NAME} {self.policy}; }};'
+            if self.notifies:
+                kind += f" notify explicit; also-notify {{ {self.notifies} port {self.port}; }};"
         folder = self.folder
         return f"""
 options {{
   directory "{folder}"; pid-file "{folder}/pid"; session-keyfile "{folder}/session.key";
-  listen-on port {self.port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
+  listen-on port {self.port} {{ {self.host}; }}; listen-on-v6 {{ none; }};
   recursion no; dnssec-validation no; notify no; allow-transfer {{ any; }};
 }};
 controls {{ }};

@@ -36,7 +36,7 @@ def local_site(
 ) -> SiteDrivers:
     """Drivers over what runs on this machine now; nothing is started or installed before it is needed."""
     disk = LocalDisk()
-    groups = cgroups if cgroups is not None else Cgroups.probe(group_name(settings))
+    groups = cgroups if cgroups is not None else Cgroups.probe(group_name(settings.federation, settings.site))
     install = _once(lambda: ensure_proxy(processes, clock, progress=progress))
     isolation = _once(lambda: probe(settings, processes))
     restic = _once(lambda: find_restic(processes, settings.copies_dir / "restic.log"))
@@ -53,10 +53,10 @@ def local_site(
     )
 
 
-def group_name(settings: LocalSettings) -> str:
+def group_name(federation: str, site: str) -> str:
     """One control group per (federation, site); file-system safe whatever the federation is called."""
-    digest = hashlib.sha256(settings.federation.encode()).hexdigest()[:10]
-    return f"hubfed-{digest}-{settings.site}"
+    digest = hashlib.sha256(federation.encode()).hexdigest()[:10]
+    return f"hubfed-{digest}-{site}"
 
 
 def _once(make: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
