@@ -19,7 +19,20 @@ import structlog
 from agents.fencer_ack import FencerAcks
 from agents.journal import Journal
 from agents.promises import Promises
-from federation.core.holding import Answer, Granted, Held, Holding, Known, Terms, fault_of, judge, refusal
+from federation.core.holding import (
+    Answer,
+    Granted,
+    Held,
+    Holding,
+    Known,
+    Terms,
+    armed_since,
+    believed,
+    fault_of,
+    judge,
+    refusal,
+)
+from federation.model.errors import FederationError
 from federation.model.identity import Epoch, Member
 from federation.model.ownership import Mode
 from federation.model.profile import Profile
@@ -56,7 +69,8 @@ class SiteLease:
         self._fencing = fencing
         self._sent_ns: dict[int, int] = {}  # seq -> when the renewal left
         self._armed_from = 0  # seq of the answer since which something has been armed without a break
-        self._found = (0, 0)  # (incarnation, seq) of the file that was there: a lower one would not be believed
+        self._found = (0, 0)  # (incarnation, seq) that the site has seen before: a lower one would not be believed
+        self._written = b""  # the newest file of this agent
         self._disk = disk
         self._journal = journal
         self._clock = clock
@@ -235,7 +249,9 @@ class SiteLease:
         opens = any(hub not in self.held or self.lapsed(hub) for hub, now in held.items() if now != self.held.get(hub))
         if held == self.held:
             return False
-        self._journal.write(floor={**self._journal.record.floor, **{hub: h.epoch for hub, h in held.items()}})
+        record = self._journal.record
+        floor = {**record.floor, **{hub: h.epoch for hub, h in held.items()}}
+        self._journal.write(floor=floor, armed=armed_since(record.armed, held))
         self._record_history(held)
         self._write_file(held, self._file_seq())
         self.held = held
@@ -262,7 +278,8 @@ class SiteLease:
         newer_members = version > record.members_version and known_members
         new_era = answer.register != record.register_id
         far = answer.revision >= record.revision + MARK_EVERY
-        if not (changed or newer_members or new_era or far):
+        armed = armed_since(record.armed, holding.held)
+        if not (changed or newer_members or new_era or far or armed != record.armed):
             return
         self._journal.write(
             register_id=answer.register,
@@ -270,6 +287,7 @@ class SiteLease:
             floor={**record.floor, **{hub: held.epoch for hub, held in holding.held.items()}},
             accepted=dict(holding.accepted),
             ended=dict(holding.ended),
+            armed=armed,
             members_version=version if newer_members else record.members_version,
             members=known_members if newer_members else record.members,
         )
@@ -308,11 +326,27 @@ class SiteLease:
             "seq": seq,
             "hubs": {**self._canary, **hubs},
         }
-        self._disk.replace(self._path, json.dumps(content).encode(), durable=False)
+        written = json.dumps(content).encode()
+        self._disk.replace(self._path, written, durable=False)
+        self._written = written
+
+    def keep_file(self) -> None:
+        """Put the newest file back if it was lost, or an old one took its place: an edge or a fencer that is started now
+        would know nothing, or believe that one. To be called again and again, for in an outage no answer writes it."""
+        if self._written and self._disk.read(self._path) != self._written:
+            try:
+                self._disk.replace(self._path, self._written, durable=False)
+            except FederationError as error:  # the fencer goes by what it remembers
+                log.warning("lease.file_lost", path=str(self._path), error=error.message)
+            else:
+                log.warning("lease.file_restored", path=str(self._path))
 
     def _adopt(self) -> dict[str, Held]:
         """Same boot and a readable file: hubs go on from where the earlier agent left them, armed ones until their old
-        deadline; those whose time is over are held too, so that they are stopped."""
+        deadline; those whose time is over are held too, so that they are stopped. A file may be an old one that somebody
+        put back: the journal and the fencer's word say what it is worth."""
+        ack = self._fencing.acks.newest()
+        self._found = (ack.incarnation, ack.seq) if ack is not None else self._found
         content = self._disk.read(self._path)
         if content is None:
             return {}
@@ -320,7 +354,8 @@ class SiteLease:
             body = json.loads(content)
             if body["boot_id"] != self._clock.boot_id():
                 return {}
-            self._found = (int(body["incarnation"]), int(body["seq"]))
+            order = (int(body["incarnation"]), int(body["seq"]))
+            older, self._found = order < self._found, max(order, self._found)
             found = {
                 hub: Held(Epoch(era=entry["epoch"][0], n=entry["epoch"][1]), entry["close_at"], entry["stop_by"])
                 for hub, entry in body["hubs"].items()
@@ -328,12 +363,12 @@ class SiteLease:
         except (ValueError, KeyError, TypeError, IndexError) as error:
             log.warning("lease.unreadable", path=str(self._path), error=str(error))
             return {}
-        known = self._journal.record.known()
-        return {
-            hub: held
+        record, now_ns = self._journal.record, self._clock.boottime_ns()
+        worth = {
+            hub: believed(hub, held, record.known(), record.armed, older=older, now_ns=now_ns)
             for hub, held in found.items()
-            if known.floor.get(hub) == held.epoch and not refusal(hub, held.epoch, known)
         }
+        return {hub: held for hub, held in worth.items() if held is not None}
 
 
 def _granted(held: Mapping[str, Held]) -> dict[str, Granted]:
