@@ -346,7 +346,7 @@ class SiteLease:
         deadline; those whose time is over are held too, so that they are stopped. A file may be an old one that somebody
         put back: the journal and the fencer's word say what it is worth."""
         ack = self._fencing.acks.newest()
-        self._found = (ack.incarnation, ack.seq) if ack is not None else self._found
+        self._found = ack.newest if ack is not None else self._found
         content = self._disk.read(self._path)
         if content is None:
             return {}
@@ -355,7 +355,7 @@ class SiteLease:
             if body["boot_id"] != self._clock.boot_id():
                 return {}
             order = (int(body["incarnation"]), int(body["seq"]))
-            older, self._found = order < self._found, max(order, self._found)
+            older, self._found = ack is not None and order < ack.order, max(order, self._found)
             found = {
                 hub: Held(Epoch(era=entry["epoch"][0], n=entry["epoch"][1]), entry["close_at"], entry["stop_by"])
                 for hub, entry in body["hubs"].items()

@@ -10,10 +10,11 @@ from collections import defaultdict
 
 from tests.support.sim.checks.promises import Ends
 from tests.support.sim.checks.verdict import Verdict
-from tests.support.sim.history import Event, Gate, History, Hub, LeaseFile, MachinePause, Owner, Pair, TakenOver
+from tests.support.sim.history import Event, Gate, History, Hub, LeaseFile, MachinePause, Owner, Pair, TakenOver, Times
 from tests.support.sim.history_promises import RoundBegun
 
 NAME = "1 one copy"
+SLOW_S = 0.5  # what a slow clock makes of D, F and W
 PAUSED_S = 40.0  # so long after a machine's pause what happens there is exposure, not a violation
 
 
@@ -24,7 +25,7 @@ def check(history: History) -> Verdict:  # noqa: C901, PLR0912 - one table
     lost: dict[tuple[str, str], float] = {}  # (hub, site) -> since when it was taken from there
     paused: dict[str, float] = {}
     ends = Ends(history.times.contact_s)
-    promised: set[tuple[str, str]] = set()  # (hub, site): its newest deadline there came of a round
+    promised: dict[tuple[str, str], float] = {}  # (hub, site) -> until when it may run there by a round, true time
 
     def report(event: Event, hub: str, site: str, text: str, sites: tuple[str, ...]) -> None:
         if any(event.at - paused.get(s, -1e9) < PAUSED_S for s in sites):
@@ -37,19 +38,27 @@ def check(history: History) -> Verdict:  # noqa: C901, PLR0912 - one table
             case RoundBegun():
                 ends.begun(event)
             case LeaseFile(site=site):
-                promised = {known for known in promised if known[1] != site} | _promised(event, ends)
+                promised |= _promised(event, ends, history.times)
             case MachinePause(at=at, site=site):
                 paused[site] = at
             case Gate(hub=hub, site=site):
                 if _changes(served[hub], site, event.epoch, event.open):
-                    _judge(report, event, served[hub], {} if (hub, site) in promised else lost, "served")
+                    _judge(
+                        report, event, served[hub], {} if event.at < promised.get((hub, site), 0.0) else lost, "served"
+                    )
             case Hub(hub=hub, site=site):
                 if _changes(running[hub], site, event.epoch, event.up):
-                    _judge(report, event, running[hub], {} if (hub, site) in promised else lost, "running")
+                    _judge(
+                        report,
+                        event,
+                        running[hub],
+                        {} if event.at < promised.get((hub, site), 0.0) else lost,
+                        "running",
+                    )
             case TakenOver(hub=hub, source=site):
                 lost[hub, site] = event.at
                 words = [word for table, word in ((served, "served"), (running, "running")) if site in table[hub]]
-                if (hub, site) in promised:
+                if event.at < promised.get((hub, site), 0.0):
                     verdict.counts["served on by promises"] += len(words)
                     continue
                 for word in words:
@@ -61,11 +70,11 @@ def check(history: History) -> Verdict:  # noqa: C901, PLR0912 - one table
     return verdict.done()
 
 
-def _promised(event: LeaseFile, ends: Ends) -> set[tuple[str, str]]:
-    """(hub, site) of what is open in this file by a round in which peers promised."""
-    site = event.site
+def _promised(event: LeaseFile, ends: Ends, times: Times) -> dict[tuple[str, str], float]:
+    """What is open in this file by a round in which peers promised, and until when its hub may run: F and W longer."""
+    site, more_s = event.site, times.fence_s + times.fencer_s + SLOW_S
     return {
-        (hub, site)
+        (hub, site): event.at + (close_at or 0.0) - event.own_s + more_s
         for hub, (epoch, close_at, _) in event.permits.items()
         if ends.of_a_round(site, hub, epoch, close_at)
     }
