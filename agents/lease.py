@@ -19,6 +19,7 @@ import structlog
 from agents.fencer_ack import FencerAcks
 from agents.journal import Journal
 from agents.promises import Promises
+from agents.written_file import WrittenFile
 from federation.core.holding import (
     Answer,
     Granted,
@@ -32,7 +33,6 @@ from federation.core.holding import (
     judge,
     refusal,
 )
-from federation.model.errors import FederationError
 from federation.model.identity import Epoch, Member
 from federation.model.ownership import Mode
 from federation.model.profile import Profile
@@ -65,13 +65,11 @@ class SiteLease:
     """The one place that knows what may run here. `process` is called with each answer to a renewal."""
 
     def __init__(self, path: Path, disk: Disk, journal: Journal, clock: Clock, fencing: Fencing) -> None:
-        self._path = path
+        self.file = WrittenFile(path, disk)
         self._fencing = fencing
         self._sent_ns: dict[int, int] = {}  # seq -> when the renewal left
         self._armed_from = 0  # seq of the answer since which something has been armed without a break
         self._found = (0, 0)  # (incarnation, seq) that the site has seen before: a lower one would not be believed
-        self._written = b""  # the newest file of this agent
-        self._disk = disk
         self._journal = journal
         self._clock = clock
         self.promises = Promises(journal, clock, fencing.profile)
@@ -86,7 +84,7 @@ class SiteLease:
         self._granted = 0  # seq of the newest one that granted something
         self.problems: tuple[str, ...] = ()
         self.granted_mono: float | None = None
-        if disk.read(path) is not None:
+        if self.file.read() is not None:
             self._write_file(self.held, self._file_seq())  # what was not adopted closes at once
 
     @property
@@ -326,20 +324,7 @@ class SiteLease:
             "seq": seq,
             "hubs": {**self._canary, **hubs},
         }
-        written = json.dumps(content).encode()
-        self._disk.replace(self._path, written, durable=False)
-        self._written = written
-
-    def keep_file(self) -> None:
-        """Put the newest file back if it was lost, or an old one took its place: an edge or a fencer that is started now
-        would know nothing, or believe that one. To be called again and again, for in an outage no answer writes it."""
-        if self._written and self._disk.read(self._path) != self._written:
-            try:
-                self._disk.replace(self._path, self._written, durable=False)
-            except FederationError as error:  # the fencer goes by what it remembers
-                log.warning("lease.file_lost", path=str(self._path), error=error.message)
-            else:
-                log.warning("lease.file_restored", path=str(self._path))
+        self.file.replace(json.dumps(content).encode())
 
     def _adopt(self) -> dict[str, Held]:
         """Same boot and a readable file: hubs go on from where the earlier agent left them, armed ones until their old
@@ -347,7 +332,7 @@ class SiteLease:
         put back: the journal and the fencer's word say what it is worth."""
         ack = self._fencing.acks.newest()
         self._found = ack.newest if ack is not None else self._found
-        content = self._disk.read(self._path)
+        content = self.file.read()
         if content is None:
             return {}
         try:
@@ -361,7 +346,7 @@ class SiteLease:
                 for hub, entry in body["hubs"].items()
             }
         except (ValueError, KeyError, TypeError, IndexError) as error:
-            log.warning("lease.unreadable", path=str(self._path), error=str(error))
+            log.warning("lease.unreadable", path=str(self.file.path), error=str(error))
             return {}
         record, now_ns = self._journal.record, self._clock.boottime_ns()
         worth = {

@@ -260,7 +260,7 @@ def test_a_file_that_was_lost_under_a_living_agent_is_written_again(tmp_path: Pa
         file_of(site).unlink()
     else:
         file_of(site).write_bytes(old)
-    lease.keep_file()
+    lease.file.keep()
     assert file_of(site).read_bytes() == newest
 
 
