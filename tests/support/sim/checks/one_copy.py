@@ -43,18 +43,12 @@ def check(history: History) -> Verdict:  # noqa: C901, PLR0912 - one table
                 paused[site] = at
             case Gate(hub=hub, site=site):
                 if _changes(served[hub], site, event.epoch, event.open):
-                    _judge(
-                        report, event, served[hub], {} if event.at < promised.get((hub, site), 0.0) else lost, "served"
-                    )
+                    taken = {} if event.at < promised.get((hub, site), 0.0) else lost
+                    _judge(report, event, served[hub], taken, "served")
             case Hub(hub=hub, site=site):
                 if _changes(running[hub], site, event.epoch, event.up):
-                    _judge(
-                        report,
-                        event,
-                        running[hub],
-                        {} if event.at < promised.get((hub, site), 0.0) else lost,
-                        "running",
-                    )
+                    taken = {} if event.at < promised.get((hub, site), 0.0) else lost
+                    _judge(report, event, running[hub], taken, "running")
             case TakenOver(hub=hub, source=site):
                 lost[hub, site] = event.at
                 words = [word for table, word in ((served, "served"), (running, "running")) if site in table[hub]]

@@ -101,7 +101,7 @@ def _extended(verdict: Verdict, site: Site, event: LeaseFile, contact_s: float) 
         if close_at is None or (hub, close_at) in site.judged:
             continue
         asked = round_of(close_at, hub, epoch, site.rounds, contact_s)
-        if asked is None or asked.sent_s in site.granted:
+        if asked is None or any(abs(asked.sent_s - sent_s) < TINY_S for sent_s in site.granted):
             continue
         site.judged.add((hub, close_at))
         verdict.counts["extensions by promises"] += 1
