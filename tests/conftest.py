@@ -14,7 +14,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 CI = os.environ.get("CI") == "true"
-IDLE_ROUNDS = 0  # of a loop on virtual time, before the clock jumps: the default of 42 is most of what such a test costs
+IDLE_ROUNDS = (
+    0  # of a loop on virtual time, before the clock jumps: the default of 42 is most of what such a test costs
+)
 UNIT_LIMIT_S = 10.0  # a unit test that needs longer is none; wide, because two cores may be shared
 
 

@@ -122,7 +122,8 @@ def _file(verdict: Verdict, site: Site, event: LeaseFile, times: Times, rounds: 
             )
         if site.released.get(hub, (-1, -1)) >= epoch:
             verdict.found(event.at, f"{event.site}'s file has a hub that was given up at {epoch}", hub, (event.site,))
-        if close_at is None or close_at <= event.own_s:  # what is over permits nothing
+        ended = close_at == stop_by and close_at is not None and close_at <= event.own_s
+        if close_at is None or ended:  # closed and ended at once: an agent did not believe what an old file said
             continue
         if rounds.of_a_round(event.site, hub, epoch, close_at):  # whether all promised in it is judged by (4)
             site.granted.add((hub, epoch))
