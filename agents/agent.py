@@ -248,6 +248,7 @@ class Agent:
                 self._hubs.wake(hub, urgent=True)
                 self._site.wake(EDGE)
             told = over
+            self.lease.file.keep()
             next_s = self.lease.next_lapse_s()
             await self._ports.clock.sleep(min(max(next_s or 1.0, FENCE_LOOK_S), 1.0))
 

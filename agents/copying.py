@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from agents.drivers.base import CopiesDriver, CopyRef, HubDriver, Placed
+from agents.drivers.base import CopiesDriver, CopyRef, HomesMark, HubDriver, Placed
 from agents.lease import SiteLease
 from federation.api.v1 import agent_pb2, types_pb2
 from federation.model.errors import FederationError, NotFound, Refused
@@ -148,6 +148,15 @@ class Copying:
         if held is None or held.epoch != epoch or self.lease.lapsed(hub):
             raise Refused(f"{hub} is not held here at epoch {epoch}")
         return epoch
+
+
+def restored_before(mark: HomesMark | None, directive: agent_pb2.WantedHub) -> bool:
+    """Whether the homes here are what is to be restored, and what students did since: they were restored at an earlier
+    epoch of this stay, e.g. before the class was retired, and nobody had written down that it had started."""
+    if mark is None or not directive.HasField("restore_since"):
+        return False
+    since, epoch = _epoch(directive.restore_since), _epoch(directive.epoch)
+    return since < epoch and since <= mark.epoch
 
 
 def _epoch(message: types_pb2.Epoch) -> Epoch:

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from agents.drivers.stopper_local import LocalStopper
-from agents.guard import Guard
+from agents.guard import Guard, newest_of
 from federation.core.fencing import Fence, canary_of
 from federation.model.errors import ExitCode
 from federation.runtime import machine_time
@@ -66,10 +66,12 @@ def assemble(site: str, state_dir: Path, runtime_dir: Path, longest_s: float) ->
     """The fencer of a `local` site."""
     boot_id = machine_time.boot_id()
     longest_ns = int(longest_s * SECOND_NS)
+    files = RuntimeFiles(runtime_dir)
+    least = newest_of(files.acknowledged(), boot_id)
     stopper = LocalStopper(os.environ.get("HUBFED_DIR", str(state_dir)), site, state_dir)
     return Guard(
-        fence=Fence(boot_id, longest_ns, machine_time.boottime_ns(), canary=canary_of(site)),
-        lease=RuntimeFiles(runtime_dir),
+        fence=Fence(boot_id, longest_ns, machine_time.boottime_ns(), canary=canary_of(site), least=least),
+        lease=files,
         stopper=stopper,
         now_ns=machine_time.boottime_ns,
         say=say,
@@ -101,6 +103,13 @@ class RuntimeFiles:
             return self._file.read_bytes()
         except OSError:
             self._seen = ()
+            return None
+
+    def acknowledged(self) -> bytes | None:
+        """What is there of a fencer before this one."""
+        try:
+            return self._ack.read_bytes()
+        except OSError:
             return None
 
     def acknowledge(self, content: bytes) -> None:

@@ -18,11 +18,18 @@ FRESH_NS = 2_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The newest lease file that the fencer has taken, and when it last looked (CLOCK_BOOTTIME ns)."""
+    """The newest lease file that the fencer has taken, and when it last looked (CLOCK_BOOTTIME ns). `newest`: no file with
+    a lower (incarnation, seq) is believed, for a fencer before this one may have taken a newer one."""
 
     incarnation: int
     seq: int
     at_ns: int
+    newest: tuple[int, int]
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Of the file whose deadlines this fencer enforces."""
+        return self.incarnation, self.seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,9 @@ class FencerAcks:
             return None
         try:
             body = json.loads(content)
-            ack = Ack(int(body["incarnation"]), int(body["seq"]), int(body["at"]))
+            order = (int(body["incarnation"]), int(body["seq"]))
+            first, second = body.get("newest", order)
+            ack = Ack(*order, int(body["at"]), (int(first), int(second)))
             same_boot = body["boot_id"] == self.clock.boot_id()
         except (ValueError, KeyError, TypeError):
             return None

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from agents.drivers.stopper import Stopper
-from federation.core.fencing import NO_EPOCH, Fence, Reading, Verdict
+from federation.core.fencing import NO_EPOCH, NOTHING_YET, Fence, Reading, Verdict
+from federation.core.lease_file import Pair
 
 V = TypeVar("V")
 MS = 1_000_000
@@ -49,6 +50,16 @@ class Say(Protocol):
     """Writes a log line."""
 
     def __call__(self, event: str, /, **fields: object) -> None: ...
+
+
+def newest_of(ack: bytes | None, boot_id: str) -> Pair:
+    """From the acknowledgement that a fencer before this one has left: the newest lease file that one has taken."""
+    try:
+        body = json.loads(ack or b"")
+        incarnation, seq = body["newest"]
+        return (int(incarnation), int(seq)) if body["boot_id"] == boot_id else NOTHING_YET
+    except (ValueError, KeyError, TypeError):
+        return NOTHING_YET
 
 
 @dataclass(slots=True)
@@ -166,6 +177,7 @@ class Guard(Generic[V]):
             return
         incarnation, seq = self.fence.order
         body = {"boot_id": self.boot_id, "incarnation": incarnation, "seq": seq, "at": now, "pid": self.pid}
+        body["newest"] = self.fence.newest
         self._acked, self._acked_ns = news, now
         try:
             self.lease.acknowledge(json.dumps({**body, "killed": killed, "left": left}).encode())

@@ -1,9 +1,9 @@
 """The agent's journal: what must survive kill -9, written before it is acted on (PROTOCOL.md section 4).
 
 Order: members before the renewal that acknowledges them; `accepted` before anything is done for a hub, `floor` before
-the first open at that epoch; `ended` before the stop; `released` before the message; a promise before the yes. Deadlines
-of leases are not in it: they mean nothing after a restart. One writer, by flock. A journal that cannot be written changes
-nothing in memory either: the caller must not act.
+the first open at that epoch, `armed` before the first deadline; `ended` before the stop; `released` before the message;
+a promise before the yes. Deadlines of leases are not in it: they mean nothing after a restart. One writer, by flock. A
+journal that cannot be written changes nothing in memory either: the caller must not act.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class JournalRecord(Document):
     accepted: dict[str, Epoch] = Field(default_factory=dict)
     released: dict[str, Epoch] = Field(default_factory=dict)
     ended: dict[str, Epoch] = Field(default_factory=dict)
+    armed: dict[str, Epoch] = Field(default_factory=dict)  # had a deadline there last: a file that knows none is old
     promises: tuple[Promise, ...] = ()
     quarantine: Wait | None = None  # since the journal was lost
 

@@ -19,7 +19,20 @@ import structlog
 from agents.fencer_ack import FencerAcks
 from agents.journal import Journal
 from agents.promises import Promises
-from federation.core.holding import Answer, Granted, Held, Holding, Known, Terms, fault_of, judge, refusal
+from agents.written_file import WrittenFile
+from federation.core.holding import (
+    Answer,
+    Granted,
+    Held,
+    Holding,
+    Known,
+    Terms,
+    armed_since,
+    believed,
+    fault_of,
+    judge,
+    refusal,
+)
 from federation.model.identity import Epoch, Member
 from federation.model.ownership import Mode
 from federation.model.profile import Profile
@@ -52,12 +65,11 @@ class SiteLease:
     """The one place that knows what may run here. `process` is called with each answer to a renewal."""
 
     def __init__(self, path: Path, disk: Disk, journal: Journal, clock: Clock, fencing: Fencing) -> None:
-        self._path = path
+        self.file = WrittenFile(path, disk)
         self._fencing = fencing
         self._sent_ns: dict[int, int] = {}  # seq -> when the renewal left
         self._armed_from = 0  # seq of the answer since which something has been armed without a break
-        self._found = (0, 0)  # (incarnation, seq) of the file that was there: a lower one would not be believed
-        self._disk = disk
+        self._found = (0, 0)  # (incarnation, seq) that the site has seen before: a lower one would not be believed
         self._journal = journal
         self._clock = clock
         self.promises = Promises(journal, clock, fencing.profile)
@@ -72,7 +84,7 @@ class SiteLease:
         self._granted = 0  # seq of the newest one that granted something
         self.problems: tuple[str, ...] = ()
         self.granted_mono: float | None = None
-        if disk.read(path) is not None:
+        if self.file.read() is not None:
             self._write_file(self.held, self._file_seq())  # what was not adopted closes at once
 
     @property
@@ -235,7 +247,9 @@ class SiteLease:
         opens = any(hub not in self.held or self.lapsed(hub) for hub, now in held.items() if now != self.held.get(hub))
         if held == self.held:
             return False
-        self._journal.write(floor={**self._journal.record.floor, **{hub: h.epoch for hub, h in held.items()}})
+        record = self._journal.record
+        floor = {**record.floor, **{hub: h.epoch for hub, h in held.items()}}
+        self._journal.write(floor=floor, armed=armed_since(record.armed, held))
         self._record_history(held)
         self._write_file(held, self._file_seq())
         self.held = held
@@ -262,7 +276,8 @@ class SiteLease:
         newer_members = version > record.members_version and known_members
         new_era = answer.register != record.register_id
         far = answer.revision >= record.revision + MARK_EVERY
-        if not (changed or newer_members or new_era or far):
+        armed = armed_since(record.armed, holding.held)
+        if not (changed or newer_members or new_era or far or armed != record.armed):
             return
         self._journal.write(
             register_id=answer.register,
@@ -270,6 +285,7 @@ class SiteLease:
             floor={**record.floor, **{hub: held.epoch for hub, held in holding.held.items()}},
             accepted=dict(holding.accepted),
             ended=dict(holding.ended),
+            armed=armed,
             members_version=version if newer_members else record.members_version,
             members=known_members if newer_members else record.members,
         )
@@ -308,32 +324,36 @@ class SiteLease:
             "seq": seq,
             "hubs": {**self._canary, **hubs},
         }
-        self._disk.replace(self._path, json.dumps(content).encode(), durable=False)
+        self.file.replace(json.dumps(content).encode())
 
     def _adopt(self) -> dict[str, Held]:
         """Same boot and a readable file: hubs go on from where the earlier agent left them, armed ones until their old
-        deadline; those whose time is over are held too, so that they are stopped."""
-        content = self._disk.read(self._path)
+        deadline; those whose time is over are held too, so that they are stopped. A file may be an old one that somebody
+        put back: the journal and the fencer's word say what it is worth."""
+        ack = self._fencing.acks.newest()
+        self._found = ack.newest if ack is not None else self._found
+        content = self.file.read()
         if content is None:
             return {}
         try:
             body = json.loads(content)
             if body["boot_id"] != self._clock.boot_id():
                 return {}
-            self._found = (int(body["incarnation"]), int(body["seq"]))
+            order = (int(body["incarnation"]), int(body["seq"]))
+            older, self._found = ack is not None and order < ack.order, max(order, self._found)
             found = {
                 hub: Held(Epoch(era=entry["epoch"][0], n=entry["epoch"][1]), entry["close_at"], entry["stop_by"])
                 for hub, entry in body["hubs"].items()
             }
         except (ValueError, KeyError, TypeError, IndexError) as error:
-            log.warning("lease.unreadable", path=str(self._path), error=str(error))
+            log.warning("lease.unreadable", path=str(self.file.path), error=str(error))
             return {}
-        known = self._journal.record.known()
-        return {
-            hub: held
+        record, now_ns = self._journal.record, self._clock.boottime_ns()
+        worth = {
+            hub: believed(hub, held, record.known(), record.armed, older=older, now_ns=now_ns)
             for hub, held in found.items()
-            if known.floor.get(hub) == held.epoch and not refusal(hub, held.epoch, known)
         }
+        return {hub: held for hub, held in worth.items() if held is not None}
 
 
 def _granted(held: Mapping[str, Held]) -> dict[str, Granted]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from agents.copying import FinalCopies, copy_ref
+from agents.copying import FinalCopies, copy_ref, restored_before
 from agents.departed import DepartedHubs
 from agents.drivers.base import ClusterView, HubOrder, HubView, Phase, Route, SiteDrivers
 from agents.hub_orders import HubOrders
@@ -252,7 +252,8 @@ class Reconciler:
     async def _prepare_homes(self, view: HubView, order: HubOrder) -> None:
         """No server starts before the homes are what they must be at this epoch (I6): restored, or known to be here."""
         hub, directive = order.hub, self.wanted.hubs[order.hub]
-        if directive.HasField("restore") and view.processes == 0:
+        due = directive.HasField("restore") and view.processes == 0
+        if due and not restored_before(await self.drivers.homes.mark(hub), directive):
             password = order.secrets.get("homes", "")
             if not password:
                 raise DriverError(f"{hub}: no password of its copies was sealed to this site", delay_s=None)

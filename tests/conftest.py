@@ -14,6 +14,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 CI = os.environ.get("CI") == "true"
+IDLE_ROUNDS = (
+    0  # of a loop on virtual time, before the clock jumps: the default of 42 is most of what such a test costs
+)
 UNIT_LIMIT_S = 10.0  # a unit test that needs longer is none; wide, because two cores may be shared
 
 
@@ -27,6 +30,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="needs root: run `sudo make test`"))
         if "unit" in item.path.relative_to(ROOT).parts and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(UNIT_LIMIT_S))
+        if item.get_closest_marker("looptime"):
+            item.add_marker(pytest.mark.looptime(noop_cycles=IDLE_ROUNDS))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,7 +11,7 @@ import structlog
 
 from agents.drivers.memory import MemorySite
 from agents.drivers.stopper import Running
-from agents.guard import Guard
+from agents.guard import Guard, newest_of
 from federation.core.fencing import Fence, Verdict, canary_of
 from federation.model.errors import Unavailable
 from federation.runtime.clock import Clock
@@ -78,7 +78,13 @@ class MemoryFencer:
     def __init__(self, site: MemorySite, disk: Disk, folder: Path, clock: Clock, *, longest_s: float) -> None:
         self._clock = clock
         boot_id = clock.boot_id()
-        fence = Fence(boot_id, int(longest_s * SECOND_NS), clock.boottime_ns(), canary=canary_of(site.site))
+        fence = Fence(
+            boot_id,
+            int(longest_s * SECOND_NS),
+            clock.boottime_ns(),
+            canary=canary_of(site.site),
+            least=newest_of(disk.read(folder / "ack.json"), boot_id),
+        )
         self.guard: Guard[str] = Guard(
             fence, DiskFiles(disk, folder), MemoryStopper(site), clock.boottime_ns, log.info, boot_id, PID
         )

@@ -225,6 +225,7 @@ class PlannedMoves:
         if lasting and home is None:  # a student must never start in an empty home where one existed (I6)
             raise Conflict(f"{hub} has no recorded copy to restore")
         epoch, restore = before.document.epoch.next(), before.document.restore
+        since = before.document.restore_since if stays else epoch
         if lasting and home is not None:
             own = operation.back and home.document.copy_.site == to.site
             restore = None if own else home.document.copy_
@@ -233,6 +234,7 @@ class PlannedMoves:
             epoch=epoch,
             earlier=tuple(e for e in before.document.earlier if e.site != to.site),
             restore=restore,
+            restore_since=since if restore is not None else None,
             taken_over=self._taken_over(before.document, operation, to),
             home=_home(before.document, operation, to),
         )

@@ -202,9 +202,13 @@ class OperationsLoop:
         )
         earlier = tuple(e for e in before.document.earlier if e.site != site) if before else ()
         restore = before.document.restore if before else None  # retired before its homes were back: still due (I6)
+        since = before.document.restore_since if before else None
         changes = self._step(stored, Step.ASSIGNED, f"{site}: {choice.reason}")
         changes.unchanged(keys.ownership(hub), before)
-        changes.put(keys.ownership(hub), Ownership(hub=hub, owner=site, epoch=epoch, earlier=earlier, restore=restore))
+        owned = Ownership(
+            hub=hub, owner=site, epoch=epoch, earlier=earlier, restore=restore, restore_since=since if restore else None
+        )
+        changes.put(keys.ownership(hub), owned)
         changes.delete(keys.closing(site, hub))  # the earlier owner itself: nothing of it is to be closed any more
         changes.put(keys.owned(site, hub), Owned(hub=hub, epoch=epoch))
         changes.put(keys.assignment(hub), assignment)

@@ -264,6 +264,7 @@ class Replica:
                     task.cancel()
         finally:
             self.standing.guard = None
+            self._see_leader()  # a term that was over before it was heard of must not hide the one that came after it
             self._loops = {}
             self.readiness.term = None
             self.sessions.end_all()

@@ -117,6 +117,7 @@ class Takeovers:
             earlier=earlier,
             homes_at=None,
             restore=restore,
+            restore_since=epoch if restore is not None else None,
             taken_over=now,
             home=None if go.target == before.home else before.home or go.source,
         )

@@ -102,7 +102,7 @@ class WantedBuilder:
         record, operation = stored.document, self.snapshot.operation(hub)
         wanted = generation_in_force(record, operation.document if operation else None)
         state = _state(operation.document, self.site) if operation else "running"
-        return agent_pb2.WantedHub(
+        directive = agent_pb2.WantedHub(
             hub=hub,
             name=name_of(hub),
             epoch=epoch_message(epoch),
@@ -114,9 +114,10 @@ class WantedBuilder:
             spec=self._spec(hub, wanted),
             operation=operation.document.id if operation else "",
             sealed=self._sealed(record, wanted),
-            restore=self._restore(hub, epoch),
             url=self.url_of(wanted.classroom.spec.dns.host),
         )
+        self._add_restore(directive, epoch)
+        return directive
 
     def _final_run(self, hub: str, operation: Operation) -> str:
         """The run without which the hub is not to be given up; empty where the loss of it was accepted, or there is
@@ -162,10 +163,12 @@ class WantedBuilder:
             boxes[HOMES] = homes.sealed.get(self.site)
         return {name: b64decode(box) for name, box in boxes.items() if box is not None}
 
-    def _restore(self, hub: str, epoch: Epoch) -> agent_pb2.CopyRef | None:
-        """What the homes must be at this epoch, if it began with a takeover."""
-        stored = self.snapshot.ownership(hub)
+    def _add_restore(self, directive: agent_pb2.WantedHub, epoch: Epoch) -> None:
+        """What the homes must be at this epoch, if it began with a takeover, or is a retirement later than one."""
+        stored = self.snapshot.ownership(directive.hub)
         if stored is None or stored.document.restore is None or stored.document.epoch != epoch:
-            return None
-        copy = stored.document.restore
-        return agent_pb2.CopyRef(site=copy.site, hub=hub, snapshot=copy.snapshot)
+            return
+        copy, since = stored.document.restore, stored.document.restore_since
+        directive.restore.CopyFrom(agent_pb2.CopyRef(site=copy.site, hub=directive.hub, snapshot=copy.snapshot))
+        if since is not None:
+            directive.restore_since.CopyFrom(epoch_message(since))

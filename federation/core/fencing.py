@@ -51,9 +51,12 @@ class Verdict:
 
 
 class Fence:
-    """Remembers the newest accepted content. `longest_ns` is (D + F)(1 + rho): no honest deadline is farther ahead."""
+    """Remembers the newest accepted content. `longest_ns` is (D + F)(1 + rho): no honest deadline is farther ahead.
+    `least`: what a fencer of this boot took before; an older file that somebody has put back since is not believed."""
 
-    def __init__(self, boot_id: str, longest_ns: int, started_ns: int, *, canary: str = "") -> None:
+    def __init__(
+        self, boot_id: str, longest_ns: int, started_ns: int, *, canary: str = "", least: Pair = NOTHING_YET
+    ) -> None:
         self._boot_id = boot_id
         self._longest_ns = longest_ns
         self._judged_from_ns = started_ns + START_GRACE_NS
@@ -62,6 +65,12 @@ class Fence:
         self._parted: dict[str, Permit] = {}  # armed hubs that left the file: stopped by the agent, or by us in time
         self._refused = False
         self.order = NOTHING_YET
+        self._least = least
+
+    @property
+    def newest(self) -> Pair:
+        """The order below which no file is believed."""
+        return max(self.order, self._least)
 
     def take(self, content: bytes | None, now_ns: int) -> Reading:
         """Look at the file's content (None: there is none); what is not accepted changes nothing."""
@@ -73,7 +82,7 @@ class Fence:
             return Reading.UNREADABLE
         if file.boot_id != self._boot_id:
             return Reading.OTHER_BOOT
-        if file.order < self.order:
+        if file.order < self.newest:
             return Reading.OLDER
         if not all(_complete(permit) for permit in file.permits.values()):
             return Reading.UNREADABLE

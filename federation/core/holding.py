@@ -133,6 +133,27 @@ def refusal(hub: str, epoch: Epoch, known: Known) -> str:
     return ""
 
 
+def believed(
+    hub: str, found: Held, known: Known, armed: Mapping[str, Epoch], *, older: bool, now_ns: int
+) -> Held | None:
+    """What an agent that starts holds of an entry that it finds in the lease file; None: nothing. `older`: the fencer has
+    taken a newer file, and goes by its deadlines. The journal knows which hubs had deadlines last: one that this file
+    calls standing was armed since, may have been taken over meanwhile, and is closed and ended at once."""
+    if known.floor.get(hub) != found.epoch or refusal(hub, found.epoch, known):
+        return None
+    if found.mode is Mode.ARMED:
+        return None if older else found
+    if armed.get(hub) != found.epoch:
+        return found
+    return None if older else Held(found.epoch, now_ns, now_ns)
+
+
+def armed_since(armed: Mapping[str, Epoch], held: Mapping[str, Held]) -> dict[str, Epoch]:
+    """The journal's word on which hubs have deadlines, with what is held now; only a standing grant takes it back."""
+    kept = {hub: epoch for hub, epoch in armed.items() if hub not in held or held[hub].mode is Mode.ARMED}
+    return {**kept, **{hub: one.epoch for hub, one in held.items() if one.mode is Mode.ARMED}}
+
+
 def judge(answer: Answer, newest_seq: int, held: Mapping[str, Held], known: Known, terms: Terms) -> Holding:
     """Answers are processed in rising seq only; a register fault stops nothing and permits nothing."""
     if answer.seq <= newest_seq:

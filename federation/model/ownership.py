@@ -37,6 +37,7 @@ class Ownership(Document):
     tombstone: bool = False
     homes_at: str | None = None  # the last owner: its homes are there and nowhere else (I6)
     restore: CopyPoint | None = None  # what the homes must be before the hub is started; None once it was
+    restore_since: Epoch | None = None  # the first epoch at which that copy was due, all at the site that has the hub
     home: str | None = None  # the site that lost the hub to a takeover: failback moves it back there
     taken_over: AwareDatetime | None = None  # the last automatic move, by the clock of the leader that made it
 

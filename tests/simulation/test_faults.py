@@ -17,6 +17,7 @@ from federation.model.operation import Step
 from federation.model.placing import Event
 from federation.model.status import ConditionType, HubPhase, Truth
 from federation.store import keys
+from federation.store.election import Leadership
 from federation.store.memory import MemoryStore
 from federation.store.register import decode
 from tests.simulation.test_place import begin, observed_phase, operation_id, place, served, step, until
@@ -24,6 +25,8 @@ from tests.support.classrooms import classroom
 from tests.support.virtual import VirtualFederation, virtual_federation
 
 pytestmark = pytest.mark.looptime
+
+LEASE_S = 5.0  # of a leader
 
 
 async def retired(replica: Replica, hub: str) -> None:
@@ -179,6 +182,17 @@ async def test_a_change_of_leader_is_no_news_of_a_class_that_serves() -> None:
         await asyncio.sleep(60)
         news = [decode(e, Event).document for e in other.mirror.entries(keys.EVENTS) if e.key not in before]
         assert [event.type for event in news if event.type.startswith(("hub.", "site."))] == []
+
+
+async def test_a_term_that_was_over_before_its_winner_heard_of_it_hides_no_leader() -> None:
+    """The answer to its election came when somebody else had been elected: agents that ask it are sent to that one."""
+    async with virtual_federation() as federation:
+        await begin(federation, "c1", "c2")
+        leader, other = federation.leader_and_other()
+        clock = federation.clock
+        over = Leadership(federation.store, keys.LEADER, 1, 0, LEASE_S, clock, sent_mono=clock.mono() - LEASE_S)
+        await other._lead(over)
+        assert other.standing.leader_address == leader.identity.address
 
 
 async def test_a_site_that_was_silent_before_the_restart_of_all_coordinators_gets_no_class() -> None:

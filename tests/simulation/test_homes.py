@@ -179,6 +179,21 @@ async def test_a_class_that_worked_after_its_takeover_and_was_retired_comes_back
         assert notebook(federation, hub, "tacc") == b"after the move"
 
 
+async def test_work_done_before_the_start_was_on_record_is_not_replaced_when_the_class_is_restored() -> None:
+    """It was taken over, students are in, and it is retired before the leader has written down that it started: its homes
+    were restored then, and are newer than that copy ever since (I3)."""
+    async with class_with_homes() as (federation, replica, hub):
+        await federation.kill_site("iu")
+        await until(lambda: hub in federation.sites["tacc"].hubs)
+        work(federation, hub, b"after the move", "tacc")
+        await retire(replica)
+        await retired(replica, hub)
+        await replica.control_service.admission.restore("atm101", actor="user/ann")
+        await until(lambda: not operation_id(replica, hub).startswith("retire"))
+        await served(replica, hub)
+        assert notebook(federation, hub, "tacc") == b"after the move"
+
+
 async def test_a_copy_that_ends_after_the_class_has_moved_is_never_the_one_that_counts() -> None:
     """An upload that hangs and ends late is in the old site's own path, and in nobody's index (PROTOCOL.md H7)."""
     async with class_with_homes() as (federation, replica, hub):

@@ -678,6 +678,7 @@ class WantedHub(_message.Message):
     NOTICE_FIELD_NUMBER: _builtins.int
     COPIED_RUN_FIELD_NUMBER: _builtins.int
     DRAIN_LIMIT_S_FIELD_NUMBER: _builtins.int
+    RESTORE_SINCE_FIELD_NUMBER: _builtins.int
     hub: _builtins.str
     """uid name"""
     name: _builtins.str
@@ -711,6 +712,10 @@ class WantedHub(_message.Message):
     def restore(self) -> Global___CopyRef:
         """what its homes must be before it is started at this epoch; unset: what is there"""
 
+    @_builtins.property
+    def restore_since(self) -> _types_pb2.Epoch:
+        """the first epoch at which `restore` was due: homes of it or above are that copy and newer"""
+
     def __init__(
         self,
         *,
@@ -728,10 +733,11 @@ class WantedHub(_message.Message):
         notice: _builtins.str = ...,
         copied_run: _builtins.str = ...,
         drain_limit_s: _builtins.float = ...,
+        restore_since: _types_pb2.Epoch | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "restore", b"restore", "spec", b"spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "restore", b"restore", "restore_since", b"restore_since", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["copied_run", b"copied_run", "delete_homes", b"delete_homes", "drain_limit_s", b"drain_limit_s", "epoch", b"epoch", "generation", b"generation", "hub", b"hub", "name", b"name", "notice", b"notice", "operation", b"operation", "restore", b"restore", "sealed", b"sealed", "spec", b"spec", "state", b"state", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copied_run", b"copied_run", "delete_homes", b"delete_homes", "drain_limit_s", b"drain_limit_s", "epoch", b"epoch", "generation", b"generation", "hub", b"hub", "name", b"name", "notice", b"notice", "operation", b"operation", "restore", b"restore", "restore_since", b"restore_since", "sealed", b"sealed", "spec", b"spec", "state", b"state", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,12 +8,28 @@ from dataclasses import fields as fields_of
 
 from tests.support.sim.checks.all_checks import judge
 from tests.support.sim.checks.verdict import Violation
-from tests.support.sim.history import Acked, Answered, Event, Fault, History, Leased, LeaseFile, LeasesRead, RenewalSent
+from tests.support.sim.history import (
+    Acked,
+    Answered,
+    Event,
+    Fault,
+    History,
+    Journaled,
+    Leased,
+    LeaseFile,
+    LeasesRead,
+    RenewalSent,
+)
+from tests.support.sim.history_homes import Worked
+from tests.support.sim.history_promises import Promised, PromiseHeard, RoundBegun
 from tests.support.sim.run import Outcome, simulate
 from tests.support.sim.schedule import Schedule, draw
 
 BEFORE_S, MOST_LINES = 30.0, 60
-ROUTINE = (Acked, RenewalSent, Answered, LeaseFile, Leased, LeasesRead)
+ROUTINE = (
+    *(Acked, RenewalSent, Answered, LeaseFile, Journaled, Leased, LeasesRead),
+    *(Worked, Promised, PromiseHeard, RoundBegun),
+)
 
 
 @dataclass(slots=True)

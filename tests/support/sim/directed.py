@@ -149,6 +149,54 @@ def newcomer(seed: int) -> Schedule:
     return _schedule(seed, _cut(1.0, "iu", 40.0), _cut(10.0, "tacc", 40.0), changes=changes, chaos_s=24.0)
 
 
+def rolled_back(seed: int) -> Schedule:
+    """An upgrade puts back the lease file of before w0 was armed, while iu is cut off; it is taken over from."""
+    troubles = (Trouble(1.0, "lease file rolled back", "iu", 3.0), _cut(1.0, "iu", 40.0))
+    return _schedule(seed, *troubles, chaos_s=25.0)
+
+
+def rolled_back_and_dead(seed: int) -> Schedule:
+    """The same, and the agent stays away: the fencer, which was restarted, is all that is left."""
+    troubles = (Trouble(1.0, "lease file rolled back", "iu", 40.0), _cut(1.0, "iu", 40.0))
+    return _schedule(seed, *troubles, chaos_s=25.0)
+
+
+def register_away(seed: int) -> Schedule:
+    """Nobody reaches the register for long, and then all do again."""
+    troubles = (Trouble(1.0, "register away", "", 40.0),)
+    return _schedule(seed, *troubles, chaos_s=41.0, calm_s=10.0, failsafe=True)
+
+
+def promised(seed: int) -> Schedule:
+    """iu is cut off from the coordinators, is kept by its peer's promises, and is taken over from by that peer."""
+    return _schedule(seed, _cut(1.0, "iu", 40.0), chaos_s=40.0, failsafe=True)
+
+
+def promised_and_killed(seed: int) -> Schedule:
+    """The same; the peer's agent is killed just when it has become the owner, and is there again at once."""
+    troubles = (_cut(1.0, "iu", 40.0), *(Trouble(15.0 + 0.7 * n, "crash", "agent-tacc", 0.0) for n in range(8)))
+    return _schedule(seed, *troubles, chaos_s=40.0, failsafe=True)
+
+
+def half_asked(seed: int) -> Schedule:
+    """iu is cut off from the coordinators and from psu, which is to take over; tacc alone promises."""
+    allow = ("iu", "psu")
+    changes = (Change(-1.0, "place", "w0", "iu", allow),)
+    troubles = (_cut(1.0, "iu", 40.0), Trouble(1.0, "peers cut", "iu", 40.0, ("psu",)))
+    sites = ("iu", "tacc", "psu")
+    return _schedule(seed, *troubles, sites=sites, changes=changes, chaos_s=38.0, failsafe=True)
+
+
+def old_promises(seed: int) -> Schedule:
+    """Answers of earlier rounds come in place of new ones, while promises are all that keeps w0 open."""
+    return _schedule(seed, _cut(1.0, "iu", 40.0), chaos_s=38.0, weather=Weather(stale=0.4), failsafe=True)
+
+
+def with_homes(seed: int) -> Schedule:
+    """Students of w0 work; iu is cut off for so long that it is taken over from, and comes back."""
+    return _schedule(seed, _cut(1.0, "iu", 22.0), chaos_s=40.0, calm_s=40.0, homes=("w0",))
+
+
 MOVE = (Change(-1.0, "place", "w0", "iu"), Change(1.0, "move", "w0", "tacc"))
 
 
@@ -180,6 +228,7 @@ DIRECTED: dict[str, Callable[[int], Schedule]] = {
         fair, stale, cut_off, restarts, blinked, deaf, hung, hung_and_late, leader_dies, register_gap,
         rearmed_and_deaf, journal_lost,
         standby_returns, fencer_lags, retired, file_lost, rebooted, rebooted_on_disk, late_name, all_silent,
-        nobody_left, newcomer, moved, moved_with_late_grants, moved_with_slow_stops, move_given_up,
+        nobody_left, newcomer, rolled_back, register_away, promised, promised_and_killed, half_asked, old_promises,
+        rolled_back_and_dead, with_homes, moved, moved_with_late_grants, moved_with_slow_stops, move_given_up,
     )
 }  # fmt: skip

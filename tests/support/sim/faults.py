@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.support.sim import history as h
+from tests.support.sim.history_promises import RegisterAway
 from tests.support.sim.loop import Process
 from tests.support.sim.register import PLACE
 from tests.support.sim.schedule import Trouble
-from tests.support.sim.world import World
+from tests.support.sim.world import RESTART_S, World
 
 Undo = Callable[[], None]
 
@@ -72,6 +73,34 @@ class Faults:
         def undo() -> None:
             for source, target in pairs:
                 network.cut(source, target, by=-1)
+
+        return undo
+
+    def register_away(self, _target: str, trouble: Trouble) -> Undo:
+        """Nobody reaches the register, and all else is well."""
+        self._world.history.add(RegisterAway(self._world.loop.true_s))
+        return self._cut([pair for c in self._world.coordinators for pair in ((c, PLACE), (PLACE, c))])
+
+    def peers_cut(self, site: str, trouble: Trouble) -> Undo:
+        """Other sites do not hear this one, and it hears none of them."""
+        return self._cut([pair for other in trouble.detail for pair in ((site, other), (other, site)) if other != site])
+
+    def copies_down(self, _target: str, trouble: Trouble) -> Undo:
+        copies = self._world.copies
+        copies.refusal = "the store does not answer"
+
+        def undo() -> None:
+            copies.refusal = ""
+
+        return undo
+
+    def copies_slow(self, _target: str, trouble: Trouble) -> Undo:
+        """A copy takes so long that much happens meanwhile."""
+        copies = self._world.copies
+        copies.save_s, copies.restore_s = trouble.seconds / 2, trouble.seconds / 4
+
+        def undo() -> None:
+            copies.save_s = copies.restore_s = 0.0
 
         return undo
 
@@ -151,6 +180,24 @@ class Faults:
         self._world.machines[site].lose_lease_file()
         return self._down(f"agent-{site}")
 
+    def lease_file_rolled_back(self, site: str, trouble: Trouble) -> Undo:
+        """The agent dies, and an old lease file of this boot is put in the place of the newest one; the fencer dies too,
+        and is there again in a moment: for longer than that, agent and fencer do not fail together."""
+        return self._dead(site, self._world.machines[site].roll_back_lease_file)
+
+    def run_emptied(self, site: str, trouble: Trouble) -> Undo:
+        """The same, and the runtime directory is empty."""
+        return self._dead(site, self._world.machines[site].lose_run)
+
+    def _dead(self, site: str, then: Undo) -> Undo:
+        world, fencer = self._world, f"fencer-{site}"
+        for name in (fencer, f"agent-{site}"):
+            world.kill(name)
+        then()
+        up, agent = self._down(fencer), self._down(f"agent-{site}")
+        world.loop.after(RESTART_S, up)
+        return agent
+
     def hub_killed(self, site: str, trouble: Trouble) -> None:
         machine = self._world.machines[site]
         for hub in sorted(machine.running())[:1]:
@@ -205,6 +252,12 @@ KINDS: dict[str, Callable[[Faults, str, Trouble], Undo | None]] = {
     "journal lost": Faults.journal_lost,
     "journal and boot lost": Faults.journal_and_boot_lost,
     "lease file lost": Faults.lease_file_lost,
+    "lease file rolled back": Faults.lease_file_rolled_back,
+    "run emptied": Faults.run_emptied,
+    "register away": Faults.register_away,
+    "peers cut": Faults.peers_cut,
+    "copies down": Faults.copies_down,
+    "copies slow": Faults.copies_slow,
     "hub killed": Faults.hub_killed,
     "edge killed": Faults.edge_killed,
     "names down": Faults.names_down,

@@ -126,6 +126,8 @@ class Journaled(Event):
     ended: Mapping[str, Pair]
     lost: bool = False
     released: Mapping[str, Pair] = field(default_factory=dict)
+    accepted: Mapping[str, Pair] = field(default_factory=dict)
+    members: frozenset[tuple[str, str]] = frozenset()  # (site, uid) that it acknowledges
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,11 @@ from agents.drivers import memory
 from agents.drivers.base import Departed, HubOrder, Route, SiteDrivers
 from agents.drivers.gate import Gate
 from agents.drivers.memory import MemoryEdge, MemoryHubs, MemorySite
+from agents.drivers.memory_copies import MemoryCopies
 from federation.core.fencing import canary_of
 from tests.support.sim import history as h
+from tests.support.sim.copies import SimCopies
+from tests.support.sim.history_homes import SeenHomes, Worked, file_of, works_in
 from tests.support.sim.loop import Host, SimLoop
 from tests.support.virtual import START, MemoryDisk
 
@@ -79,7 +82,10 @@ class SimSite(MemorySite):
             self.truth.changed(event)
 
     def drivers(self) -> SiteDrivers:
-        return replace(MemorySite.drivers(self), hubs=SimHubs(self), edge=SimEdge(self))
+        return replace(MemorySite.drivers(self), hubs=SimHubs(self), edge=SimEdge(self), copies=self._copies())
+
+    def _copies(self) -> MemoryCopies:
+        return MemoryCopies(self) if self.truth is None else SimCopies(self, self.truth.history, self.truth.loop)
 
 
 class SimHubs(MemoryHubs):
@@ -124,6 +130,7 @@ class Machine:
     journal_path: Path = field(init=False)
     _gate: Gate | None = None
     _acked: h.Pair = (-1, -1)
+    _first_file: bytes = b""
     _up: dict[str, h.Pair] = field(default_factory=dict)
     _open: dict[str, h.Pair] = field(default_factory=dict)
 
@@ -156,7 +163,19 @@ class Machine:
             self.history.add(h.Hub(now, name, hub, up[hub], True, cause, own_s))
         for hub in [hub for hub, epoch in opened.items() if self._open.get(hub) != epoch]:
             self.history.add(h.Gate(now, name, hub, opened[hub], True, own_s))
+            if self.is_lasting(hub):
+                works = works_in(self.site.files.get(hub, {}))
+                self.history.add(SeenHomes(now, name, hub, opened[hub], works))
         self._up, self._open = up, opened
+
+    def is_lasting(self, hub: str) -> bool:
+        """Whether a hub that runs here has homes."""
+        return self.site.hubs[hub].order.classroom.spec.storage.protection is not None
+
+    def work(self, hub: str, number: int) -> None:
+        """A student who is let in saves something."""
+        self.site.files.setdefault(hub, {})[file_of(number)] = b""
+        self.history.add(Worked(self.loop.true_s, self.site.site, hub, self._open[hub], number))
 
     def stopping(self, hub: str) -> None:
         """The agent's driver was told to stop a hub."""
@@ -175,6 +194,7 @@ class Machine:
                 if hub != canary_of(name)  # no class, and never granted
             }
             self.history.add(h.LeaseFile(now, name, own_s, body["incarnation"], body["seq"], permits))
+            self._first_file = self._first_file or (content if permits else b"")
             self.changed("lease file")
             for _epoch, close_at, _stop_by in permits.values():
                 if close_at is not None and close_at > own_s:
@@ -190,7 +210,11 @@ class Machine:
             floor = {hub: (e["era"], e["n"]) for hub, e in body["floor"].items()}
             ended = {hub: (e["era"], e["n"]) for hub, e in body["ended"].items()}
             released = {hub: (e["era"], e["n"]) for hub, e in body["released"].items()}
-            self.history.add(h.Journaled(now, name, floor, ended, released=released))
+            accepted = {hub: (e["era"], e["n"]) for hub, e in body["accepted"].items()}
+            members = frozenset((member["site"], member["uid"]) for member in body["members"])
+            self.history.add(
+                h.Journaled(now, name, floor, ended, released=released, accepted=accepted, members=members)
+            )
 
     def _reachable(self, up: dict[str, h.Pair]) -> dict[str, h.Pair]:
         site = self.site
@@ -214,7 +238,7 @@ class Machine:
         for path in [path for path in self.disk.files if path.parts[1] == "run" and not self.keeps_run]:
             del self.disk.files[path]
         self.site.reboot()
-        self._gate = None
+        self._gate, self._first_file = None, b""
         self.site.routes_by_hub = {}
         self.changed("reboot")
         self.host.restart(self.loop.true_s)
@@ -225,6 +249,18 @@ class Machine:
         if self.disk.files.pop(self.lease_path, None) is not None:
             self.history.add(h.FileLost(self.loop.true_s, self.site.site))
             self.changed("file lost")
+
+    def roll_back_lease_file(self) -> None:
+        """The oldest one of this boot that permitted anything is there again."""
+        self.lose_lease_file()
+        if self._first_file:
+            self.disk.files[self.lease_path] = self._first_file
+            self.changed("file rolled back")
+
+    def lose_run(self) -> None:
+        """The lease file and the fencer's word are gone."""
+        self.disk.files.pop(self.ack_path, None)
+        self.lose_lease_file()
 
     def lose_journal(self) -> None:
         if self.disk.files.pop(self.journal_path, None) is not None:

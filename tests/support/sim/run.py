@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 from federation.model.operation import Step
@@ -18,10 +19,12 @@ from tests.support.sim.network import Weather
 from tests.support.sim.quiet import quiet
 from tests.support.sim.register import Errors
 from tests.support.sim.schedule import Schedule
+from tests.support.sim.students import Students, note_what_is_not_back
 from tests.support.sim.workload import Users
 from tests.support.sim.world import World
 
 SETTLE_S = 60.0
+BACK_S = 30.0  # what a site had not sent is back in so long a calm
 
 
 @dataclass(slots=True)
@@ -55,7 +58,8 @@ def simulate(schedule: Schedule) -> Outcome:
 
 
 async def _run(world: World, schedule: Schedule) -> None:  # noqa: C901 - the story of a run
-    loop, users = world.loop, Users(world, schedule.sites)
+    loop, users = world.loop, Users(world, schedule.sites, schedule.homes)
+    world.failsafe = schedule.failsafe
     for name, rate in schedule.rates:
         world.hosts[name].rate = rate
     for machine in world.machines.values():
@@ -71,6 +75,8 @@ async def _run(world: World, schedule: Schedule) -> None:  # noqa: C901 - the st
     for change in schedule.changes:
         if change.at < 0:
             await users.do(change)
+    if schedule.homes:
+        Students(world, Random(f"students {schedule.seed}")).begin()
     placed = sum(change.at < 0 for change in schedule.changes)
     await until(lambda: _settled(world, placed), SETTLE_S)
     _weather(world, schedule)
@@ -87,6 +93,8 @@ async def _run(world: World, schedule: Schedule) -> None:  # noqa: C901 - the st
     await _sleep(loop, schedule.calm_s)
     for hub, reason in what_is_left(world):
         world.history.add(h.Left(loop.true_s, hub, reason))
+    if schedule.calm_s >= BACK_S:
+        note_what_is_not_back(world)
     world.history.ended = True
 
 
@@ -162,7 +170,9 @@ def _unfinished(world: World, leader: Any, hub: str, record: Any, serving: dict[
     where = sorted(site for site, hubs in serving.items() if hub in hubs)
     if record.retired is not None:
         runs = [name for name, machine in world.machines.items() if hub in machine.running()]
-        return [f"retired, and runs at {runs}"] if runs else []
+        still = [] if ownership is None else [earlier.site for earlier in ownership.document.earlier]
+        left = [f"retired, and runs at {runs}"] if runs else []
+        return left + ([f"retired, and these never confirmed that they closed: {still}"] if still else [])
     if ownership is None or ownership.document.owner is None or operation.document.step is not Step.DONE:
         return ["nobody owns it"]
     owner, epoch = ownership.document.owner, ownership.document.epoch

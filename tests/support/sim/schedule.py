@@ -10,6 +10,7 @@ from tests.support.sim.network import Weather
 from tests.support.sim.register import Errors
 
 CHAOS_S = 90.0
+HOMES_CALM_S = 110.0  # what a lost site had not sent is saved, put into place and copied in this time
 CALM_S = 65.0
 FIRST_S = 2.0
 
@@ -55,6 +56,8 @@ class Schedule:
     late_start_s: float = 0.0
     slow_stop_s: float = 0.5
     rates: tuple[tuple[str, float], ...] = ()  # of machines' clocks, in place of drawn ones
+    failsafe: bool = False  # sites can ask each other while no coordinator answers
+    homes: tuple[str, ...] = ()  # classes whose students have homes; the others are workshops
     keeps_run: bool = False  # for a planted bug: the runtime directories are on disks, which survive a reboot
     chaos_s: float = CHAOS_S
     calm_s: float = CALM_S
@@ -90,12 +93,20 @@ def draw(seed: int) -> Schedule:
         slow=0.1 * bad() if bad() < 0.4 else 0.0,
         lag=0.1 if bad() < 0.4 else 0.0,
     )
+    changes, more = _changes(random, sites), Random(f"more of {seed}")
+    homes = _homes(more, changes)
+    if more.random() < AWAY:
+        return _away(seed, more, sites, coordinators, changes, homes)
+    troubles.extend(_more(more, sites, homes))
     return Schedule(
         seed,
         sites,
         coordinators,
         tuple(sorted(troubles, key=lambda t: t.at)),
-        changes=_changes(random, sites),
+        changes=changes,
+        failsafe=more.random() < 0.5,
+        homes=homes,
+        calm_s=HOMES_CALM_S if homes else CALM_S,
         weather=weather,
         errors=errors,
         names_failing=0.1 if bad() < 0.2 else 0.0,
@@ -120,6 +131,44 @@ def _changes(random: Random, sites: tuple[str, ...]) -> tuple[Change, ...]:
         elif draw < 0.4:
             changes.append(Change(at, "place", f"{name}x", random.choice(sites)))
     return (*changes, *_moves(Random(f"moves {random.random()}"), names, sites))
+
+
+def _homes(random: Random, changes: tuple[Change, ...]) -> tuple[str, ...]:
+    """In most runs some classes have homes."""
+    share = random.choice((0.0, 0.5, 0.9))
+    return tuple(c.name for c in changes if c.what == "place" and random.random() < share)
+
+
+def _more(random: Random, sites: tuple[str, ...], homes: tuple[str, ...]) -> Iterator[Trouble]:
+    """What only copies of homes and the failsafe can suffer from."""
+    at, seconds = FIRST_S + (CHAOS_S - 30) * random.random(), _long(random)
+    if homes and random.random() < 0.4:
+        yield Trouble(at, random.choice(("copies down", "copies slow")), "", seconds)
+    if random.random() < 0.2:
+        yield Trouble(at, "peers cut", random.choice(sites), seconds, sites)
+    if random.random() < 0.15:
+        yield Trouble(at, random.choice(("lease file rolled back", "run emptied")), random.choice(sites), seconds)
+
+
+def _away(
+    seed: int,
+    random: Random,
+    sites: tuple[str, ...],
+    coordinators: tuple[str, ...],
+    changes: tuple[Change, ...],
+    homes: tuple[str, ...],
+) -> Schedule:
+    """The register is away for however long, and nothing else goes wrong but a slow line now and then."""
+    return Schedule(
+        seed,
+        sites,
+        coordinators,
+        (Trouble(FIRST_S, "register away", "", CHAOS_S),),
+        changes=tuple(change for change in changes if change.at < 0),
+        weather=Weather(slow=0.1 * random.random(), slow_s=0.5),
+        failsafe=True,
+        homes=homes,
+    )
 
 
 def _moves(random: Random, names: list[str], sites: tuple[str, ...]) -> Iterator[Change]:
@@ -241,3 +290,4 @@ STORIES: tuple[Story, ...] = (
     _leader_dies_with_site, _leader_dies_in_takeover, _back_in_time, _all_silent,
 )  # fmt: skip
 WEIGHTS = (5, 2, 4, 4, 3, 1, 3, 1.5, 2, 2, 2, 3, 3, 3, 1.5)
+AWAY = 0.06  # of all runs are only about a register that is away

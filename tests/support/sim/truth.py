@@ -12,6 +12,7 @@ from federation.store import keys
 from federation.store.interface import Committed, Entry, Put, Transaction
 from federation.store.memory import MemoryStore
 from tests.support.sim import history as h
+from tests.support.sim.history_homes import Recorded
 from tests.support.sim.loop import Process, SimLoop
 
 
@@ -68,7 +69,7 @@ class RegisterTruth:
     ) -> None:
         now, add = self.loop.true_s, self.history.add
         folder, _, rest = put.key.partition("/")
-        if folder not in ("lease", "contact", "own", "mode", "hub", "op", "event", "classroom", "agent"):
+        if folder not in ("lease", "contact", "own", "mode", "hub", "op", "event", "classroom", "agent", "home"):
             return
         body = json.loads(put.value)
         if folder in ("lease", "contact"):
@@ -83,6 +84,8 @@ class RegisterTruth:
             since = (run["incarnation"], run["seq"]) if run else (0, 0)
             armed, heard, renewed = run is not None, bool(run and run["heard"]), keys.lease(site) in written
             add(h.Run(now, site, hub, pair(body["epoch"]), armed, heard, since, renewed))
+        elif folder == "home":
+            add(Recorded(now, rest, body["copy_"]["site"], pair(body["epoch"]), body["copy_"]["snapshot"]))
         elif folder == "agent":
             add(h.Started(now, rest, body["incarnation"]))
         elif folder == "mode":

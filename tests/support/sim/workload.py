@@ -1,4 +1,4 @@
-"""What users do in a run: they place, change, retire and restore workshops, through whichever coordinator answers."""
+"""What users do in a run: they place, change, retire and restore classes, through whichever coordinator answers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from tests.support.sim.world import GIB, World
 
 PATIENCE_S = 60.0
 WORKSHOP: dict[str, Any] = {"storage": {"type": "none"}}
+LASTING: dict[str, Any] = {"storage": {"type": "dynamic", "protect": {"every": "1m"}}}
 
 
 class Users:
     """Retry until it is done, as `fedctl` does with its request ids."""
 
-    def __init__(self, world: World, sites: tuple[str, ...]) -> None:
+    def __init__(self, world: World, sites: tuple[str, ...], homes: tuple[str, ...] = ()) -> None:
         self._world = world
+        self._homes = homes
         self._sites = sites
         self._process = Process("user", world.hosts["user"])
         self._generation: dict[str, int] = {}
@@ -52,7 +54,8 @@ class Users:
         elif change.what in ("place", "change"):
             number = self._generation[name] = self._generation.get(name, 0) + 1
             placement = {"allow": list(change.allow or self._sites), "prefer": change.prefer}
-            wanted = classroom(name, **WORKSHOP, placement=placement, limits={"start_timeout": 60 + number})
+            storage = LASTING if name in self._homes else WORKSHOP
+            wanted = classroom(name, **storage, placement=placement, limits={"start_timeout": 60 + number})
             order = PlaceOrder(actor=actor, request_id=f"{name}-{number}", overwrite=True)
             await self._call(lambda replica: replica.control_service.admission.place(wanted, order))
         elif change.what == "move":

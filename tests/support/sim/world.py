@@ -17,6 +17,7 @@ from typing import Any
 from agents.agent import Agent, Place
 from agents.agent import Ports as AgentPorts
 from agents.drivers.base import Capacity
+from agents.drivers.memory_copies import MemoryStore as CopyStore
 from agents.drivers.memory_fencing import MemoryFencer
 from agents.link import Self
 from federation.coordinator.replica import Identity, Replica
@@ -34,6 +35,7 @@ from tests.support.sim.loop import Host, Process, SimLoop
 from tests.support.sim.machine import HostClock, Machine, SimDisk, SimSite, TrueClock
 from tests.support.sim.network import Network
 from tests.support.sim.outside import SimNames, SimProber
+from tests.support.sim.peers import SimPeers
 from tests.support.sim.register import Errors, SimStore
 from tests.support.sim.transport import SimTransport
 from tests.support.sim.truth import RegisterTruth
@@ -65,6 +67,8 @@ class World:
     off: Counter[str] = field(default_factory=Counter)  # names of processes that are to stay down for now
     crashes: list[str] = field(default_factory=list)
     graveyard: list[Process] = field(default_factory=list)
+    failsafe: bool = False  # sites can ask each other
+    copies: CopyStore = field(default_factory=CopyStore)  # that the sites share
 
     @classmethod
     def make(cls, loop: SimLoop, seed: int, sites: tuple[str, ...], coordinators: tuple[str, ...]) -> World:
@@ -85,7 +89,7 @@ class World:
     def _add_site(self, name: str) -> None:
         host, disk = self.hosts[name], SimDisk()
         site = SimSite(name, HostClock(host, self.loop), Capacity(60_000, 120 * GIB))
-        site.lease = lambda: disk.read(Path(f"/run/{name}/lease.json"))
+        site.lease, site.store = lambda: disk.read(Path(f"/run/{name}/lease.json")), self.copies
         machine = self.machines[name] = Machine(host, site, disk, self.history, self.loop)
         disk.machine = site.truth = machine
         self.sealing[name] = SealingKey.generate()
@@ -132,8 +136,8 @@ class World:
         process.dead = True
         process.held.clear()
         self.graveyard.append(process)
-        if self.network.servers.get(name, (None,))[0] is process:
-            del self.network.servers[name]
+        for address in [address for address, (server, _) in self.network.servers.items() if server is process]:
+            del self.network.servers[address]
         self.network.broke(process)
 
     def pause(self, name: str, *, paused: bool) -> None:
@@ -193,6 +197,7 @@ class World:
             machine_id=f"machine-{site}",
             sealing_key=self.sealing[site].public,
             version="test",
+            peer_address=f"{site}:peer" if self.failsafe else "",
         )
         transport = SimTransport(self.network, site, process, self.history)
         ports = AgentPorts(
@@ -201,8 +206,10 @@ class World:
             machine.disk,
             HostClock(process.host, self.loop),
             Random(self.random.random()),
+            SimPeers(self.network, site, process, self.history, self.hosts) if self.failsafe else None,
         )
         agent = Agent(who, Place(Path(f"/state/{site}"), Path(f"/run/{site}")), ports, self.sealing[site], tasks)
+        self.network.servers[site] = (process, agent.peer_service)
         tasks.start("agent", agent.run())
         await tasks.wait(asyncio.Event())
 

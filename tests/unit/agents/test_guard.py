@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import Any
 
 from agents.drivers.stopper import Running
-from agents.guard import LATE_NS, Guard
-from federation.core.fencing import Fence, Verdict
+from agents.guard import LATE_NS, Guard, newest_of
+from federation.core.fencing import NOTHING_YET, Fence, Verdict
 
 S = 1_000_000_000
 
@@ -137,7 +137,7 @@ def test_acknowledgements_come_at_least_every_half_second_and_at_once_with_news(
     site.write(s=None)
     site.run(0.16)
     assert site.acks[-1]["seq"] == site.seq
-    assert site.acks[-1].keys() == {"boot_id", "incarnation", "seq", "at", "pid", "killed", "left"}
+    assert site.acks[-1].keys() == {"boot_id", "incarnation", "seq", "at", "pid", "newest", "killed", "left"}
 
 
 def test_a_full_tmpfs_is_said_once_and_stops_nothing() -> None:
@@ -157,6 +157,16 @@ def test_nothing_was_accepted_yet_is_no_acknowledgement_of_any_file() -> None:
     site.run(1)
     assert (site.acks[-1]["incarnation"], site.acks[-1]["seq"]) == (-1, -1)
     assert len(site.said("fencer.unread")) == 1
+
+
+def test_what_a_fencer_has_taken_is_known_to_the_next_one_of_this_boot() -> None:
+    site = Site()
+    site.write(h=5)
+    site.run(1)
+    left = json.dumps(site.acks[-1]).encode()
+    assert newest_of(left, "boot") == (1, 1)
+    assert newest_of(left, "another boot") == NOTHING_YET
+    assert newest_of(None, "boot") == newest_of(b"half of {", "boot") == NOTHING_YET
 
 
 def test_a_hub_that_left_the_file_is_forgotten_when_it_is_long_gone() -> None:

@@ -190,6 +190,80 @@ def test_an_agent_that_has_not_said_hello_extends_in_a_file_that_is_believed(tmp
     assert again.claims() == {"h1": E1}
 
 
+def file_of(site: Site) -> Path:
+    return site.folder / "run" / "lease.json"
+
+
+def test_an_old_file_in_which_an_armed_class_has_no_deadline_is_not_believed(tmp_path: Path) -> None:
+    """Somebody put back a file of before it was armed, and the fencer was restarted: it may be taken over meanwhile."""
+    site = Site(tmp_path)
+    lease = site.start_agent()
+    lease.process(answer(1, grants={"h1": E1}), NOBODY)
+    old = file_of(site).read_bytes()
+    acknowledge(site)
+    lease.process(armed(2), NOBODY)
+    file_of(site).write_bytes(old)
+    (tmp_path / "run" / "ack.json").unlink()
+    again = site.start_agent()
+    assert again.lapsed("h1"), "it is ended here, by the agent and by the fencer"
+    gate = Gate(site.clock.boot_id())
+    gate.take(file_of(site).read_bytes())
+    assert not gate.is_open("h1", E1, site.clock.boottime_ns())
+
+
+def test_a_class_that_is_standing_again_is_believed_to_be(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    lease = site.start_agent()
+    acknowledge(site)
+    lease.process(armed(1), NOBODY)
+    lease.process(answer(2, grants={"h1": E1}), NOBODY)
+    assert site.start_agent().held == {"h1": Held(E1)}
+
+
+def test_a_fencer_that_has_taken_a_newer_file_is_left_to_end_what_an_old_one_names(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    lease = site.start_agent()
+    acknowledge(site)
+    lease.process(armed(1), NOBODY)
+    old = file_of(site).read_bytes()
+    acknowledge(site)
+    lease.process(armed(2), NOBODY)
+    acknowledge(site)
+    file_of(site).write_bytes(old)
+    assert site.start_agent().held == {}
+    assert site.file()["seq"] == 2, "a lower number would not be believed"
+
+
+def test_after_a_lost_file_a_round_extends_in_one_that_is_believed(tmp_path: Path) -> None:
+    """The agent died and its file was lost in an outage; the fencer remembers the number of the last one."""
+    site = Site(tmp_path)
+    lease = site.start_agent()
+    acknowledge(site)
+    lease.process(armed(7), NOBODY)
+    acknowledge(site)
+    file_of(site).unlink()
+    again = site.start_agent()
+    assert again.extend({"h1": E1}, site.clock.boottime_ns())
+    assert site.file()["seq"] == 7
+
+
+@pytest.mark.parametrize("fault", ["lost", "old"])
+def test_a_file_that_was_lost_under_a_living_agent_is_written_again(tmp_path: Path, fault: str) -> None:
+    """In an outage no answer would: an edge or a fencer that is started then would know nothing, or believe the old one."""
+    site = Site(tmp_path)
+    lease = site.start_agent()
+    lease.process(answer(1, grants={"h1": E1}), NOBODY)
+    old = file_of(site).read_bytes()
+    lease.process(answer(2, revoked={"h1": E2}), NOBODY)
+    newest = file_of(site).read_bytes()
+    if fault == "lost":
+        file_of(site).unlink()
+    else:
+        file_of(site).write_bytes(old)
+    lease.file.keep()
+    assert file_of(site).read_bytes() == newest
+
+
 def test_a_lost_journal_is_in_quarantine_over_a_restart(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.start_agent().quarantine()

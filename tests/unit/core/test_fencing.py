@@ -120,6 +120,16 @@ def test_what_is_not_accepted_changes_nothing(fence: Fence, content: bytes | Non
     assert fence.verdict(NOW + 5 * S).hubs
 
 
+def test_after_a_restart_a_file_older_than_what_was_taken_before_is_not_believed() -> None:
+    """Somebody put back a file of before the hub was armed: nothing is known, so nothing may run for long."""
+    again = Fence("boot", LONGEST, NOW, least=(1, 5))
+    assert again.take(file({"h": STANDING}, seq=4), NOW) is Reading.OLDER
+    assert again.order == (-1, -1), "which is no acknowledgement of any deadline"
+    assert again.newest == (1, 5)
+    assert again.verdict(NOW + START_GRACE_NS).every_hub
+    assert again.take(file({"h": STANDING}, seq=5), NOW) is Reading.ACCEPTED
+
+
 def test_other_content_of_the_same_order_is_taken(fence: Fence) -> None:
     """What is taken away leaves the file before the next answer is processed."""
     fence.take(file({"h": STANDING}, seq=2), NOW)

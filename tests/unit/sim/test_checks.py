@@ -7,7 +7,20 @@ from typing import Any
 
 import pytest
 
-from tests.support.sim.checks import arming, counts, epochs, liveness, one_copy, permission, renewals, stops, takeovers
+from tests.support.sim.checks import (
+    arming,
+    counts,
+    epochs,
+    homes,
+    liveness,
+    one_copy,
+    outage,
+    permission,
+    promises,
+    renewals,
+    stops,
+    takeovers,
+)
 from tests.support.sim.checks.verdict import Verdict
 from tests.support.sim.history import (
     ARMED,
@@ -39,6 +52,8 @@ from tests.support.sim.history import (
     Times,
     Wish,
 )
+from tests.support.sim.history_homes import Copied, NotBack, Recorded, Restored, SeenHomes, Worked
+from tests.support.sim.history_promises import Promised, PromiseHeard, RegisterAway, RoundBegun
 
 E1, E2 = (1, 1), (1, 2)
 LAB = Times(contact_s=5, fence_s=4, fencer_s=3, takeover_s=15, renew_s=1)
@@ -79,6 +94,34 @@ RENEWED = [
 ]
 HEARD = Run(2.0, "iu", "h1", E1, armed=True, heard=True, since=(1, 1))
 
+IU, TACC, PSU = ("iu", "u-iu"), ("tacc", "u-tacc"), ("psu", "u-psu")
+ASKED = [
+    Journaled(1, "iu", {"h1": E1}, {}, accepted={"h1": E1}, members=frozenset({IU, TACC, PSU})),
+    RoundBegun(2.0, "iu", 77, own_s=2.0, hubs={"h1": E1}),
+    Promised(2.1, "tacc", 2.1, "iu", "h1", E1, yes=True),
+    PromiseHeard(2.2, "iu", TACC, 77, frozenset({"h1"})),
+]
+PSU_TOO = PromiseHeard(2.3, "iu", PSU, 77, frozenset({"h1"}))
+EXTENDED = LeaseFile(2.4, "iu", 2.4, 1, 1, {"h1": (E1, 7.0, 11.0)})
+OWNED = Owner(0.5, "h1", "iu", E1, False, 3)
+
+
+def worked(at: float, work: int, site: str = "iu", epoch: Any = E1) -> Worked:
+    return Worked(at, site, "h1", epoch, work)
+
+
+def copied(at: float, name: str, *works: int, site: str = "iu", epoch: Any = E1) -> list[Event]:
+    """A copy, and the home index that names it."""
+    return [Copied(at, site, "h1", epoch, name, frozenset(works)), Recorded(at, "h1", site, epoch, name)]
+
+
+def let_in(at: float, *works: int, site: str = "tacc", epoch: Any = E2) -> SeenHomes:
+    return SeenHomes(at, site, "h1", epoch, frozenset(works))
+
+
+WORKED = [OWNED, worked(1, 1), *copied(2, "a", 1)]
+MOVED = [takeover(at=20.0), Owner(20.0, "h1", "tacc", E2, False, 9)]
+
 RIGHT: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
     "served, stopped, taken over, served": (
         one_copy.check,
@@ -110,6 +153,26 @@ RIGHT: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
         stops.check,
         [*RENEWED, FileLost(2, "iu"), FencerStarted(3, "iu", 3.0), hub(5.5, "iu", False, "fenced")],
     ),
+    "all have promised in one round": (promises.check, [*ASKED, PSU_TOO, EXTENDED]),
+    "started when the promise was over": (promises.check, [*ASKED, hub(17.2, "tacc", True, epoch=E2)]),
+    "a new ownership at a higher epoch may be promised": (
+        promises.check,
+        [Journaled(1, "tacc", {}, {}, accepted={"h1": E1}), Promised(2, "tacc", 2.0, "iu", "h1", E2, yes=True)],
+    ),
+    "a deadline by promises": (
+        permission.check, [*RENEWED, *ASKED, PSU_TOO, EXTENDED, gate(2.5, "iu", True), HEARD, gate(7.0, "iu", False)]),
+    "taken over while promises keep it": (
+        one_copy.check,
+        [hub(1, "iu", True), gate(1, "iu", True), *ASKED, EXTENDED, takeover(at=3.0), gate(7, "iu", False),
+         hub(8, "iu", False), hub(18, "tacc", True, epoch=E2)],
+    ),
+    "the copy on record is restored, and the rest comes back": (
+        homes.check, [*WORKED, worked(3, 2), *MOVED, Restored(21, "tacc", "h1", E2, "a"), let_in(22, 1)]),
+    "work of a site that lost the hub is unsent": (
+        homes.check, [*WORKED, *MOVED, worked(20.5, 2), let_in(22, 1)]),
+    "records form a chain": (
+        homes.check, [*WORKED, *MOVED, worked(23, 2, "tacc", E2), *copied(24, "b", 1, 2, site="tacc", epoch=E2)]),
+    "an outage stops nothing": (outage.check, [gate(1, "iu", True), RegisterAway(2), Calm(90), gate(91, "iu", False)]),
     "calm": (liveness.check, [Calm(1), gate(20, "iu", True), Wish(30, "iu", "h1", ARMED)]),
 }  # fmt: skip
 
@@ -177,6 +240,46 @@ PLANTED: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
         stops.check, [LeaseFile(1, "iu", 1.0, 1, 1, {"h1": (E1, None, None)}), hub(3, "iu", False, "fenced")]),
     "iu ended it (fenced)": (
         stops.check, [*RENEWED, FileLost(2, "iu"), Acked(1.2, "iu", (1, 1)), hub(3, "iu", False, "fenced")]),
+    "and had accepted (1, 1)": (
+        promises.check,
+        [Journaled(1, "tacc", {}, {}, accepted={"h1": E1}), Promised(2, "tacc", 2.0, "iu", "h1", E1, yes=True)]),
+    "while it ran (1, 2)": (
+        promises.check, [hub(1, "tacc", True, epoch=E2), Promised(2, "tacc", 2.0, "iu", "h1", E1, yes=True)]),
+    "tacc started (1, 2) with 7.10 s of its promise left": (
+        promises.check, [*ASKED, hub(10, "tacc", True, epoch=E2)]),
+    "tacc opened (1, 2) with 7.10 s of its promise left": (promises.check, [*ASKED, gate(10, "tacc", True, E2)]),
+    "tacc started (1, 2) with 13.00 s of its promise left": (  # a boot, whose clock begins anew, makes it whole again
+        promises.check,
+        [*ASKED, Rebooted(10, "tacc"), Journaled(11, "tacc", {}, {}, lost=True),
+         Hub(12, "tacc", "h1", E2, True, "start", own_s=2.0)]),
+    "by a round in which psu did not promise": (promises.check, [*ASKED, EXTENDED]),
+    "in which tacc did not promise": (
+        promises.check,  # it did in another round
+        [*ASKED[:2], PSU_TOO, PromiseHeard(2.35, "iu", TACC, 76, frozenset({"h1"})), EXTENDED]),
+    "in which iu-2, tacc did not promise": (
+        promises.check,  # one of its members was wiped and joined again under another uid
+        [Journaled(1, "iu", {}, {}, members=frozenset({IU, ("iu-2", "new"), TACC})), ASKED[1],
+         PromiseHeard(2.2, "iu", ("tacc", "old"), 77, frozenset({"h1"})),
+         PromiseHeard(2.2, "iu", ("iu-2", "old"), 77, frozenset({"h1"})), EXTENDED]),
+    "in which there was nobody to promise": (promises.check, [ASKED[1], EXTENDED]),
+    "running at tacc at (1, 2) and at iu at (1, 1)": (  # whatever anybody promised
+        one_copy.check, [hub(1, "iu", True), *ASKED, EXTENDED, takeover(at=3.0), hub(5, "tacc", True, epoch=E2)]),
+    "on record for (1, 2) was b": (
+        homes.check, [*WORKED, *copied(3, "b", 1), *MOVED, Restored(21, "tacc", "h1", E2, "a")]),
+    "let into empty homes at tacc": (homes.check, [*WORKED, *MOVED, let_in(22)]),
+    "let into older homes at tacc at (1, 2): work 1 is missing": (
+        homes.check, [*WORKED, worked(3, 2), *copied(4, "b", 1, 2), *MOVED, let_in(22, 2)]),
+    "work 2 is missing": (  # nobody was taken over from: it was retired and restored, or moved
+        homes.check, [*WORKED, worked(3, 2), Owner(5, "h1", "iu", E2, False, 9), let_in(6, 1, site="iu")]),
+    "work 1 is in the copy on record before": (homes.check, [*WORKED, *copied(4, "b", 2)]),
+    "went back from a copy of (1, 2) to one of (1, 1)": (
+        homes.check, [*copied(1, "a", 1, site="tacc", epoch=E2), *copied(2, "b", 1)]),
+    "which is no such copy": (homes.check, [Recorded(1, "h1", "iu", E1, "a")]),
+    "work 2 never came back: nothing is on record": (
+        homes.check, [NotBack(90, "h1", frozenset({2}), "nothing is on record")]),
+    "closed at iu while the register was away": (outage.check, [RegisterAway(2), gate(9, "iu", False)]),
+    "ended at iu while the register was away": (outage.check, [RegisterAway(2), StopBegun(9, "iu", "h1", E1, 9.0)]),
+    "which was silent as all were": (outage.check, [RegisterAway(2), Calm(60), takeover(at=61.0)]),
     "nobody serves it": (liveness.check, [Calm(1), Left(60, "h1", "nobody serves it")]),
     "closed at iu long after": (liveness.check, [Calm(1), gate(50, "iu", False)]),
     "wanted standing long after": (liveness.check, [Calm(1), Wish(50, "iu", "h1", "standing")]),

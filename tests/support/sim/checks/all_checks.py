@@ -1,14 +1,24 @@
-"""The checkers of PROTOCOL.md section 8 that apply to what exists, in its numbering.
-
-Not yet: (4) and (9) need the failsafe, (6) needs copies of homes. (10) is judged over a campaign: `campaign.py`.
-"""
+"""The checkers of PROTOCOL.md section 8, in its numbering. (10) is judged over a campaign: `counts.py`, `campaign.py`."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
 
-from tests.support.sim.checks import arming, counts, epochs, liveness, one_copy, permission, renewals, stops, takeovers
+from tests.support.sim.checks import (
+    arming,
+    counts,
+    epochs,
+    homes,
+    liveness,
+    one_copy,
+    outage,
+    permission,
+    promises,
+    renewals,
+    stops,
+    takeovers,
+)
 from tests.support.sim.checks.verdict import Verdict, Violation
 from tests.support.sim.history import History
 
@@ -17,10 +27,13 @@ CHECKS: tuple[Callable[[History], Verdict], ...] = (
     epochs.check,
     permission.check,
     renewals.check,
+    promises.check,
     takeovers.check,
     arming.check,
+    homes.check,
     stops.check,
     liveness.check,
+    outage.check,
 )
 DEFECT = "0 defects"
 

@@ -21,6 +21,13 @@ NEEDED = (
     "elections",
     "moves",
     "moves turned round",
+    "promises",
+    "refused promises",
+    "extensions by promises",
+    "served on by promises",
+    "outages",
+    "works unsent",
+    "restores",
 )
 
 

@@ -1,15 +1,18 @@
 """(3) Nothing but a grant opens: of this hub at this epoch, heard in this boot, not after a higher epoch was heard, never
 at an epoch that the site has given up, and for a hub that the register counts as armed no later than the send of the
-renewal + D, by the site's clock."""
+renewal + D, by the site's clock; or of a round in which all peers promised (4)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tests.support.sim.checks.promises import Ends
 from tests.support.sim.checks.verdict import Verdict
 from tests.support.sim.history import (
     ARMED,
     Answered,
+    FencerStarted,
+    FileLost,
     Gate,
     History,
     Journaled,
@@ -20,6 +23,7 @@ from tests.support.sim.history import (
     Run,
     Times,
 )
+from tests.support.sim.history_promises import RoundBegun
 
 NAME = "3 permission"
 TINY_S = 1e-4
@@ -37,6 +41,7 @@ class Site:
     heard: dict[str, Pair] = field(default_factory=dict)  # hubs that the register counts as armed and heard
     answered: int = 0  # seq of the newest answer that came
     order: Pair = (-1, -1)  # (incarnation, seq) of the newest lease file in this boot
+    file_lost: bool = False  # and not written again yet
 
     def take(self, answer: Answered, times: Times) -> None:
         self.answered = answer.seq
@@ -56,12 +61,14 @@ class Site:
         return ""
 
 
-def check(history: History) -> Verdict:  # noqa: C901 - one table
-    verdict = Verdict(NAME)
+def check(history: History) -> Verdict:  # noqa: C901, PLR0912 - one table
+    verdict, rounds = Verdict(NAME), Ends(history.times.contact_s)
     sites: dict[str, Site] = {}
     for event in history.events:
         site = sites.setdefault(getattr(event, "site", ""), Site())
         match event:
+            case RoundBegun():
+                rounds.begun(event)
             case RenewalSent():
                 site.sent[event.incarnation, event.seq] = event.own_s
             case Answered():
@@ -69,6 +76,10 @@ def check(history: History) -> Verdict:  # noqa: C901 - one table
             case Rebooted():
                 site.granted.clear()
                 site.ends.clear()
+                site.order = (-1, -1)
+            case FileLost():
+                site.file_lost = True
+            case FencerStarted() if site.file_lost:  # nobody is left who knows how new the last one was
                 site.order = (-1, -1)
             case Journaled():
                 site.released = dict(event.released)
@@ -80,7 +91,7 @@ def check(history: History) -> Verdict:  # noqa: C901 - one table
             case Gate():
                 _gate(verdict, site, event)
             case LeaseFile():
-                _file(verdict, site, event, history.times)
+                _file(verdict, site, event, history.times, rounds)
     return verdict.done()
 
 
@@ -99,11 +110,11 @@ def _gate(verdict: Verdict, site: Site, event: Gate) -> None:
         verdict.found(event.at, f"{event.site} opened {event.epoch}, which it had given up", event.hub, where)
 
 
-def _file(verdict: Verdict, site: Site, event: LeaseFile, times: Times) -> None:
+def _file(verdict: Verdict, site: Site, event: LeaseFile, times: Times, rounds: Ends) -> None:
     order = (event.incarnation, event.seq)
     if order < site.order and event.incarnation == site.order[0] and event.seq:
         verdict.found(event.at, f"{event.site}'s file went back from {site.order} to {order}", sites=(event.site,))
-    site.order = max(order, site.order)
+    site.order, site.file_lost = max(order, site.order), False
     for hub, (epoch, close_at, stop_by) in event.permits.items():
         if site.revoked.get(hub, (-1, -1)) > epoch and site.answered == event.seq:
             verdict.found(
@@ -111,8 +122,12 @@ def _file(verdict: Verdict, site: Site, event: LeaseFile, times: Times) -> None:
             )
         if site.released.get(hub, (-1, -1)) >= epoch:
             verdict.found(event.at, f"{event.site}'s file has a hub that was given up at {epoch}", hub, (event.site,))
-        if close_at is None:
+        ended = close_at == stop_by and close_at is not None and close_at <= event.own_s
+        if close_at is None or ended:  # closed and ended at once: an agent did not believe what an old file said
             continue
+        if rounds.of_a_round(event.site, hub, epoch, close_at):  # whether all promised in it is judged by (4)
+            site.granted.add((hub, epoch))
+            site.ends.setdefault((hub, epoch), []).append(close_at)
         ends = site.ends.get((hub, epoch), ())
         if not any(abs(close_at - end_s) < TINY_S for end_s in ends):
             ahead = f"; the nearest is {min((abs(close_at - e) for e in ends), default=0):.3f} s off" if ends else ""
