@@ -194,7 +194,7 @@ def old_promises(seed: int) -> Schedule:
 
 def with_homes(seed: int) -> Schedule:
     """Students of w0 work; iu is cut off for so long that it is taken over from, and comes back."""
-    return _schedule(seed, _cut(1.0, "iu", 22.0), chaos_s=40.0, calm_s=40.0, homes=("w0",))
+    return _schedule(seed, _cut(35.0, "iu", 22.0), chaos_s=74.0, calm_s=40.0, homes=("w0",))
 
 
 MOVE = (Change(-1.0, "place", "w0", "iu"), Change(1.0, "move", "w0", "tacc"))

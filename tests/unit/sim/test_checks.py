@@ -42,6 +42,7 @@ from tests.support.sim.history import (
     Left,
     MachinePause,
     NameWritten,
+    Operation,
     Owner,
     Rebooted,
     RenewalSent,
@@ -174,6 +175,7 @@ RIGHT: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
         homes.check, [*WORKED, *MOVED, worked(23, 2, "tacc", E2), *copied(24, "b", 1, 2, site="tacc", epoch=E2)]),
     "an outage stops nothing": (outage.check, [gate(1, "iu", True), RegisterAway(2), Calm(90), gate(91, "iu", False)]),
     "calm": (liveness.check, [Calm(1), gate(20, "iu", True), Wish(30, "iu", "h1", ARMED)]),
+    "moved": (liveness.check, [Calm(1), Operation(2, "h1", "move", "stopped"), gate(62, "iu", True)]),
 }  # fmt: skip
 
 
@@ -282,6 +284,10 @@ PLANTED: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
     "which was silent as all were": (outage.check, [RegisterAway(2), Calm(60), takeover(at=61.0)]),
     "nobody serves it": (liveness.check, [Calm(1), Left(60, "h1", "nobody serves it")]),
     "closed at iu long after": (liveness.check, [Calm(1), gate(50, "iu", False)]),
+    "opened at iu long after": (
+        liveness.check,
+        [Calm(1), Operation(2, "h1", "move", "stopped"), Operation(60, "h1", "move", "done"), gate(61, "iu", True)],
+    ),
     "wanted standing long after": (liveness.check, [Calm(1), Wish(50, "iu", "h1", "standing")]),
 }  # fmt: skip
 
