@@ -7,6 +7,7 @@ them. Everything works without: `Cgroups.none()` holds nothing and says why.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 from collections.abc import Iterable
@@ -85,6 +86,12 @@ class Cgroups:
     def remove(self) -> None:
         """Take the empty roots away again."""
         self.group("").remove()
+
+
+def site_group(federation: str, site: str) -> str:
+    """The name of the one group of a federation's site; file-system safe whatever the federation is called."""
+    digest = hashlib.sha256(federation.encode()).hexdigest()[:10]
+    return f"hubfed-{digest}-{site}"
 
 
 @dataclass(frozen=True, slots=True)

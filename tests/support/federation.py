@@ -21,6 +21,7 @@ import yaml
 
 from federation.cli.local.layout import Layout, load
 from federation.cli.local.status import Running, running
+from federation.runtime.cgroups import site_group
 from federation.runtime.clock import SystemClock
 from federation.runtime.disk import LocalDisk
 from federation.runtime.processes import SystemProcesses
@@ -195,7 +196,7 @@ def federation(profile: str = "lab") -> Iterator[Federation]:
         assert any(entry.event == "start" for entry in here.history()), "nothing was recorded that could be judged"
     finally:
         here.fedctl("down", "--dir", str(here.dir), ok=False)
-        left = marked(str(here.dir.resolve()))
+        left = [*marked(str(here.dir.resolve())), *groups(str(here.dir.resolve()))]
         shutil.rmtree(folder, ignore_errors=True)
         assert left == [], f"left running after down: {left}"
 
@@ -218,6 +219,12 @@ def marked(directory: str) -> list[str]:
             except OSError:
                 continue
     return found
+
+
+def groups(directory: str) -> list[str]:
+    """Control groups that a federation has left."""
+    own = site_group(directory, "")
+    return [str(path) for path in Path("/sys/fs/cgroup").rglob(f"{own}*")]
 
 
 def until(true: Callable[[], bool], what: str, limit_s: float = 60.0, explain: Callable[[], str] = lambda: "") -> None:

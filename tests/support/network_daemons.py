@@ -9,8 +9,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agents.drivers.local.site import group_name
-from federation.runtime.cgroups import Cgroups
+from federation.runtime.cgroups import Cgroups, site_group
 from federation.runtime.clock import SystemClock
 from federation.runtime.processes import SystemProcesses
 from tests.support.network import Network
@@ -52,7 +51,7 @@ class Daemons:
         for process in self.running.values():
             process.wait()
         for site in SITES:  # an agent removes its control group only if its hubs have left it before
-            Cgroups.probe(group_name(str(self.folder), site)).remove()
+            Cgroups.probe(site_group(str(self.folder), site)).remove()
 
     def _tend(self) -> None:
         while not self._stop.wait(LOOK_S):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -16,7 +15,7 @@ from agents.drivers.homes_local import LocalHomes
 from agents.drivers.hub_local import LocalHubs
 from agents.drivers.local.isolation import probe
 from agents.drivers.local.settings import LocalSettings
-from federation.runtime.cgroups import Cgroups
+from federation.runtime.cgroups import Cgroups, site_group
 from federation.runtime.clock import Clock
 from federation.runtime.disk import LocalDisk
 from federation.runtime.node import Progress, ensure_proxy
@@ -36,7 +35,7 @@ def local_site(
 ) -> SiteDrivers:
     """Drivers over what runs on this machine now; nothing is started or installed before it is needed."""
     disk = LocalDisk()
-    groups = cgroups if cgroups is not None else Cgroups.probe(group_name(settings.federation, settings.site))
+    groups = cgroups if cgroups is not None else Cgroups.probe(site_group(settings.federation, settings.site))
     install = _once(lambda: ensure_proxy(processes, clock, progress=progress))
     isolation = _once(lambda: probe(settings, processes))
     restic = _once(lambda: find_restic(processes, settings.copies_dir / "restic.log"))
@@ -51,12 +50,6 @@ def local_site(
         canary=LocalCanary(settings, processes, clock, edge),
         copies=ResticCopies(settings, processes, clock, disk, homes, hubs, restic, isolation),
     )
-
-
-def group_name(federation: str, site: str) -> str:
-    """One control group per (federation, site); file-system safe whatever the federation is called."""
-    digest = hashlib.sha256(federation.encode()).hexdigest()[:10]
-    return f"hubfed-{digest}-{site}"
 
 
 def _once(make: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:

@@ -7,8 +7,10 @@ import shutil
 import signal
 import time
 
-from federation.cli.local.layout import Layout
+from federation.cli.local.layout import Layout, load
 from federation.cli.local.starting import supervisor
+from federation.runtime.cgroups import Cgroups, site_group
+from federation.runtime.disk import LocalDisk
 from federation.runtime.processes import Processes
 
 SUPERVISOR_S = 30.0
@@ -28,6 +30,11 @@ def stop_all(layout: Layout, processes: Processes) -> int:
             time.sleep(0.05)
         processes.signal(keeper, signal.SIGKILL)
     stopped = asyncio.run(processes.stop(layout.marks, grace_s=GRACE_S, limit_s=LIMIT_S))
+    choices = load(layout, LocalDisk())
+    for site in (
+        choices.sites if choices is not None else ()
+    ):  # an agent that ended before its hubs did has left its group
+        Cgroups.probe(site_group(layout.marks["HUBFED_DIR"], site)).remove()
     layout.supervisor_lock.unlink(missing_ok=True)
     shutil.rmtree(layout.state("lab"), ignore_errors=True)
     return stopped + (keeper is not None)
