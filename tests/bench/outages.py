@@ -39,7 +39,7 @@ class Faults(Protocol):
         """The site dies, freezes, or is cut off."""
         ...
 
-    def mend(self, kind: str, site: str) -> None:
+    def mend(self, site: str) -> None:
         """All is as before."""
         ...
 
@@ -162,7 +162,7 @@ def outage(faults: Faults, kind: str, site: str, words: dict[str, str], wait_s: 
         try:
             wait_until_served(here, list(words), other)
         finally:
-            faults.mend(kind, site)
+            faults.mend(site)
     for name in words:
         until(lambda: here.condition(name, "PeerClean") == "True", f"{site} confirms", 120, here.logs)  # noqa: B023
     return [one.loss(fault, fault_at, planned=False) for one in watched]
