@@ -35,7 +35,7 @@ def test_the_keys_of_a_site_write_its_own_prefix_and_read_the_others(server: S3)
 
 
 async def test_a_site_with_the_keys_of_another_cannot_save_and_says_so(server: S3) -> None:
-    async with s3_bench(server) as bench:
+    async with s3_bench(server, from_nothing=True) as bench:
         await bench.drivers("iu").homes.ensure(HUB, E1)
         bench.write("iu", {"ada/x": b"1"})
         mixed_up = bench.anew("iu", copies=server.store("tacc")).copies
@@ -52,7 +52,7 @@ async def test_wrong_keys_and_an_unknown_certificate_are_told_apart(server: S3) 
     wrong.write_text("AWS_ACCESS_KEY_ID=iu\nAWS_SECRET_ACCESS_KEY=guessed\n")
     wrong.chmod(0o600)
     copy = CopyRef("iu", HUB, "0" * 64)
-    async with s3_bench(server) as bench:
+    async with s3_bench(server, from_nothing=True) as bench:
 
         async def said(store: CopyStore) -> str:
             return await bench.anew("iu", copies=store).copies.look(copy, SECRET, limit_s=8.0)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -182,11 +182,14 @@ async def directory_bench(base: str | None = MEMORY) -> AsyncIterator[LocalCopie
 
 
 @asynccontextmanager
-async def s3_bench(server: S3) -> AsyncIterator[S3CopiesBench]:
-    """Two sites that share a bucket of a running server, each with keys of its own."""
-    await restic_or_skip()
-    with bench_folder() as root:
-        bench = S3CopiesBench(root, server.data / "homes", {site: server.store(site) for site in ("iu", "tacc")})
+async def s3_bench(server: S3, *, from_nothing: bool = False) -> AsyncIterator[S3CopiesBench]:
+    """Two sites that share a bucket of a running server, each with keys of its own. `from_nothing`: restic itself makes
+    the repositories, as it does in a federation."""
+    stores = {site: server.store(site) for site in ("iu", "tacc")}
+    served = (stores["iu"].place.rstrip("/"), str(server.data / "homes"))
+    restic = await restic_or_skip()
+    with nullcontext() if from_nothing else quick_restic(restic, SECRET, served), bench_folder() as root:
+        bench = S3CopiesBench(root, server.data / "homes", stores)
         bench.server = server
         try:
             yield bench

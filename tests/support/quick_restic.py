@@ -23,21 +23,26 @@ from federation.runtime.restic_program import Restic
 HELD_S, GOES_S = 0.08, 0.004
 WRAPPER = """#!/bin/sh
 for last; do :; done
-case "$last $2 $RESTIC_PASSWORD" in
-    "init /"*" "{password}) exec cp -r {made} "$2" ;;
-esac
+if [ "$last $RESTIC_PASSWORD" = {asked} ]; then
+    case "$2" in
+        /*) exec cp -r {made} "$2" ;;
+        {url}/*) into={folder}/"${{2#{url}/}}"; mkdir -p "${{into%/*}}" && exec cp -r {made} "$into" ;;
+    esac
+fi
 exec {restic} "$@"
 """
+NOWHERE = ("no-address:", "/nonexistent")
 
 
 @contextmanager
-def quick_restic(restic: Restic, password: str) -> Iterator[None]:
-    """First on PATH for as long as this lasts."""
+def quick_restic(restic: Restic, password: str, served: tuple[str, str] = NOWHERE) -> Iterator[None]:
+    """First on PATH for as long as this lasts. `served`: the address of a store, and the folder that it serves."""
     with tempfile.TemporaryDirectory(prefix="hubfed-test-") as folder:
         Path(folder).chmod(0o755)
         program = Path(folder, "restic")
-        quoted = {"password": shlex.quote(password), "made": shlex.quote(str(_made(restic, password)))}
-        program.write_text(WRAPPER.format(restic=shlex.quote(str(restic.path)), **quoted))
+        words = {"asked": f"init {password}", "made": _made(restic, password), "restic": restic.path}
+        words |= dict(zip(("url", "folder"), served, strict=True))
+        program.write_text(WRAPPER.format(**{name: shlex.quote(str(word)) for name, word in words.items()}))
         program.chmod(0o755)
         before = os.environ["PATH"]
         os.environ["PATH"] = f"{folder}:{before}"
