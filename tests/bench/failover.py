@@ -92,8 +92,12 @@ def one_turn(faults: Faults, kind: str, site: str, turn: int) -> list[Loss]:
         names = [f"{kind}{turn}{n}" for n in range(AT_ONCE)]
         words = {name: stack.enter_context(faults.here.placed(name, **spec)) for name in names}
         if kind == "move":
-            return moved(faults, site, words)
-        return outage(faults, kind, site, words, 60 / PHASES * (turn % PHASES))
+            losses = moved(faults, site, words)
+        else:
+            losses = outage(faults, kind, site, words, 60 / PHASES * (turn % PHASES))
+    for loss in losses:  # a later turn may fail, and this was seen
+        print(f"bench: RTO {loss.rto:.1f} s, RPO {loss.rpo:.1f} s, {loss.phases}", flush=True)
+    return losses
 
 
 def with_leader(here: Federation) -> str:
