@@ -174,7 +174,7 @@ class Agent:
         self._tasks.start("fence", self._fence())
         self._tasks.start("failsafe", self.failsafe.run())
         forgotten = self.journal.record.incarnation == 0
-        answer = await self.link.hello(self.journal.record.incarnation)
+        answer = await self.link.hello(self.lease.last_incarnation)
         if forgotten and answer.incarnation > 1:
             self.lease.quarantine()
         self.journal.write(incarnation=answer.incarnation)

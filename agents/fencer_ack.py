@@ -42,6 +42,12 @@ class FencerAcks:
 
     def newest(self) -> Ack | None:
         """The fencer's word if it is fresh; None: no fencer looks after this site now."""
+        ack = self.last()
+        fresh = ack is not None and 0 <= self.clock.boottime_ns() - ack.at_ns <= FRESH_NS
+        return ack if fresh else None
+
+    def last(self) -> Ack | None:
+        """What a fencer of this boot has said last, however long ago."""
         content = self.disk.read(self.path)
         if content is None:
             return None
@@ -53,5 +59,4 @@ class FencerAcks:
             same_boot = body["boot_id"] == self.clock.boot_id()
         except (ValueError, KeyError, TypeError):
             return None
-        fresh = 0 <= self.clock.boottime_ns() - ack.at_ns <= FRESH_NS
-        return ack if same_boot and fresh else None
+        return ack if same_boot else None

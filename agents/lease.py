@@ -69,7 +69,7 @@ class SiteLease:
         self._fencing = fencing
         self._sent_ns: dict[int, int] = {}  # seq -> when the renewal left
         self._armed_from = 0  # seq of the answer since which something has been armed without a break
-        self._found = (0, 0)  # (incarnation, seq) that the site has seen before: a lower one would not be believed
+        self._found = (0, 0)  # (incarnation, seq) that was there before: a file with a lower one would not be believed
         self._journal = journal
         self._clock = clock
         self.promises = Promises(journal, clock, fencing.profile)
@@ -85,7 +85,7 @@ class SiteLease:
         self.problems: tuple[str, ...] = ()
         self.granted_mono: float | None = None
         if self.file.read() is not None:
-            self._write_file(self.held, self._file_seq())  # what was not adopted closes at once
+            self._write_file(self.held, self.heard)  # what was not adopted closes at once
 
     @property
     def ended(self) -> Mapping[str, Epoch]:
@@ -133,7 +133,7 @@ class SiteLease:
         self._journal.write(released={**record.released, hub: epoch}, accepted=accepted)
         kept = {known: held for known, held in self.held.items() if known != hub}
         self._record_history(kept)
-        self._write_file(kept, self._file_seq())
+        self._write_file(kept, self.heard)
         self.held = kept
 
     def released(self, hub: str) -> Epoch | None:
@@ -251,7 +251,7 @@ class SiteLease:
         floor = {**record.floor, **{hub: h.epoch for hub, h in held.items()}}
         self._journal.write(floor=floor, armed=armed_since(record.armed, held))
         self._record_history(held)
-        self._write_file(held, self._file_seq())
+        self._write_file(held, self.heard)
         self.held = held
         return opens
 
@@ -259,7 +259,7 @@ class SiteLease:
         kept = {hub: held for hub, held in self.held.items() if hub in holding.held}
         if len(kept) < len(self.held):
             self._record_history(kept)
-            self._write_file(kept, self._file_seq())
+            self._write_file(kept, self.heard)
             self.held = kept
         news = {hub: epoch for hub, epoch in holding.ended.items() if self.ended.get(hub) != epoch}
         self._ended.update(news)
@@ -305,22 +305,24 @@ class SiteLease:
         """Put the entry of the site's canary, {hub: {"epoch", "close_at", "stop_by"}}, into the lease file at once, beside
         what is held, or (None) take it out again. It is never held and never granted. Unavailable: not written."""
         self._canary = entry or {}
-        self._write_file(self.held, self._file_seq())
+        self._write_file(self.held, self.heard)
 
-    def _file_seq(self) -> int:
-        """The number for a file that no answer has caused. An agent that was restarted and has not said hello yet speaks
-        with the incarnation, and so above the number, of the one before it."""
-        incarnation, seq = self._found
-        return max(self.heard, seq) if incarnation == self._journal.record.incarnation else self.heard
+    @property
+    def last_incarnation(self) -> int:
+        """The highest that is known here: the next one must be above it, also where the journal was lost or is new."""
+        return max(self._journal.record.incarnation, self._found[0])
 
     def _write_file(self, held: Mapping[str, Held], seq: int) -> None:
+        """Never with a number below one that was there: an agent that has not said hello yet speaks with the incarnation of
+        the one before it, and one without a journal with none."""
         hubs = {
             hub: {"epoch": [h.epoch.era, h.epoch.n], "close_at": h.close_at_ns, "stop_by": h.stop_by_ns}
             for hub, h in held.items()
         }
+        incarnation, seq = max((self._journal.record.incarnation, seq), self._found)
         content = {
             "boot_id": self._clock.boot_id(),
-            "incarnation": self._journal.record.incarnation,
+            "incarnation": incarnation,
             "seq": seq,
             "hubs": {**self._canary, **hubs},
         }
@@ -330,8 +332,8 @@ class SiteLease:
         """Same boot and a readable file: hubs go on from where the earlier agent left them, armed ones until their old
         deadline; those whose time is over are held too, so that they are stopped. A file may be an old one that somebody
         put back: the journal and the fencer's word say what it is worth."""
-        ack = self._fencing.acks.newest()
-        self._found = ack.newest if ack is not None else self._found
+        ack, last = self._fencing.acks.newest(), self._fencing.acks.last()
+        self._found = last.newest if last is not None else self._found
         content = self.file.read()
         if content is None:
             return {}

@@ -33,11 +33,11 @@ class WrittenFile:
     def keep(self) -> None:
         """Put the newest content back if it was lost, or an old one took its place: an edge or a fencer that is started
         now would know nothing, or believe that one. To be called again and again, for in an outage no answer writes it."""
-        if not self._content or self.read() == self._content:
-            return
         try:
+            if not self._content or self.read() == self._content:
+                return
             self.replace(self._content)
-        except FederationError as error:  # the fencer goes by what it remembers
-            log.warning("lease.file_lost", path=str(self.path), error=error.message)
+        except (FederationError, OSError) as error:  # the fencer goes by what it remembers
+            log.warning("lease.file_lost", path=str(self.path), error=str(error))
         else:
             log.warning("lease.file_restored", path=str(self.path))

@@ -65,9 +65,10 @@ class Client:
                 return  # noqa: TRY300 - an else would stand below the clean-up
             except grpc.RpcError as failed:
                 last = error_of_call(failed, method)
+                if _elsewhere(last):
+                    self._demote(address)
                 if begun or not _elsewhere(last):
                     raise last from failed
-                self._demote(address)
             finally:
                 running.cancel()
         raise last

@@ -273,7 +273,8 @@ class PlannedMoves:
         epoch = before.document.epoch.next()
         changes.unchanged(before.key, before).unchanged(owned.key, owned)
         restore = None if self.copies.is_final(before.document) else before.document.restore
-        kept = before.document.revise(epoch=epoch, restore=restore)
+        since = before.document.restore_since if restore is not None else None
+        kept = before.document.revise(epoch=epoch, restore=restore, restore_since=since)
         changes.put(before.key, kept).put(owned.key, Owned(hub=hub, epoch=epoch))
         changes.delete(keys.mode(operation.source, hub))
         await self.register.commit(changes)

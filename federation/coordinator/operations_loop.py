@@ -257,7 +257,9 @@ class OperationsLoop:
         changes, before = self._step(stored, step, message), self.snapshot.ownership(stored.document.hub)
         if step is Step.STARTED and before is not None and before.document.restore is not None:
             # it was started, so its homes are what they must be; from now on they are newer than that copy
-            changes.unchanged(before.key, before).put(before.key, before.document.revise(restore=None))
+            changes.unchanged(before.key, before).put(
+                before.key, before.document.revise(restore=None, restore_since=None)
+            )
         await self.register.commit(changes)
         log.info("operation.step", hub=stored.document.hub, step=step.value, operation_id=stored.document.id)
 

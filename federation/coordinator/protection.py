@@ -102,7 +102,7 @@ class ProtectionLoop:
         if ownership.restore is None or seen is None or not (seen.epoch_matches and seen.phase == "serving"):
             return False
         changes = Changes().only_if(self.leader_guard()).unchanged(stored.key, stored)
-        await self.register.commit(changes.put(stored.key, ownership.revise(restore=None)))
+        await self.register.commit(changes.put(stored.key, ownership.revise(restore=None, restore_since=None)))
         return True
 
     async def _confirm_closed(self, stored: Stored[Ownership]) -> bool:

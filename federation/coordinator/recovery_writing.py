@@ -137,6 +137,7 @@ class Writing:
             tombstone=verdict.fate is Fate.CLOSED,
             homes_at=owner if owner is not None and restore is None else record.homes_at if record else None,
             restore=restore,
+            restore_since=self.epoch if restore is not None else None,
             home=record.home if record is not None else None,
             taken_over=record.taken_over if record is not None else None,
         )

@@ -23,6 +23,7 @@ from federation.store import keys
 
 APPEAR_S = 10.0  # an operation admitted by another replica must show up in our mirror within this time
 LOOK_S = 2.0  # between two looks whether the register is still heard
+LOST_S = STALE_S + 5.0  # a member of the register that fell silent is given up in between, and another one is watched
 HUB_KEYS = (keys.CLASSROOMS, keys.HUBS, keys.OPERATIONS, keys.ASSIGNMENTS, keys.OBSERVED, keys.ROSTERS)
 
 
@@ -78,7 +79,7 @@ class Watching:
         had_it = False
         while not event.is_set():
             age_s = self.snapshot.mirror.age_s()
-            if had_it and age_s > STALE_S:
+            if had_it and age_s > LOST_S:
                 raise Unavailable(f"this coordinator has not heard from the register for {age_s:.0f} s")
             had_it = age_s <= STALE_S
             with suppress(TimeoutError):

@@ -195,7 +195,7 @@ def federation(profile: str = "lab") -> Iterator[Federation]:
         here.judge()
         assert any(entry.event == "start" for entry in here.history()), "nothing was recorded that could be judged"
     finally:
-        here.fedctl("down", "--dir", str(here.dir), ok=False)
+        here.fedctl("down", "--dir", str(here.dir), "--delete", "--yes", ok=False)
         left = [*marked(str(here.dir.resolve())), *groups(str(here.dir.resolve()))]
         shutil.rmtree(folder, ignore_errors=True)
         assert left == [], f"left running after down: {left}"

@@ -20,6 +20,7 @@ from federation.model.errors import ExitCode, InvalidRequest
 from federation.runtime.clock import SystemClock
 from federation.runtime.disk import LocalDisk
 from federation.runtime.processes import SystemProcesses
+from federation.runtime.volatile import volatile_dir
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
         count = stop_all(layout, processes)
         output.say(f"stopped {count} processes" if count else "nothing was running")
         if arguments.delete:
+            for site in choices.sites:  # what its fencers remember says nothing of a federation that begins anew there
+                shutil.rmtree(volatile_dir(layout.state("sites", site)))
             shutil.rmtree(layout.root)
             forget_context(choices.name)
             output.say(f"deleted {layout.root}")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.etcd import safe_etcd
-from tests.support.federation import Federation, marked
+from tests.support.federation import Federation, marked, until
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -27,7 +27,7 @@ def nothing_yet() -> Iterator[Federation]:
     try:
         yield here
     finally:
-        here.fedctl("down", "--dir", str(here.dir), ok=False)
+        here.fedctl("down", "--dir", str(here.dir), "--delete", "--yes", ok=False)
         left = marked(str(here.dir.resolve()))
         shutil.rmtree(folder, ignore_errors=True)
         assert left == [], f"left running after down: {left}"
@@ -58,3 +58,18 @@ def test_a_start_that_is_interrupted_leaves_nothing_running_and_no_context(nothi
     assert "stopping what was started" in err
     assert marked(str(nothing_yet.dir.resolve())) == []
     assert nothing_yet.dir.name not in nothing_yet.fedctl("context", "list").out
+
+
+def test_a_federation_that_was_deleted_begins_anew_in_its_directory(nothing_yet: Federation) -> None:
+    """With journals of its own: what fencers of this boot have written down of the earlier one says nothing of it."""
+    here, words = nothing_yet, ("--dir", str(nothing_yet.dir))
+    here.fedctl("up", *words, "--sites", "iu")
+    here.fedctl("down", *words)
+    here.fedctl("up", *words)  # the agent's second incarnation
+    here.fedctl("down", *words, "--delete", "--yes")
+    assert not here.dir.exists()
+    here.fedctl("up", *words, "--sites", "iu")
+    here.fedctl("place", str(here.classroom("anew", storage={"type": "none"}, placement={"allow": ["iu"]})))
+    fencer = here.dir / "logs/fencer-iu.log"
+    until(lambda: here.condition("anew", "Serving") == "True" and here.login_page("anew"), "it serves", 60, here.logs)
+    assert "history.fenced" not in fencer.read_text(), "the fencer has nothing to end"

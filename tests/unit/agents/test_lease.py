@@ -10,6 +10,7 @@ from agents.drivers.gate import Gate
 from agents.fencer_ack import FencerAcks
 from agents.journal import Journal
 from agents.lease import Fencing, SiteLease
+from federation.core.fencing import Fence, Reading
 from federation.core.holding import Answer, Granted, Held
 from federation.model.errors import Unavailable
 from federation.model.identity import Epoch, Member, RegisterId
@@ -247,6 +248,27 @@ def test_after_a_lost_file_a_round_extends_in_one_that_is_believed(tmp_path: Pat
     assert site.file()["seq"] == 7
 
 
+@pytest.mark.parametrize("file", ["lost", "there"])
+def test_a_new_journal_beside_the_word_of_an_old_fencer_is_believed_by_the_next_one(tmp_path: Path, file: str) -> None:
+    """A federation that was deleted and begun again on the same machine, or a journal that was lost: numbers that begin
+    anew would be refused for as long as the boot lasts, and the fencer would end everything."""
+    site = Site(tmp_path)
+    (tmp_path / "run").mkdir()
+    ack = {"boot_id": site.clock.boot_id(), "incarnation": 3, "seq": 40, "newest": [3, 40], "at": 1, "pid": 1}
+    (tmp_path / "run" / "ack.json").write_text(json.dumps(ack))
+    if file == "there":
+        before = {"boot_id": site.clock.boot_id(), "incarnation": 3, "seq": 39, "hubs": {}}
+        file_of(site).write_text(json.dumps(before))
+    lease = site.start_agent()
+    assert lease.last_incarnation == 3, "the next one is above it"
+    longest_ns = int(PROFILES[ProfileName.LAB].longest_s * 1e9)
+    fence = Fence(site.clock.boot_id(), longest_ns, 0, least=(3, 40))
+    if file == "there":
+        assert fence.take(file_of(site).read_bytes(), site.clock.boottime_ns()) is Reading.ACCEPTED, "before its hello"
+    lease.set_canary(None)
+    assert fence.take(file_of(site).read_bytes(), site.clock.boottime_ns()) is Reading.ACCEPTED
+
+
 @pytest.mark.parametrize("fault", ["lost", "old"])
 def test_a_file_that_was_lost_under_a_living_agent_is_written_again(tmp_path: Path, fault: str) -> None:
     """In an outage no answer would: an edge or a fencer that is started then would know nothing, or believe the old one."""
@@ -262,6 +284,9 @@ def test_a_file_that_was_lost_under_a_living_agent_is_written_again(tmp_path: Pa
         file_of(site).write_bytes(old)
     lease.file.keep()
     assert file_of(site).read_bytes() == newest
+    file_of(site).unlink()
+    file_of(site).mkdir()
+    lease.file.keep()  # whatever is there instead: it is said, and ends no agent
 
 
 def test_a_lost_journal_is_in_quarantine_over_a_restart(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import pytest
 
-from federation.api.v1 import control_pb2
+from federation.api.v1 import control_pb2, types_pb2
 from federation.cli.client import Client
 from federation.cli.contexts import Context
 from federation.model.errors import NotFound, Unavailable
@@ -47,6 +48,25 @@ class Coordinator:
         if isinstance(self.says, control_pb2.Freshness):
             return control_pb2.ListResponse(freshness=self.says)
         raise Failed(self.says)
+
+    def WatchOperation(self, request: Any, timeout: float | None) -> Stream:  # noqa: N802 - the wire's name
+        self.asked += 1
+        return Stream(self.says)
+
+
+class Stream:
+    """One answer; then it ends, or breaks off."""
+
+    def __init__(self, says: control_pb2.Freshness | grpc.StatusCode) -> None:
+        self.says = says
+
+    def __iter__(self) -> Iterator[types_pb2.Operation]:
+        yield types_pb2.Operation(id="o1")
+        if isinstance(self.says, grpc.StatusCode):
+            raise Failed(self.says)
+
+    def cancel(self) -> None:
+        pass
 
 
 def client_of(monkeypatch: pytest.MonkeyPatch, certificates: Certificates, *coordinators: Coordinator) -> Client:
@@ -102,3 +122,16 @@ def test_nobody_answers(monkeypatch: pytest.MonkeyPatch, certificates: Certifica
     client = client_of(monkeypatch, certificates, Coordinator(grpc.StatusCode.UNAVAILABLE))
     with pytest.raises(Unavailable):
         age_s(client)
+
+
+def test_after_a_stream_that_broke_off_another_one_is_asked_first(
+    monkeypatch: pytest.MonkeyPatch, certificates: Certificates
+) -> None:
+    """One that has lost the register answers on, from what it knew: whoever waits there waits for ever."""
+    lost, well = Coordinator(grpc.StatusCode.UNAVAILABLE), Coordinator(FRESH)
+    client = client_of(monkeypatch, certificates, lost, well)
+    request = control_pb2.WatchOperationRequest(name="lab", id="o1")
+    with pytest.raises(Unavailable):
+        list(client.stream("WatchOperation", request))
+    assert len(list(client.stream("WatchOperation", request))) == 1
+    assert (lost.asked, well.asked) == (1, 1)
