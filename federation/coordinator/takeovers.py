@@ -6,6 +6,7 @@ What becomes of it is decided by `core.takeover.judge` whenever the operation is
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -30,7 +31,7 @@ from federation.store.register import Changes, Register, Stored
 
 log = structlog.get_logger(__name__)
 
-MOST_AT_ONCE = 2  # hubs that start at the same time after takeovers
+MOST_AT_ONCE = 2  # hubs that start at the same time at one site after takeovers
 FREEZES = ("failover.frozen", "failover.unfrozen")
 STEP_BACK_S = 10.0  # a hub that could not go when it was its turn comes after all others for so long
 
@@ -226,19 +227,28 @@ class Takeovers:
         self._stepped_back[hub] = self.journalist.clock.mono() + STEP_BACK_S
 
     def _whose_turn(self) -> frozenset[str]:
-        """The most urgent of those that could go now, as many as may start."""
+        """The most urgent of those that could go now, as many as may start at each site."""
         running = [s.document for s in self.snapshot.under(keys.OPERATIONS, Operation) if _is_failover(s.document)]
-        starting = sum(1 for operation in running if operation.step is Step.OWNED)
-        waiting = sorted((o for o in running if self._could_go(o)), key=self._order)
-        return frozenset(operation.hub for operation in waiting[: max(0, MOST_AT_ONCE - starting)])
+        starting = Counter(self._owner(o.hub) for o in running if o.step is Step.OWNED)
+        turns = set()
+        for operation in sorted(running, key=self._order):
+            go = self._could_go(operation)
+            if go is not None and starting[go.target] < MOST_AT_ONCE:
+                starting[go.target] += 1
+                turns.add(operation.hub)
+        return frozenset(turns)
 
-    def _could_go(self, operation: Operation) -> bool:
-        if operation.step is not Step.ADMITTED:
-            return False
+    def _owner(self, hub: str) -> str:
+        stored = self.snapshot.ownership(hub)
+        return (stored.document.owner or "") if stored is not None else ""
+
+    def _could_go(self, operation: Operation) -> Go | None:
+        """Where to, if it were its turn."""
+        if operation.step is not Step.ADMITTED or self.world is None:
+            return None
         risk = self._at_risk(operation.hub, operation)
-        return (
-            risk is not None and self.world is not None and isinstance(judge(replace(risk, turn=True), self.world), Go)
-        )
+        judged = judge(replace(risk, turn=True), self.world) if risk is not None else None
+        return judged if isinstance(judged, Go) else None
 
     def _order(self, operation: Operation) -> tuple[bool, int, str]:
         stepped_back = self._stepped_back.get(operation.hub, 0.0) > self.journalist.clock.mono()

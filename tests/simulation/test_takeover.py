@@ -15,13 +15,17 @@ from federation.coordinator.replica import Replica
 from federation.model.operation import OperationKind, Step
 from federation.model.profile import PROFILES, ProfileName
 from federation.model.status import Condition, ConditionType, Truth
-from tests.simulation.test_place import begin, place, served, step, until
+from tests.simulation.test_place import begin, join, place, served, step, until
 from tests.support.virtual import VirtualFederation, virtual_federation
 
 pytestmark = pytest.mark.looptime
 
 LAB = PROFILES[ProfileName.LAB]
 WORKSHOP: dict[str, Any] = {"storage": {"type": "none"}}
+SMALL: dict[str, Any] = {
+    **WORKSHOP,
+    "roster": {"expected": 2, "admins": ["ann"], "users": ["s01", "s02"]},
+}
 
 
 def armed(replica: Replica, site: str, hub: str) -> bool:
@@ -325,3 +329,33 @@ async def test_a_pause_in_the_last_moment_stops_a_takeover_that_is_under_way() -
         await set_pause(replica.control_service.admission, paused=True, reason="wait", actor="user/ann")
         await asyncio.sleep(60)
         assert owner(replica, hub) == "iu"
+
+
+async def test_as_many_as_may_start_at_one_site_do_so_at_each_of_them() -> None:
+    async with virtual_federation() as federation:
+        replica = await begin(federation)
+        federation.add_site("psu")
+        await join(replica, "psu")
+        federation.start_agent("psu")
+        await until(lambda: len([site for site in replica.snapshot.sites() if site.edge_address]) == 3)
+        for site in ("iu", "tacc", "psu"):
+            federation.start_fencer(site)
+        hubs: dict[str, str] = {}
+        for n, standby in enumerate(("tacc", "tacc", "tacc", "psu", "psu")):
+            admitted = await place(replica, f"class{n}", **SMALL, placement={"allow": ["iu", standby], "prefer": "iu"})
+            hubs[admitted.record.document.uid] = standby
+        for hub in hubs:
+            await served(replica, hub)
+        await until(lambda: all(armed(replica, "iu", hub) for hub in hubs))
+        await federation.kill_site("iu")
+        starting: set[frozenset[str]] = set()
+
+        def all_started() -> bool:
+            steps = {hub: step(replica, hub) for hub in hubs}
+            starting.add(frozenset(hub for hub, at in steps.items() if at is Step.OWNED))
+            return all(owner(replica, hub) == hubs[hub] and at is Step.DONE for hub, at in steps.items())
+
+        await until(all_started)
+        most = {site: max(sum(hubs[hub] == site for hub in some) for some in starting) for site in ("tacc", "psu")}
+        assert most == {"tacc": 2, "psu": 2}
+        assert max(len(some) for some in starting) == 4, "neither site waited for the other"
