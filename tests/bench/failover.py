@@ -96,7 +96,7 @@ def one_turn(faults: Faults, kind: str, site: str, turn: int) -> list[Loss]:
         else:
             losses = outage(faults, kind, site, words, 60 / PHASES * (turn % PHASES))
     for loss in losses:  # a later turn may fail, and this was seen
-        print(f"bench: RTO {loss.rto:.1f} s, RPO {loss.rpo:.1f} s, {loss.phases}", flush=True)
+        print(f"bench: {loss}", flush=True)
     return losses
 
 

@@ -85,11 +85,13 @@ class Writer:
                 await asyncio.sleep(0.5)
 
     def read(self) -> int:
+        """The newest number that is there; 0 if the file was copied in the moment in which it was being written, empty."""
+
         async def look() -> int:
             async with self.here.student(self.name) as one:
                 await one.sign_in(self.word)
                 await one.start_server()
-                return int(await one.read("count.txt"))
+                return int(await one.read("count.txt") or 0)
 
         return self.here.in_the_office(look)
 
@@ -121,7 +123,8 @@ class Watched:
         kept, began = self.writer.read(), last if planned else fault
         known = [at for at, number in self.writer.saved if number <= kept]
         acknowledged = [at for at, _number in self.writer.saved if at <= began]
-        newest, at_fault = max(known, default=began), max(acknowledged, default=began)
+        newest = max(known, default=self.writer.saved[0][0])
+        at_fault = max(acknowledged, default=began)
         steps = here.hub(self.writer.name)["status"]["operation"]["history"]
         phases = {
             step["step"]: (datetime.fromisoformat(step["at"]) - fault_at).total_seconds()
