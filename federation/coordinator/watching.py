@@ -81,7 +81,7 @@ class Watching:
             age_s = self.snapshot.mirror.age_s()
             if had_it and age_s > LOST_S:
                 raise Unavailable(f"this coordinator has not heard from the register for {age_s:.0f} s")
-            had_it = age_s <= STALE_S
+            had_it = had_it or age_s <= STALE_S
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await event.wait()

@@ -165,7 +165,7 @@ class Bind:
         else:
             kind = f'type primary; file "{zone}"; update-policy {{ grant {KEY_NAME} {self.policy}; }};'
             if self.notifies:
-                kind += f" notify explicit; also-notify {{ {self.notifies} port {self.port}; }};"
+                kind += f" notify explicit; also-notify {{ {self.notifies} port {self.port}; }}; notify-delay 0;"
         folder = self.folder
         return f"""
 options {{

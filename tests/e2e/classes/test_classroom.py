@@ -13,6 +13,7 @@ import pytest
 
 from federation.cli.local.status import ROLES
 from tests.support.federation import Federation, until
+from tests.support.living_folder import everything_in, holds
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -95,7 +96,7 @@ def test_a_secret_is_nowhere_but_with_the_hub_that_needs_it(here: Federation) ->
 
     with here.placed("secretive", auth={"type": "dummy", "secret": "door-key"}):
         asyncio.run(enter())
-        with_it = [path for path in here.folder.rglob("*") if path.is_file() and planted.encode() in path.read_bytes()]
+        with_it = [path for path in everything_in(here.folder) if holds(path, planted.encode())]
         uid = here.hub("secretive")["metadata"]["uid"]
         assert [path.parent.name for path in with_it] == [uid], "only in the hub's own file"
         assert all(path.stat().st_mode & 0o077 == 0 for path in with_it), "which nobody else can read"

@@ -15,6 +15,7 @@ import pytest
 
 from federation.runtime.volatile import standard_bases
 from tests.support.federation import Federation
+from tests.support.living_folder import everything_in
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.needs_root]
 USERS = ("s01", "s02")
@@ -113,7 +114,7 @@ def test_from_a_terminal_a_student_reaches_nobody_elses_home(here: Federation, a
 
 
 def test_under_a_students_uid_nothing_of_the_federation_can_be_read_or_changed(here: Federation, apart: Apart) -> None:
-    everything = {path for top in (here.dir, *_leases()) for path in (top, *top.rglob("*"))}
+    everything = {path for top in (here.dir, *_leases()) for path in everything_in(top)}
     own = apart.homes / "s01"
     names = {path.name for path in everything}
     for kept in (
