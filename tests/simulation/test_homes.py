@@ -165,17 +165,22 @@ async def test_a_class_retired_before_its_homes_were_back_has_them_when_it_is_re
         assert notebook(federation, hub, "tacc") == b"first"
 
 
+async def retire_and_restore(replica: Replica, hub: str) -> None:
+    """And it serves again."""
+    await retire(replica)
+    await retired(replica, hub)
+    await replica.control_service.admission.restore("atm101", actor="user/ann")
+    await until(lambda: not operation_id(replica, hub).startswith("retire"))
+    await served(replica, hub)
+
+
 async def test_a_class_that_worked_after_its_takeover_and_was_retired_comes_back_with_that_work() -> None:
     async with class_with_homes() as (federation, replica, hub):
         await federation.kill_site("iu")
         await until(lambda: owner(replica, hub) == "tacc")
         await served(replica, hub)
         work(federation, hub, b"after the move", "tacc")
-        await retire(replica)
-        await retired(replica, hub)
-        await replica.control_service.admission.restore("atm101", actor="user/ann")
-        await until(lambda: not operation_id(replica, hub).startswith("retire"))
-        await served(replica, hub)
+        await retire_and_restore(replica, hub)
         assert notebook(federation, hub, "tacc") == b"after the move"
 
 
@@ -186,11 +191,7 @@ async def test_work_done_before_the_start_was_on_record_is_not_replaced_when_the
         await federation.kill_site("iu")
         await until(lambda: hub in federation.sites["tacc"].hubs)
         work(federation, hub, b"after the move", "tacc")
-        await retire(replica)
-        await retired(replica, hub)
-        await replica.control_service.admission.restore("atm101", actor="user/ann")
-        await until(lambda: not operation_id(replica, hub).startswith("retire"))
-        await served(replica, hub)
+        await retire_and_restore(replica, hub)
         assert notebook(federation, hub, "tacc") == b"after the move"
 
 
