@@ -18,6 +18,7 @@ from tests.support.sim.loop import Process, SimLoop
 
 R = TypeVar("R")
 KEEPALIVE_S = 12.0  # a stream over a cut is found to be broken after this
+AGAIN_S = 0.5  # what met a cut is sent again after so long
 KEPT = 3  # old answers that may come again
 
 
@@ -142,37 +143,50 @@ def _settle(future: asyncio.Future[Any], value: Any = None, error: BaseException
         future.set_result(value)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """One message of a stream on its way."""
+
+    item: Any
+    since_s: float
+    due_s: float
+
+
 class Pipe:
-    """One stream: both directions in order; what meets a cut is sent again, and breaks both after a while."""
+    """One stream: both directions in order; what meets a cut is sent again, and breaks both after a while. Nothing
+    overtakes what is sent again: a directive that did would undo a newer one, which no stream over TCP can."""
 
     def __init__(self, network: Network, places: tuple[str, str], ends: tuple[Process, Process]) -> None:
         self.places, self.ends = places, ends
         self._network = network
         self._waiting: tuple[deque[Any], deque[Any]] = (deque(), deque())
         self._news: list[asyncio.Future[None] | None] = [None, None]
-        self._arrives = [0.0, 0.0]
+        self._flying: tuple[deque[_Sent], deque[_Sent]] = (deque(), deque())
         self.broken = False
         network.pipes.append(self)
 
     def put(self, way: int, item: Any) -> None:
         """Send towards the end `way` (0: the client, 1: the server)."""
-        loop = self._network.loop
-        self._arrives[way] = max(self._arrives[way] + 1e-6, loop.true_s + self._network.delay_s())
-        loop.after(self._arrives[way] - loop.true_s, self._deliver, way, item, loop.true_s)
+        now_s, flying = self._network.loop.true_s, self._flying[way]
+        due_s = max(flying[-1].due_s if flying else 0.0, now_s + self._network.delay_s())
+        flying.append(_Sent(item, now_s, due_s))
+        if len(flying) == 1:
+            self._network.loop.after(due_s - now_s, self._deliver, way)
 
-    def _deliver(self, way: int, item: Any, since_s: float) -> None:
-        loop = self._network.loop
+    def _deliver(self, way: int) -> None:
+        loop, flying = self._network.loop, self._flying[way]
         if self.broken:
             return
         source, target = self.places[1 - way], self.places[way]
         if self._network.is_cut(source, target) or self.ends[way].dead:
-            if loop.true_s - since_s > KEEPALIVE_S:
+            if loop.true_s - flying[0].since_s > KEEPALIVE_S:
                 self.break_off()
             else:
-                self._arrives[way] = loop.true_s + 0.5
-                loop.after(0.5, self._deliver, way, item, since_s)
+                loop.after(AGAIN_S, self._deliver, way)
             return
-        self._waiting[way].append(item)
+        self._waiting[way].append(flying.popleft().item)
+        if flying:
+            loop.after(max(0.0, flying[0].due_s - loop.true_s), self._deliver, way)
         self._tell(way)
 
     async def get(self, way: int) -> Any:
