@@ -117,7 +117,9 @@ class Agent:
             fence_grace_s=who.profile.fence_s * FENCE_GRACE,
             finals=finals,
         )
-        self.copying = Copying(ports.drivers.copies, ports.drivers.hubs, self.lease, sealing, finals)
+        self.copying = Copying(
+            ports.drivers.copies, ports.drivers.homes, ports.drivers.hubs, self.lease, self.wanted, sealing, finals
+        )
         self.canary = Canary(
             who.site,
             ports.drivers.canary,

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from agents.drivers.base import CopiesDriver, CopyRef, HomesMark, HubDriver, Placed
+from agents.drivers.base import CopiesDriver, CopyRef, HomesDriver, HomesMark, HubDriver, Placed
 from agents.lease import SiteLease
+from agents.wanted import WantedHubs
 from federation.api.v1 import agent_pb2, types_pb2
 from federation.model.errors import FederationError, NotFound, Refused
 from federation.model.identity import Epoch
@@ -56,8 +57,10 @@ class Copying:
     """`answer` never raises: what went wrong is said to the leader."""
 
     copies: CopiesDriver
+    homes: HomesDriver
     hubs: HubDriver
     lease: SiteLease
+    wanted: WantedHubs
     sealing: SealingKey
     finals: FinalCopies
 
@@ -94,6 +97,8 @@ class Copying:
         password = self.sealing.open(order.password).decode()
         mark = self.finals.mark(order.hub)
         stopped = not (await self.hubs.observe(order.hub)).processes
+        if stopped and not await self._has_homes(order.hub, epoch):
+            return agent_pb2.Copied(nothing=True)
         saved = await self.copies.save(order.hub, epoch, password, run=order.run)
         if stopped:
             self.finals.made(order.hub, order.run, mark)
@@ -111,6 +116,20 @@ class Copying:
                 for name, home in sorted(saved.homes.items())
             ],
         )
+
+    async def _has_homes(self, hub: str, epoch: Epoch) -> bool:
+        """Whether there may be work of this epoch here. A class that was ordered away before it had started has none if
+        its restore was never done; if that was done at an earlier epoch of its stay, the tree is this epoch's now."""
+        directive = self.wanted.hubs.get(hub)
+        if directive is None or not directive.HasField("restore") or _epoch(directive.epoch) != epoch:
+            return True
+        mark = await self.homes.mark(hub)
+        if mark is not None and mark.epoch >= epoch:
+            return True
+        if not restored_before(mark, directive):
+            return False
+        await self.homes.ensure(hub, epoch)
+        return True
 
     async def _place_home(self, order: agent_pb2.PlaceHomeAsk) -> agent_pb2.Placed:
         self._holds(order.copy.hub, order.epoch)

@@ -225,7 +225,7 @@ class Reconciler:
                 order = self.orders.of(hub)
                 await self._prepare_homes(view, order)
                 if not self._may_start(hub, order):
-                    return "its permission ended while it was prepared"
+                    return "it may not run, or is not wanted, any more since it was prepared"
                 await self.drivers.hubs.start(order)
                 if view.processes == 0:
                     self._record("history.start", hub, str(order.epoch))
@@ -270,8 +270,9 @@ class Reconciler:
 
     def _may_start(self, hub: str, order: HubOrder) -> bool:
         """Preparing may have taken minutes: look again, right before it starts."""
-        held = self.lease.held.get(hub)
-        return held is not None and held.epoch == order.epoch and not self.lease.lapsed(hub)
+        held, directive = self.lease.held.get(hub), self.wanted.hubs.get(hub)
+        wanted = directive is not None and directive.state in RUNNING and read_epoch(directive.epoch) == order.epoch
+        return wanted and held is not None and held.epoch == order.epoch and not self.lease.lapsed(hub)
 
     async def _report(self, hub: str, view: HubView, message: str) -> None:
         now = self.clock.mono()

@@ -76,6 +76,7 @@ class LocalHomes:
         return next((str(found) for found in (tree, _aside(tree)) if (found / MARK).is_file()), None)
 
     async def mark(self, hub: str) -> HomesMark | None:
+        self.check_volume()  # "there is nothing" must not be said of a folder that is not there
         tree = self.tree(hub)
         epoch, content = self.marked(tree), self.disk.read(tree / MARK)
         if epoch is None or content is None:

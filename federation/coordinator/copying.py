@@ -27,7 +27,7 @@ from federation.model.classroom import Classroom
 from federation.model.classroom_seat import Protect
 from federation.model.errors import DriverError, FederationError
 from federation.model.homes import CopyPoint, HomeHistory, HomeIndex
-from federation.model.operation import OperationKind, Step
+from federation.model.operation import Operation, OperationKind, Step
 from federation.model.ownership import Ownership
 from federation.store import keys
 from federation.store.interface import Guard
@@ -66,6 +66,7 @@ class CopiesLoop:
     _errors: dict[str, str] = field(default_factory=dict)  # why the last run of a hub failed
     _turns: dict[str, Turns] = field(default_factory=lambda: defaultdict(lambda: Turns(3 * SOON_S)))  # of each site
     _final_errors: dict[str, str] = field(default_factory=dict)
+    _nothing: dict[str, str] = field(default_factory=dict)  # hub -> the move whose source never restored its homes
     _final_mono: dict[str, float] = field(default_factory=dict)  # hub -> when its final copy was made
     _running: Counter[str] = field(default_factory=Counter)
     _use: dict[str, Use] = field(default_factory=dict)
@@ -119,6 +120,13 @@ class CopiesLoop:
     def final_error(self, hub: str) -> str:
         """Why the last attempt at the final copy of the move that is under way failed; empty: none has."""
         return self._final_errors.get(hub, "")
+
+    def nothing_there(self, operation: Operation, ownership: Ownership) -> bool:
+        """Whether the source of the move says that it never restored the homes, so that the copy on record, which is of
+        before, is all there is. Not believed of a site that has copied them at this epoch."""
+        index = self.snapshot.home(ownership.hub)
+        before = index is not None and index.document.epoch < ownership.epoch
+        return before and ownership.restore is not None and self._nothing.get(ownership.hub) == operation.id
 
     def final_due(self, ownership: Ownership) -> bool:
         """A planned move has stopped the hub, and what was written last is not on record yet. Whoever waits for this
@@ -192,6 +200,10 @@ class CopiesLoop:
         if answer.error:
             raise DriverError(f"{hub}: homes were not copied: {answer.error}", delay_s=LOOK_S)
         said = answer.copied
+        if said.nothing:
+            operation = self.snapshot.operation(hub)
+            self._nothing[hub] = operation.document.id if operation is not None else ""
+            return
         index = HomeIndex(
             hub=hub,
             copy_=CopyPoint(site=site, snapshot=said.snapshot),

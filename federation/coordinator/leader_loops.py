@@ -45,6 +45,7 @@ def make_loops(replica: Replica) -> dict[str, Loop]:
         ports.register,
         replica.snapshot,
         replica.planner,
+        replica.observations,
         replica.journalist,
         guard,
         replica.identity.profile,

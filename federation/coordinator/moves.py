@@ -76,6 +76,7 @@ class PlannedMoves:
             lasting=spec.storage.protection is not None,
             has_copy=self.snapshot.home(hub) is not None,
             copied=self.copies.is_final(ownership),
+            nothing=self.copies.nothing_there(operation, ownership),
             copy_problem=self.copies.final_error(hub),
         )
 
@@ -169,10 +170,11 @@ class PlannedMoves:
         )
 
     def _copied(self, operation: Operation) -> Operation:
-        """The operation when its source may give the hub up. A way back that goes on without a copy of what is there is
-        one whose loss is accepted: what was there all the same comes back as unsent work."""
+        """The operation when its source may give the hub up. One that goes on without a copy of what is there is one
+        whose loss is accepted: what was there all the same comes back as unsent work."""
         ownership = self._ownership(operation.hub).document
-        lossy = operation.accept_loss or bool(operation.back and not self.copies.is_final(ownership))
+        bare = bool(operation.back) or self.copies.nothing_there(operation, ownership)
+        lossy = operation.accept_loss or (bare and not self.copies.is_final(ownership))
         return operation.revise(accept_loss=lossy)
 
     def way_back(self, operation: Operation, reason: str) -> Operation:

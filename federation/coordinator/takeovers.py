@@ -15,6 +15,7 @@ import structlog
 
 from federation.coordinator.events import Journalist
 from federation.coordinator.facts import Planner
+from federation.coordinator.observations import Observations
 from federation.coordinator.snapshot import Snapshot
 from federation.core.calendar import urgency
 from federation.core.lease_count import LeaseCounts
@@ -31,8 +32,9 @@ from federation.store.register import Changes, Register, Stored
 
 log = structlog.get_logger(__name__)
 
-MOST_AT_ONCE = 2  # hubs that start at the same time at one site after takeovers
+MOST_AT_ONCE = 2  # hubs whose homes are restored at the same time at one site after takeovers
 FREEZES = ("failover.frozen", "failover.unfrozen")
+RESTORED = ("starting", "serving", "failed")  # phases in which a hub that was taken over keeps no other one waiting
 STEP_BACK_S = 10.0  # a hub that could not go when it was its turn comes after all others for so long
 
 
@@ -43,6 +45,7 @@ class Takeovers:
     register: Register
     snapshot: Snapshot
     planner: Planner
+    observations: Observations
     journalist: Journalist
     leader_guard: Callable[[], Guard]
     profile: Profile
@@ -227,20 +230,26 @@ class Takeovers:
         self._stepped_back[hub] = self.journalist.clock.mono() + STEP_BACK_S
 
     def _whose_turn(self) -> frozenset[str]:
-        """The most urgent of those that could go now, as many as may start at each site."""
+        """The most urgent of those that could go now, as many as may restore at each site."""
         running = [s.document for s in self.snapshot.under(keys.OPERATIONS, Operation) if _is_failover(s.document)]
-        starting = Counter(self._owner(o.hub) for o in running if o.step is Step.OWNED)
+        restoring = Counter(site for o in running if (site := self._restores(o)))
         turns = set()
         for operation in sorted(running, key=self._order):
             go = self._could_go(operation)
-            if go is not None and starting[go.target] < MOST_AT_ONCE:
-                starting[go.target] += 1
+            if go is not None and restoring[go.target] < MOST_AT_ONCE:
+                restoring[go.target] += 1
                 turns.add(operation.hub)
         return frozenset(turns)
 
-    def _owner(self, hub: str) -> str:
-        stored = self.snapshot.ownership(hub)
-        return (stored.document.owner or "") if stored is not None else ""
+    def _restores(self, operation: Operation) -> str:
+        """The site that owns the hub and is not known to be done with its homes; empty: none. One that has failed to start
+        tries again, and may fail for hours: nobody waits for it."""
+        stored = self.snapshot.ownership(operation.hub)
+        if stored is None or stored.document.owner is None or operation.step is not Step.OWNED:
+            return ""
+        site = stored.document.owner
+        seen = self.observations.seen(site, operation.hub, stored.document.epoch)
+        return "" if seen is not None and seen.epoch_matches and seen.phase in RESTORED else site
 
     def _could_go(self, operation: Operation) -> Go | None:
         """Where to, if it were its turn."""

@@ -121,6 +121,8 @@ def _copy(facts: Facts, known: MoveFacts) -> Move:
         message = "no homes are kept (storage.type none)"
     elif known.copied:
         message = "the final copy is on record"
+    elif known.nothing and known.has_copy:
+        message = f"{operation.source} never restored its homes: the copy on record is all there is"
     elif known.copy_problem and operation.accept_loss and known.has_copy:
         message = f"without a final copy, as was accepted: {known.copy_problem}"
     elif unsaved(operation, known):

@@ -48,7 +48,8 @@ class MoveFacts:
     `in_step_s`: since the last step was finished. `watched_s`: for so long this leader has looked at a target that owns
     the hub and is to start it; then `objection` says why that does not live, if it does not. `lasting`: there are homes
     to copy. `copied`: the copy on record is the one that the site says it made after the hub had stopped for the last
-    time. `copy_problem`: why the last attempt at it failed."""
+    time. `nothing`: the site says that it never restored the homes, so that there is nothing of it to copy.
+    `copy_problem`: why the last attempt at it failed."""
 
     objection: str = ""
     source_objection: str = ""
@@ -59,6 +60,7 @@ class MoveFacts:
     lasting: bool = True
     has_copy: bool = True
     copied: bool = False
+    nothing: bool = False
     copy_problem: str = ""
 
 

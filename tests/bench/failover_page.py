@@ -37,7 +37,7 @@ def lines(found: dict[str, list[Loss]], profile: Profile) -> list[str]:
         f"p95 of all outages: {percentile(unplanned, 0.95):.1f} s; goal at most L + 15 = {within_s:g} s: {met}.",
     ]
     text[-1] += (
-        f" At most {MOST_AT_ONCE} classes start at one site at a time, so that one of {AT_ONCE} waits for its turn:"
+        f" At most {MOST_AT_ONCE} classes restore at one site at a time, so that one of {AT_ONCE} waits for that:"
     )
     text[-1] += f" p95 of the others is {percentile(first, 0.95):.1f} s. A lost leader costs its own lease of"
     text[-1] += f" {profile.leader_ttl_s:g} s on top of L."

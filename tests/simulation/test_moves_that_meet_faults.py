@@ -12,6 +12,7 @@ from federation.coordinator.replica import Replica
 from federation.core import relocation
 from federation.model.errors import DriverError, Refused
 from federation.model.operation import OperationKind, Step
+from tests.simulation.test_faults import retire, retired
 from tests.simulation.test_homes import EVERY, class_with_homes, index, notebook, work
 from tests.simulation.test_moves import WORK, cordon, move, moved, operation, working
 from tests.simulation.test_place import begin, place, served, until
@@ -269,3 +270,42 @@ async def test_a_hub_that_serves_has_no_restore_due_even_if_a_forced_failover_of
         await served(replica, hub)
         assert owner(replica, hub) == "tacc"
         assert notebook(federation, hub, "tacc") == WORK
+
+
+async def test_a_class_leaves_a_site_that_cannot_restore_its_homes_with_the_copy_that_was_to_be_restored() -> None:
+    """There is nothing of it to copy there, so no final copy is waited for, and none is missing (I3)."""
+    async with class_with_homes() as (federation, replica, hub):
+        await taken_over(federation, replica, hub)
+        federation.copies.full.add("tacc")
+        heal(federation, "iu")
+        await until(lambda: not earlier(replica, hub))
+        assert hub not in federation.sites["tacc"].hubs
+        await replica.orders.move("atm101", MoveOrder("user/ann", to="iu", now=True))
+        ordered = federation.clock.mono()
+        await until(lambda: owner(replica, hub) == "iu")
+        assert federation.clock.mono() - ordered < 20, "not after a minute of attempts"
+        await served(replica, hub)
+        assert notebook(federation, hub, "iu") == b"first"
+        messages = [record.message for record in operation(replica, hub).history]
+        assert "tacc never restored its homes: the copy on record is all there is" in messages
+
+
+async def test_a_class_restored_at_an_earlier_epoch_and_ordered_away_before_it_starts_takes_its_work_along() -> None:
+    """Its homes are there, newer than the copy that was restored, and marked with the epoch of then."""
+    async with class_with_homes() as (federation, replica, hub):
+        await federation.kill_site("iu")
+        await until(lambda: hub in federation.sites["tacc"].hubs)
+        work(federation, hub, b"after the move", "tacc")
+        await retire(replica)
+        await retired(replica, hub)
+        heal(federation, "iu")
+        await asyncio.sleep(30)
+        federation.transport.cut.add("tacc")  # it hears of nothing before the move has come to its final copy
+        await replica.control_service.admission.restore("atm101", actor="user/ann")
+        await until(lambda: owner(replica, hub) == "tacc")
+        await replica.orders.move("atm101", MoveOrder("user/ann", to="iu", now=True))
+        await until(lambda: operation(replica, hub).step is Step.STOPPED, 10)
+        federation.transport.cut.discard("tacc")
+        await until(lambda: owner(replica, hub) == "iu", 30)
+        await served(replica, hub)
+        assert notebook(federation, hub, "iu") == b"after the move"

@@ -331,31 +331,49 @@ async def test_a_pause_in_the_last_moment_stops_a_takeover_that_is_under_way() -
         assert owner(replica, hub) == "iu"
 
 
-async def test_as_many_as_may_start_at_one_site_do_so_at_each_of_them() -> None:
+async def several_classes(federation: VirtualFederation, replica: Replica, standbys: tuple[str, ...]) -> dict[str, str]:
+    """Small classes at iu, all armed: each with the site that may take it over."""
+    hubs: dict[str, str] = {}
+    for site in ("iu", *set(standbys)):
+        federation.start_fencer(site)
+    for n, standby in enumerate(standbys):
+        lasting = {"storage": {"type": "dynamic"}, "placement": {"allow": ["iu", standby], "prefer": "iu"}}
+        admitted = await place(replica, f"class{n}", **{**SMALL, **lasting})
+        hubs[admitted.record.document.uid] = standby
+    for hub in hubs:
+        await served(replica, hub)
+    await until(lambda: all(armed(replica, "iu", hub) for hub in hubs))
+    return hubs
+
+
+async def test_as_many_as_may_restore_at_one_site_do_so_at_each_of_them() -> None:
     async with virtual_federation() as federation:
         replica = await begin(federation)
         federation.add_site("psu")
         await join(replica, "psu")
         federation.start_agent("psu")
         await until(lambda: len([site for site in replica.snapshot.sites() if site.edge_address]) == 3)
-        for site in ("iu", "tacc", "psu"):
-            federation.start_fencer(site)
-        hubs: dict[str, str] = {}
-        for n, standby in enumerate(("tacc", "tacc", "tacc", "psu", "psu")):
-            admitted = await place(replica, f"class{n}", **SMALL, placement={"allow": ["iu", standby], "prefer": "iu"})
-            hubs[admitted.record.document.uid] = standby
-        for hub in hubs:
-            await served(replica, hub)
-        await until(lambda: all(armed(replica, "iu", hub) for hub in hubs))
+        hubs = await several_classes(federation, replica, ("tacc", "tacc", "tacc", "psu", "psu"))
+        federation.copies.restore_s = 20.0
         await federation.kill_site("iu")
-        starting: set[frozenset[str]] = set()
+        restoring: set[tuple[int, int]] = set()
 
         def all_started() -> bool:
-            steps = {hub: step(replica, hub) for hub in hubs}
-            starting.add(frozenset(hub for hub, at in steps.items() if at is Step.OWNED))
-            return all(owner(replica, hub) == hubs[hub] and at is Step.DONE for hub, at in steps.items())
+            at_once = [len(federation.sites[site].restoring) for site in ("tacc", "psu")]
+            restoring.add((at_once[0], at_once[1]))
+            return all(owner(replica, hub) == hubs[hub] and step(replica, hub) is Step.DONE for hub in hubs)
 
-        await until(all_started)
-        most = {site: max(sum(hubs[hub] == site for hub in some) for some in starting) for site in ("tacc", "psu")}
-        assert most == {"tacc": 2, "psu": 2}
-        assert max(len(some) for some in starting) == 4, "neither site waited for the other"
+        await until(all_started, 120)
+        assert max(restoring) == (2, 2), "neither site waited for the other"
+        assert max(tacc for tacc, _psu in restoring) == 2
+        assert (1, 0) in restoring, "the third, when the first two were restored"
+
+
+async def test_classes_that_cannot_start_at_the_standby_keep_no_other_class_waiting() -> None:
+    async with virtual_federation() as federation:
+        replica = await begin(federation)
+        hubs = list(await several_classes(federation, replica, ("tacc", "tacc", "tacc")))
+        for hub in hubs:
+            federation.sites["tacc"].refuse(hub, "no such image")
+        await federation.kill_site("iu")
+        await until(lambda: all(owner(replica, hub) == "tacc" for hub in hubs), 60)

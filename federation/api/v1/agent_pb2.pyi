@@ -1283,6 +1283,7 @@ class Copied(_message.Message):
     UNREAD_FIELD_NUMBER: _builtins.int
     DATABASE_FIELD_NUMBER: _builtins.int
     EACH_FIELD_NUMBER: _builtins.int
+    NOTHING_FIELD_NUMBER: _builtins.int
     snapshot: _builtins.str
     homes: _builtins.int
     files: _builtins.int
@@ -1291,6 +1292,8 @@ class Copied(_message.Message):
     seconds: _builtins.float
     database: _builtins.bool
     """the hub's own database is in it"""
+    nothing: _builtins.bool
+    """no copy was made: the homes were to be restored here first, and that was never done"""
     @_builtins.property
     def unread(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """what could not be read, the first of them"""
@@ -1309,10 +1312,11 @@ class Copied(_message.Message):
         unread: _abc.Iterable[_builtins.str] | None = ...,
         database: _builtins.bool = ...,
         each: _abc.Iterable[Global___SavedHome] | None = ...,
+        nothing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "bytes_added", b"bytes_added", "database", b"database", "each", b"each", "files", b"files", "homes", b"homes", "seconds", b"seconds", "snapshot", b"snapshot", "unread", b"unread"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "bytes_added", b"bytes_added", "database", b"database", "each", b"each", "files", b"files", "homes", b"homes", "nothing", b"nothing", "seconds", b"seconds", "snapshot", b"snapshot", "unread", b"unread"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -44,7 +44,8 @@ if os.fork() == 0:
 os.wait()
 os._exit(0)
 """
-HIDING = WIPED.replace("os.wait()\nos._exit(0)", "os.wait(); import time; time.sleep(60)")
+HIDING = WIPED.replace("os.wait()\nos._exit(0)", "os.wait(); print('alone', flush=True); import time; time.sleep(60)")
+HIDING = HIDING.replace(repr(SLEEP), repr(f"print('hidden', flush=True); {SLEEP}"))
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
 )
@@ -97,6 +98,8 @@ async def test_with_keep_descendants_nothing_hides_by_detaching_without_marks(
     processes: SystemProcesses, marks: dict[str, str], tmp_path: Path
 ) -> None:
     processes.spawn(replace(python(HIDING, marks, tmp_path / "log"), keep_descendants=True))
+    while len((tmp_path / "log").read_text().split()) < 2:  # halfway there are two as well
+        await SystemClock().sleep(0.02)
     await found(processes, marks, 2)
     assert await processes.stop(marks) == 2
 
