@@ -7,6 +7,7 @@ the same name at once get one winner and one `Conflict`.
 from __future__ import annotations
 
 from base64 import b64encode
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
@@ -18,13 +19,14 @@ from federation.coordinator.wanted import auth_secret
 from federation.core.in_force import generation_in_force
 from federation.core.passwords import draw_password
 from federation.model.classroom import Classroom
-from federation.model.errors import Conflict, InvalidRequest, NotFound, Refused
+from federation.model.errors import Conflict, InvalidRequest, NotFound, Refused, RegisterFault
 from federation.model.identity import HubUid, hub_uid, name_of
 from federation.model.operation import Operation, OperationKind, Step
+from federation.model.ownership import AgentRecord
 from federation.model.placing import ClassroomRecord, HostClaim, SealedSecret
 from federation.runtime.sealing import seal
 from federation.store import keys
-from federation.store.register import Changes, Register, Stored
+from federation.store.register import Changes, Register, Stored, decode
 
 UID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 UID_LENGTH = 6
@@ -225,7 +227,7 @@ class Admission:
         changes.absent(keys.operation(hub)).put(keys.operation(hub), order)
         await self._claim_hosts(changes, classroom, hub)
         generated = await self._add_secret(changes, record, asked)
-        key = self.sealed(hub, self._draw(HEX, 64).encode(), classroom.spec.placement.allow, actor)
+        key = await self.sealed(hub, self._draw(HEX, 64).encode(), classroom.spec.placement.allow, actor)
         changes.put(keys.home_key(hub), key)  # of the copies of its homes; nobody but its sites ever sees it
         self.journalist.add(changes, "place.admitted", f"generation 1 by {actor}", hub=hub, actor=actor)
         committed = await self.register.commit(changes)
@@ -283,17 +285,23 @@ class Admission:
             )
         password = asked.offered_password or draw_password(self.random)
         allowed = record.classroom.spec.placement.allow
-        secret = self.sealed(name, password.encode(), allowed, asked.actor)
+        secret = await self.sealed(name, password.encode(), allowed, asked.actor)
         changes.absent(keys.secret(name)).put(keys.secret(name), secret)
         return {"password": password}
 
-    def sealed(self, name: str, value: bytes, sites: tuple[str, ...], actor: str) -> SealedSecret:
-        """Seal to the agents of `sites` (empty: of every site); Refused if none of them has ever said hello."""
+    async def sealed(self, name: str, value: bytes, sites: tuple[str, ...], actor: str) -> SealedSecret:
+        """Seal to the agents of `sites` (empty: of every site); Refused if none of them has ever said hello. Who is there
+        is read from the register: a site that this replica has not heard of yet could not stand by."""
+        read = await self.register.commit(Changes().range(keys.SITES).range(keys.AGENTS))
+        joined = {keys.tail(entry.key) for entry in read.ranges[keys.SITES]}
         boxes: dict[str, str] = {}
-        for site in self.snapshot.sites():
-            agent = self.snapshot.agent(site.name)
-            if agent is not None and agent.sealing_key and (not sites or site.name in sites):
-                boxes[site.name] = b64encode(seal(agent.sealing_key, value)).decode()
+        for entry in read.ranges[keys.AGENTS]:
+            site = keys.tail(entry.key)
+            if site not in joined or (sites and site not in sites):
+                continue
+            with suppress(RegisterFault):  # a site whose record nobody can read takes no class
+                if key := decode(entry, AgentRecord).document.sealing_key:
+                    boxes[site] = b64encode(seal(key, value)).decode()
         if not boxes:
             wanted = ", ".join(sites) or "any site"
             raise Refused(

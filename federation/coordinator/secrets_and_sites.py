@@ -44,7 +44,7 @@ class SecretsAndSites:
         unknown = set(sites) - {site.name for site in self.snapshot.sites()}
         if unknown:
             raise InvalidRequest(f"secret {name}: no site is named {', '.join(sorted(unknown))}")
-        secret = self.admission.sealed(name, value, sites, actor)
+        secret = await self.admission.sealed(name, value, sites, actor)
         before = await self.admission.register.read(keys.secret(name), SealedSecret)
         if before is not None and not at_once:
             secret = secret.revise(earlier=self._kept(before.document))

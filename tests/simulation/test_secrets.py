@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,12 @@ import pytest
 from federation.api.v1 import control_pb2
 from federation.coordinator.admission import PlaceOrder
 from federation.coordinator.replica import Replica
+from federation.coordinator.snapshot import Snapshot
+from federation.coordinator.wanted import auth_secret
 from federation.model.errors import Refused
+from federation.model.placing import SealedSecret
+from federation.store import keys
+from federation.store.mirror import Mirror
 from tests.simulation.test_place import begin, meets_now, place, served, until
 from tests.support.classrooms import classroom
 from tests.support.virtual import VirtualFederation, virtual_federation
@@ -55,6 +61,17 @@ async def test_a_class_that_meets_keeps_its_secret_until_its_meeting_ends_others
         assert (value_of(federation, meets), value_of(federation, rests)) == ("one", "three")
         await asyncio.sleep(600)
         assert value_of(federation, meets) == "three"
+
+
+async def test_a_class_that_a_replica_admits_which_has_not_heard_of_a_site_yet_is_sealed_to_that_site_too() -> None:
+    async with virtual_federation() as federation:
+        replica = await begin(federation)
+        known = replica.control_service.admission
+        deaf = replace(known, snapshot=Snapshot(Mirror(replica.ports.register.store, clock=federation.clock)))
+        record = (await deaf.place(classroom("atm101"), PlaceOrder("user/ann"))).record.document
+        secret = await known.register.read(keys.secret(auth_secret(record)), SealedSecret)
+        assert secret is not None
+        assert set(secret.document.sealed) == {"iu", "tacc"}
 
 
 async def test_now_does_not_wait_for_the_end_of_the_class() -> None:

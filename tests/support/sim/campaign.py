@@ -58,8 +58,16 @@ class Campaign:
 
 
 def run_seed(seed: int) -> Result:
-    """Simulate and judge; a readable report if something is wrong."""
-    return run_schedule(draw(seed))
+    """Simulate and judge; a readable report if something is wrong. A run whose set-up does not come to an end in fair
+    weather has found something as well."""
+    try:
+        return run_schedule(draw(seed))
+    except TimeoutError:
+        stuck = Violation("8 liveness", 0.0, "the set-up did not come to its end in fair weather")
+        report = (
+            f"seed {seed}: {stuck.text}\n  replay: make sim SEEDS=1 FIRST={seed}    (SIM_LOG=1 shows every log line)"
+        )
+        return Result(seed, [stuck], Counter(), report)
 
 
 def run_schedule(schedule: Schedule) -> Result:
