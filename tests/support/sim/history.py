@@ -93,9 +93,10 @@ class LeaseFile(Event):
 
 @dataclass(frozen=True, slots=True)
 class Rebooted(Event):
-    """Nothing that was granted before counts any more."""
+    """Nothing that was granted before counts any more. `own_s`: by the clock that ended with the boot before."""
 
     site: str
+    own_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

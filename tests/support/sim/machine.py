@@ -241,8 +241,9 @@ class Machine:
         self._gate, self._first_file = None, b""
         self.site.routes_by_hub = {}
         self.changed("reboot")
+        ended_s = self.host.time(self.loop.true_s)
         self.host.restart(self.loop.true_s)
-        self.history.add(h.Rebooted(self.loop.true_s, self.site.site))
+        self.history.add(h.Rebooted(self.loop.true_s, self.site.site, ended_s))
 
     def lose_lease_file(self) -> None:
         """An upgrade took the runtime directory away."""

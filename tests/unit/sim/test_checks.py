@@ -252,7 +252,7 @@ PLANTED: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
     "tacc opened (1, 2) with 7.10 s of its promise left": (promises.check, [*ASKED, gate(10, "tacc", True, E2)]),
     "tacc started (1, 2) with 13.00 s of its promise left": (  # a boot, whose clock begins anew, makes it whole again
         promises.check,
-        [*ASKED, Rebooted(10, "tacc"), Journaled(11, "tacc", {}, {}, lost=True),
+        [*ASKED, Rebooted(10, "tacc", 10.0), Journaled(11, "tacc", {}, {}, lost=True),
          Hub(12, "tacc", "h1", E2, True, "start", own_s=2.0)]),
     "by a round in which psu did not promise": (promises.check, [*ASKED, EXTENDED]),
     "in which tacc did not promise": (
@@ -298,6 +298,11 @@ def test_a_planted_violation_is_found(words: str) -> None:
     verdict = check(history(*events))
     assert any(words in violation.text for violation in verdict.violations)
     assert verdict.holds is False
+
+
+def test_a_promise_that_was_over_before_a_boot_is_over_after_it() -> None:
+    started = Hub(19, "tacc", "h1", E2, True, "start", own_s=1.0)
+    assert promises.check(history(*ASKED, Rebooted(18, "tacc", 18.0), started)).violations == []
 
 
 def test_what_a_paused_machine_does_is_counted_apart() -> None:

@@ -1,7 +1,7 @@
 """(4) The failsafe: no yes of a site to which the hub is its own, no start while a promise runs, and no deadline by a round
 unless every other member that the asker has acknowledged promised in that very round (PROTOCOL.md H5, H9, H10).
 
-A promise lasts for L by the clock of who gave it, and in full again from a boot on. That it was in a journal that is lost
+A promise lasts for L by the clock of who gave it, and one that was not over in full again from a boot on. That it was in a journal that is lost
 changes nothing: what it protects may still run elsewhere.
 """
 
@@ -51,7 +51,7 @@ def check(history: History) -> Verdict:  # noqa: C901 - one table
             case Journaled():
                 site.accepted, site.members = dict(event.accepted), event.members
             case Rebooted():
-                site.promised = dict.fromkeys(site.promised, whole_s)
+                site.promised = {h: whole_s for h, until_s in site.promised.items() if until_s > event.own_s}
             case RoundBegun():
                 site.rounds[event.nonce] = Round(event.own_s, dict(event.hubs))
             case PromiseHeard(nonce=nonce) if nonce in site.rounds:
