@@ -1,8 +1,8 @@
 """(4) The failsafe: no yes of a site to which the hub is its own, no start while a promise runs, and no deadline by a round
 unless every other member that the asker has acknowledged promised in that very round (PROTOCOL.md H5, H9, H10).
 
-A promise lasts for L by the clock of who gave it, and one that was not over in full again from a boot on. That it was in a journal that is lost
-changes nothing: what it protects may still run elsewhere.
+A promise lasts for L by the clock of who gave it, and one that was not over in full again from a boot on. That it was in a
+journal that is lost changes nothing: what it protects may still run elsewhere.
 """
 
 from __future__ import annotations
