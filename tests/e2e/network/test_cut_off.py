@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.federation import FEDCTL, until
 from tests.support.onlooker import Onlooker
+from tests.support.slow_line import slow
 from tests.support.takeover import site_of, wait_until_armed, wait_until_served_at
 from tests.support.three_hosts import NAMES, OFFICE, ThreeHosts
 
@@ -100,6 +101,20 @@ def test_a_site_that_hears_and_is_not_heard_is_taken_over(here: ThreeHosts) -> N
         # students in the network that nobody hears, and all others
         with here.watched("iu", name, "iu") as at_iu, here.watched(OFFICE, name, "tacc") as elsewhere:
             with here.net.cut(*(("iu", other) for other in ("tacc", "witness", NAMES, OFFICE))):
+                wait_until_served_at(here, name, "tacc")
+            until(lambda: here.condition(name, "PeerClean") == "True", "iu confirms that it closed", 60, here.logs)
+        was_closed_before_it_opened(at_iu, elsewhere)
+        was_stopped_before_it_started(here, name)
+
+
+@pytest.mark.thorough
+def test_a_site_whose_line_is_so_slow_that_no_answer_comes_in_time_is_taken_over(here: ThreeHosts) -> None:
+    """Everything arrives, and is too late to count: grants count from when they were asked for (DESIGN.md 4.2)."""
+    name = "late"
+    with here.placed(name, storage={"type": "none"}):
+        wait_until_armed(here, name, "iu")
+        with here.watched("iu", name, "iu") as at_iu, here.watched(OFFICE, name, "tacc") as elsewhere:
+            with slow(here.net, "iu", 4.0, 1.0):
                 wait_until_served_at(here, name, "tacc")
             until(lambda: here.condition(name, "PeerClean") == "True", "iu confirms that it closed", 60, here.logs)
         was_closed_before_it_opened(at_iu, elsewhere)

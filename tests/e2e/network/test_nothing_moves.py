@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.network_daemons import HOSTS
+from tests.support.slow_line import slow
 from tests.support.takeover import site_of, wait_until_armed
 from tests.support.three_hosts import NAMES, ThreeHosts
 
@@ -52,6 +53,12 @@ def test_two_sites_that_do_not_reach_each_other_and_both_reach_the_witness_keep_
 
 def test_a_tenth_of_all_packets_is_lost_and_nothing_is_moved(armed: ThreeHosts) -> None:
     with armed.net.loss(10, *armed.net.between(*HOSTS, NAMES)):
+        stays(armed, open_s=LASTS_S)
+
+
+def test_a_line_over_which_every_answer_takes_most_of_a_second_moves_nothing(armed: ThreeHosts) -> None:
+    """A third of a second each way, and some jitter: slower than any line between two campuses."""
+    with slow(armed.net, "iu", 0.3, 0.05):
         stays(armed, open_s=LASTS_S)
 
 
