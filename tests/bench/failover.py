@@ -6,12 +6,13 @@ Sites are killed and frozen on one machine by `fedctl lab`; they are cut off on 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from federation.model.profile import PROFILES, ProfileName
-from tests.bench.failover_page import AT_ONCE, KINDS, lines, medians
+from tests.bench.failover_page import AT_ONCE, KINDS, hits_leader, lines, medians, planned
 from tests.bench.outages import EVERY_MINUTE, ONLOOKER_S, OTHER, Faults, Loss, moved, outage
 from tests.bench.timeline import timeline
 from tests.support.federation import Federation, federation, until
@@ -32,10 +33,18 @@ class OneMachine:
     here: Federation
 
     def fault(self, kind: str, site: str) -> None:
-        self.here.lab("freeze" if kind == "freeze" else "kill", site)
+        self.here.lab("freeze" if kind.startswith("freeze") else "kill", site)
 
     def mend(self, site: str) -> None:
         self.here.lab("heal", site)
+
+    @contextmanager
+    def without_coordinator(self, place: str) -> Iterator[None]:
+        self.here.lab("kill", place, "--only", "coordinator")
+        try:
+            yield
+        finally:
+            self.here.lab("heal", place)
 
     @contextmanager
     def watched(self, name: str, site: str) -> Iterator[tuple[Onlooker, Onlooker]]:
@@ -61,6 +70,15 @@ class RealLines:
         self._cut.close()
 
     @contextmanager
+    def without_coordinator(self, place: str) -> Iterator[None]:
+        process = self.here.daemons.running[place, "coordinator"]
+        process.send_signal(signal.SIGSTOP)  # one that ended would be there again at once, and lead
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
+
+    @contextmanager
     def watched(self, name: str, site: str) -> Iterator[tuple[Onlooker, Onlooker]]:
         with self.here.watched(site, name, site) as near, self.here.watched(OFFICE, name, OTHER[site]) as there:
             yield near, there
@@ -72,26 +90,27 @@ def failover(runs: int) -> tuple[list[str], str]:
     found: dict[str, list[Loss]] = {kind: [] for kind in KINDS}
     with federation() as here:
         for turn in range(turns):
-            for kind in (kind for kind in KINDS if kind != "cut"):
-                site = with_leader(here) if kind == "kill-leader" else without_leader(here)
-                found[kind] += one_turn(OneMachine(here), kind, site, turn)
+            for kind in (kind for kind in KINDS if not kind.startswith("cut")):
+                found[kind] += one_turn(OneMachine(here), kind, turn)
     if os.geteuid() == 0:
         with three_hosts() as hosts:
             for turn in range(turns):
-                found["cut"] += one_turn(RealLines(hosts), "cut", SITES[0], turn)
+                for kind in (kind for kind in KINDS if kind.startswith("cut")):
+                    found[kind] += one_turn(RealLines(hosts), kind, turn)
     profile = PROFILES[ProfileName.LAB]
-    rows = {KINDS[kind]: medians(losses) for kind, losses in found.items() if kind != "move" and losses}
+    rows = {KINDS[kind]: medians(losses) for kind, losses in found.items() if not planned(kind) and losses}
     return lines(found, profile), timeline(rows, profile)
 
 
-def one_turn(faults: Faults, kind: str, site: str, turn: int) -> list[Loss]:
+def one_turn(faults: Faults, kind: str, turn: int) -> list[Loss]:
     """Fresh classes: one is moved by itself once an hour at most."""
     print(f"bench: failover, {kind} {turn + 1}", flush=True)
+    site = with_leader(faults) if hits_leader(kind) else without_leader(faults)
     with ExitStack() as stack:
         spec = {"storage": EVERY_MINUTE, "placement": {"allow": list(SITES), "prefer": site}}
         names = [f"{kind}{turn}{n}" for n in range(AT_ONCE)]
         words = {name: stack.enter_context(faults.here.placed(name, **spec)) for name in names}
-        if kind == "move":
+        if planned(kind):
             losses = moved(faults, site, words)
         else:
             losses = outage(faults, kind, site, words, 60 / PHASES * (turn % PHASES))
@@ -100,22 +119,22 @@ def one_turn(faults: Faults, kind: str, site: str, turn: int) -> list[Loss]:
     return losses
 
 
-def with_leader(here: Federation) -> str:
-    """A site whose coordinator leads: the witness's campaigns first, so it is taken away for a while."""
-    here.lab("kill", "witness", "--only", "coordinator")
-    until(lambda: leads_at(here) in SITES, "a site's coordinator leads", 60, here.logs)
-    here.lab("heal", "witness")
+def with_leader(faults: Faults) -> str:
+    """A site whose coordinator leads: the witness's campaigns first, so it is away for a while."""
+    here = faults.here
+    if leads_at(here) not in SITES:
+        with faults.without_coordinator("witness"):
+            until(lambda: leads_at(here) in SITES, "a site's coordinator leads", 60, here.logs)
     return leads_at(here)
 
 
-def without_leader(here: Federation) -> str:
+def without_leader(faults: Faults) -> str:
     """A site while the witness's coordinator leads."""
-    while leads_at(here) != "witness":
-        site = leads_at(here)
-        if site in SITES:
-            here.lab("kill", site, "--only", "coordinator")
-            until(lambda: leads_at(here) not in ("", site), "another one leads", 60, here.logs)  # noqa: B023 - at once
-            here.lab("heal", site)
+    here = faults.here
+    while (place := leads_at(here)) != "witness":
+        if place in SITES:
+            with faults.without_coordinator(place):
+                until(lambda: leads_at(here) not in ("", place), "another one leads", 60, here.logs)
     return SITES[0]
 
 

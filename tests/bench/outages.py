@@ -43,6 +43,10 @@ class Faults(Protocol):
         """All is as before."""
         ...
 
+    def without_coordinator(self, place: str) -> AbstractContextManager[None]:
+        """Meanwhile the coordinator there cannot lead."""
+        ...
+
     def watched(self, name: str, site: str) -> AbstractContextManager[tuple[Onlooker, Onlooker]]:
         """The class as seen at the edge of `site` from near it, and at the other site's from where students are."""
         ...
