@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from tests.bench.quiet import Quiet
 from tests.support.federation import Federation, until
 from tests.support.onlooker import Onlooker
 from tests.support.takeover import wait_until_armed
@@ -34,6 +35,9 @@ class Faults(Protocol):
 
     @property
     def here(self) -> Federation: ...
+
+    @property
+    def quiet(self) -> Quiet: ...
 
     def fault(self, kind: str, site: str) -> None:
         """The site dies, freezes, or is cut off."""
@@ -139,16 +143,18 @@ class Watched:
 
 
 @contextmanager
-def working(here: Federation, words: dict[str, str], site: str) -> Iterator[list[Writer]]:
+def working(faults: Faults, words: dict[str, str], site: str) -> Iterator[list[Writer]]:
     """Students at work in these classes (name -> password), armed at the site, with a copy of what they save."""
+    here = faults.here
     for name in words:
         wait_until_armed(here, name, site)
     writers = [Writer(here, name, word) for name, word in words.items()]
     try:
-        for writer in writers:
-            writer.start()
-        for writer in writers:
-            until(lambda: len(writer.saved) > 3, "the student saves", 90, here.logs)  # noqa: B023 - called at once
+        with faults.quiet.busy():
+            for writer in writers:
+                writer.start()
+            for writer in writers:
+                until(lambda: len(writer.saved) > 3, "the student saves", 90, here.logs)  # noqa: B023 - called at once
         before = {writer.name: fresh(here, writer.name) for writer in writers}
         for writer in writers:
             until(lambda: fresh(here, writer.name) != before[writer.name], "it is copied", 120, here.logs)  # noqa: B023
@@ -161,31 +167,34 @@ def working(here: Federation, words: dict[str, str], site: str) -> Iterator[list
 def outage(faults: Faults, kind: str, site: str, words: dict[str, str], wait_s: float) -> list[Loss]:
     """The site is lost `wait_s` after the newest copy, is mended when all classes serve at the other one, and confirms."""
     here, other = faults.here, OTHER[site]
-    with working(here, words, site) as writers, ExitStack() as stack:
+    with working(faults, words, site) as writers, ExitStack() as stack:
         watched = [Watched(writer, *stack.enter_context(faults.watched(writer.name, site)), site) for writer in writers]
         time.sleep(wait_s)
-        fault, fault_at = time.monotonic(), datetime.now().astimezone()
-        faults.fault(kind, site)
-        try:
-            wait_until_served(here, list(words), other)
-        finally:
-            faults.mend(site)
-    for name in words:
-        until(lambda: here.condition(name, "PeerClean") == "True", f"{site} confirms", 120, here.logs)  # noqa: B023
-    return [one.loss(fault, fault_at, planned=False) for one in watched]
+        with faults.quiet.measured():
+            fault, fault_at = time.monotonic(), datetime.now().astimezone()
+            faults.fault(kind, site)
+            try:
+                wait_until_served(here, list(words), other)
+            finally:
+                faults.mend(site)
+    with faults.quiet.busy():
+        for name in words:
+            until(lambda: here.condition(name, "PeerClean") == "True", f"{site} confirms", 120, here.logs)  # noqa: B023
+        return [one.loss(fault, fault_at, planned=False) for one in watched]
 
 
 def moved(faults: Faults, site: str, words: dict[str, str]) -> list[Loss]:
     """The classes are moved to the other site, one after the other, while their students work."""
     here, other, losses = faults.here, OTHER[site], []
-    with working(here, words, site) as writers:
+    with working(faults, words, site) as writers:
         for writer in writers:
-            with faults.watched(writer.name, site) as (near, there):
+            with faults.quiet.measured(), faults.watched(writer.name, site) as (near, there):
                 at, began = datetime.now().astimezone(), time.monotonic()
                 here.fedctl("move", writer.name, "--to", other, "--drain", "1", limit_s=300)
                 wait_until_served(here, [writer.name], other)
-            writer.end()
-            losses.append(Watched(writer, near, there, site).loss(began, at, planned=True))
+            with faults.quiet.busy():
+                writer.end()
+                losses.append(Watched(writer, near, there, site).loss(began, at, planned=True))
     return losses
 
 
