@@ -3,6 +3,7 @@
 fedctl check *.yaml
 fedctl check atm101.yaml --sites sites/*.yaml      also against what these sites hold
 fedctl check federation.yaml sites/*.yaml          the files that coordinators and agents read
+fedctl check atm101.yaml --values > values.yaml    what the JupyterHub chart is given in a cluster
 
 A note says what is allowed but should be known, e.g. that a federation has no witness; it is no error.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from federation.cli import output
 from federation.cli.files import read_checked, read_files
+from federation.model.classroom import Classroom
 from federation.model.errors import ExitCode
 from federation.model.files.check import check_against
 from federation.model.files.load import kind_in, read_federation, read_site
@@ -22,6 +24,9 @@ from federation.model.files.load import kind_in, read_federation, read_site
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("files", nargs="+", metavar="FILE", help="classroom, site and federation files")
+    parser.add_argument(
+        "--values", action="store_true", help="print the values for the upstream JupyterHub chart, without secrets"
+    )
     parser.add_argument("--sites", nargs="+", default=[], metavar="FILE", help="site files to check against")
 
 
@@ -34,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     good = all(looked)
     classrooms = [path for path in arguments.files if path not in daemons]
     if classrooms:
-        good = _classrooms(classrooms, arguments.sites) and good
+        good = _classrooms(classrooms, arguments.sites, values=arguments.values) and good
     return ExitCode.OK if good else ExitCode.BAD_INPUT
 
 
@@ -59,7 +64,7 @@ def _daemons_file(path: str, kind: str, content: bytes) -> bool:
     return not findings
 
 
-def _classrooms(paths: list[str], site_files: list[str]) -> bool:
+def _classrooms(paths: list[str], site_files: list[str], *, values: bool) -> bool:
     classrooms = read_checked(paths)
     if classrooms is None:
         return False
@@ -77,5 +82,17 @@ def _classrooms(paths: list[str], site_files: list[str]) -> bool:
         if findings:
             return False
     for classroom in classrooms:
-        output.data(f"{classroom.value.name}: ok")
+        output.data(_values(classroom.value) if values else f"{classroom.value.name}: ok")
     return True
+
+
+def _values(classroom: Classroom) -> str:
+    """As a document of YAML. What a site decides is what a cluster without marks gets; the uid is drawn at the first
+    place."""
+    import yaml  # noqa: PLC0415 - fedctl starts without it
+
+    from federation.core.chart_values.row import Given  # noqa: PLC0415
+    from federation.core.chart_values.table import values_of  # noqa: PLC0415
+
+    values = values_of(Given(classroom, f"{classroom.name}-000000"))
+    return f"---\n# {classroom.name}\n{yaml.safe_dump(values, sort_keys=False, allow_unicode=True)}".rstrip()

@@ -1,0 +1,1 @@
+"""What the upstream JupyterHub chart is given for a classroom: one table of rows, field by field."""
