@@ -98,6 +98,10 @@ class Network:
         """All lines between these."""
         return list(itertools.permutations(hosts, 2))
 
+    def end_all(self, host: str) -> None:
+        """Every process on that host, with no time to say anything."""
+        _end_all(self.namespace(host))
+
     def heal(self) -> None:
         self._nft("flush chain ip lines forward")
 
