@@ -25,7 +25,7 @@ from tests.support.bind import ZONE, Bind, new_key
 from tests.support.etcd import safe_etcd
 from tests.support.federation import ROOT, Answer, Federation, marked
 from tests.support.history import Entry
-from tests.support.network import Network, network
+from tests.support.network import MEMORY, Network, network
 from tests.support.network_daemons import HOSTS, SITES, Daemons
 from tests.support.onlooker import Onlooker
 from tests.support.student import Student
@@ -126,7 +126,7 @@ def three_hosts() -> Iterator[ThreeHosts]:
     with ExitStack() as stack:
         net = stack.enter_context(network(*HOSTS, NAMES, OFFICE))
         folder = Path(tempfile.mkdtemp(prefix="hubfed-network-"))
-        memory = Path(f"/dev/shm/hubfed-{net.mark}")
+        memory = MEMORY / f"hubfed-{net.mark}"
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.callback(shutil.rmtree, memory, ignore_errors=True)
         folder.chmod(0o711)
