@@ -20,7 +20,7 @@ from tests.support.virtual import virtual_federation
 
 pytestmark = pytest.mark.looptime
 
-LISTED_S = 400.0  # by then every coordinator has listed the register anew
+LISTED_S = 320.0  # by then every coordinator has listed the register anew
 
 
 async def test_after_a_backup_of_before_a_takeover_its_epoch_is_not_given_again() -> None:
