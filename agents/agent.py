@@ -103,7 +103,7 @@ class Agent:
         acks = FencerAcks(place.ack, ports.disk, ports.clock)
         fencing = Fencing(who.profile, acks, unproven=lambda: self.canary.unproven())  # noqa: PLW0108 - the canary is made later
         self.lease = SiteLease(place.lease, ports.disk, self.journal, ports.clock, fencing)
-        self.wanted = WantedHubs(place.wanted, ports.disk)
+        self.wanted = WantedHubs(place.wanted, ports.disk, lambda: self.lease.held)
         self.reporter = Reporter(who.kind, who.version)
         finals = FinalCopies()
         self.reporter = Reporter(who.kind, who.version, ports.drivers.hubs.capabilities.version)

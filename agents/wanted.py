@@ -1,11 +1,14 @@
 """What the leader wants of this site: collected from the parts of a session, kept on disk, read again after a restart.
 
 Sites keep their last accepted wanted documents (I7): with no coordinator in reach, an agent that restarts still knows
-how to mend the hubs that it holds. A directive permits nothing; `agents.lease` says what may run.
+how to mend the hubs that it holds. A directive permits nothing; `agents.lease` says what may run. Nor does its absence
+end anything: of a hub that is held and not named any more (a register that has lost it, PROTOCOL.md H6) the last one is
+kept, or its users would be let in nowhere.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container
 from pathlib import Path
 
 import structlog
@@ -21,9 +24,11 @@ class WantedHubs:
     """The newest complete set of directives, by hub uid. Those of a leader that was replaced are not taken: thawed, it may
     still order the stop of a class whose move was given up since (PROTOCOL.md H14 b)."""
 
-    def __init__(self, path: Path, disk: Disk) -> None:
+    def __init__(self, path: Path, disk: Disk, held: Callable[[], Container[str]] = lambda: ()) -> None:
         self._path = path
         self._disk = disk
+        self._held = held
+        self._unnamed: set[str] = set()  # held, and kept although the leader names them no more
         self.hubs: dict[str, agent_pb2.WantedHub] = {}
         self.revision = 0
         self._leader = agent_pb2.Wanted()  # register and epoch of the newest leader that was heard
@@ -43,18 +48,28 @@ class WantedHubs:
             log.warning("wanted.of_an_older_era", era=part.register.era, newest=self._leader.register.era)
             return set()
         self._leader = agent_pb2.Wanted(register=part.register, leader_epoch=part.leader_epoch)
-        target = dict(self.hubs) if self._parts is None else self._parts
+        named = {hub: directive for hub, directive in self.hubs.items() if hub not in self._unnamed}
+        target = named if self._parts is None else self._parts
         target.update((hub.hub, self._newer(hub)) for hub in part.hubs)
         for hub in part.gone:
             target.pop(hub, None)
         if not part.complete:
             if self._parts is None:
-                self._replace(target, part.revision)
+                self._replace(self._with_held(target), part.revision)
             return set()
+        target = self._with_held(target)
         changed = {hub for hub in target.keys() | self.hubs.keys() if target.get(hub) != self.hubs.get(hub)}
         self._parts = None
         self._replace(target, part.revision)
         return changed
+
+    def _with_held(self, named: dict[str, agent_pb2.WantedHub]) -> dict[str, agent_pb2.WantedHub]:
+        held = self._held()
+        kept = {hub: directive for hub, directive in self.hubs.items() if hub not in named and hub in held}
+        if kept.keys() - self._unnamed:
+            log.warning("wanted.not_named", hubs=sorted(kept))
+        self._unnamed = set(kept)
+        return {**named, **kept}
 
     def _newer(self, hub: agent_pb2.WantedHub) -> agent_pb2.WantedHub:
         """A leader that has just been elected may look at an old copy: at one epoch, generations only rise."""

@@ -11,11 +11,15 @@ from typing import Any
 import pytest
 
 from agents.agent import Agent
+from federation.api.v1 import control_pb2
+from federation.coordinator.move_orders import FailoverOrder
 from federation.coordinator.replica import Replica
 from federation.coordinator.wanted import auth_secret
+from federation.model.errors import Refused
 from federation.model.profile import PROFILES, ProfileName
 from tests.simulation.test_place import join, place, served, until
 from tests.simulation.test_takeover import WORKSHOP, armed, owner, protected, protected_class, serves
+from tests.support.lost_register import Onlooker
 from tests.support.virtual import VirtualFederation
 
 pytestmark = pytest.mark.looptime
@@ -241,6 +245,62 @@ async def test_a_member_that_the_owner_has_not_acknowledged_is_no_target() -> No
         operation = replica.snapshot.operation(hub)
         assert operation is not None
         assert "psc: iu has not acknowledged it as a member" in operation.document.waiting_for
+
+
+async def test_a_site_that_the_first_owner_does_not_know_takes_nothing_over_from_the_second() -> None:
+    """iu is cut off and serves on tacc's promises. The class is tacc's by then, which never hears of it and dies for the
+    coordinators; psc joined too late to be asked by iu, and has promised nothing (H5 c)."""
+    everywhere = {"allow": ["iu", "tacc", "psc"], "prefer": "iu"}
+    async with watched_class(placement=everywhere) as (federation, replica, hub):
+        onlooker = Onlooker(federation, hub)
+        looking = asyncio.create_task(onlooker.run())
+        federation.transport.away.add("iu")
+        began = federation.clock.mono()
+        federation.add_site("psc")
+        await join(replica, "psc")
+        federation.start_agent("psc")
+        federation.start_fencer("psc")
+        await until(lambda: replica.sightings.age_s("psc") is not None)
+        record = replica.snapshot.classroom_of(hub)
+        assert record is not None
+        secrets = replica.control_service.secrets_and_sites
+        await secrets.set_secret(auth_secret(record.document), b"now for psc, too", (), "test")
+        await until(lambda: any(m.site == "psc" for m in federation.agents["tacc"].journal.record.members))
+        await until(lambda: federation.clock.mono() - began > LAB.takeover_s - 2 * LAB.renew_s)
+        federation.transport.deaf.add("tacc")
+        await until(lambda: owner(replica, hub) == "tacc", LAB.contact_s)
+        federation.transport.away.add("tacc")
+        federation.transport.deaf.clear()
+        await asyncio.sleep(2 * LAB.takeover_s)
+        assert hub not in federation.agents["tacc"].journal.record.accepted
+        await replica.orders.failover("atm101", FailoverOrder("user/ann", "tacc burns", vouched_site="tacc"))
+        await asyncio.sleep(2 * LAB.takeover_s)
+        assert onlooker.twice == []
+        assert await serves(federation, "iu", hub)
+        operation = replica.snapshot.operation(hub)
+        assert operation is not None
+        assert "psc: iu, which has not confirmed that it closed" in operation.document.waiting_for
+        federation.transport.away.discard("iu")
+        await until(lambda: owner(replica, hub) == "iu")  # which needs nobody's promise but its own
+        await served(replica, hub)
+        looking.cancel()
+        assert onlooker.twice == []
+
+
+async def test_a_site_that_was_wiped_does_not_become_a_member_again_under_another_uid() -> None:
+    """Its promises are gone with its disk, and who asked for them would not know (H5 b)."""
+    async with watched_class() as (federation, replica, hub):
+        federation.transport.away.add("iu")
+        await until(lambda: deadline_s(federation, "tacc", hub) > 0)
+        await federation.kill_site("tacc")
+        federation.disks["tacc"].files.clear()
+        request = control_pb2.JoinSiteRequest(name="tacc", kind="local", uid="uid-of-the-new-disk")
+        before = replica.snapshot.members()
+        with pytest.raises(Refused, match=r"is a member with another uid \(uid-tacc\)"):
+            await replica.control_service.secrets_and_sites.join(request, "test")
+        await asyncio.sleep(2 * LAB.takeover_s)
+        assert replica.snapshot.members() == before
+        assert owner(replica, hub) == "iu"
 
 
 async def test_a_site_that_lost_its_journal_promises_nothing_before_it_has_read_the_register() -> None:

@@ -20,7 +20,8 @@ Pair = tuple[int, int]
 class Entry:
     """One line: grant, revoke, start, open, close, stop or release of a hub at a site; fenced: stopped by the fencer;
     killed, frozen: the whole site died or stands still (no hub is named). Of what stands still and thaws later only the
-    gate is kept shut in time (docs/explanation/failover.md), and that is for whoever looks from outside to see."""
+    gate is kept shut in time (docs/explanation/failover.md), and that is for whoever looks from outside to see.
+    lost power: it died, and when it boots nothing that it was granted before counts."""
 
     at_ns: int
     site: str
@@ -87,10 +88,12 @@ class _State:
                 self.released[where] = e.epoch
                 if self.running.get(e.hub) == e.site or self.opened.get(e.hub) == e.site:
                     self.found.append(f"{e.hub}: released by {e.site} at {e.epoch} while it was there")
-            case "killed" | "frozen":
+            case "killed" | "frozen" | "lost power":
                 for table in (self.running, self.opened):
                     for hub in [hub for hub, site in table.items() if site == e.site]:
                         del table[hub]
+                if e.event == "lost power":
+                    self.granted = {known: epochs for known, epochs in self.granted.items() if known[0] != e.site}
 
     def _grant(self, e: Entry) -> None:
         self.granted.setdefault((e.site, e.hub), set()).add(e.epoch)

@@ -1,8 +1,9 @@
 """Hosts with a network of their own, between which lines are really cut: namespaces round a router, rules of nft in it.
 
 Each host has a network namespace and one line to the router, which passes everything on until a test says otherwise.
-What is dropped is dropped in silence, as a broken line does it, and in one direction if a test wants that. Names carry
-a part that is drawn for each run, so that runs never meet. Nothing leads to the machine's own network.
+What is dropped is dropped in silence, as a broken line does it, and in one direction if a test wants that. Names say
+which process made them, so that runs never meet, and the next one clears away what a killed one has left. Nothing leads
+to the machine's own network.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import itertools
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import time
@@ -23,8 +25,13 @@ from pathlib import Path
 
 import pytest
 
+from federation.runtime.clock import SystemClock
+from federation.runtime.processes import ProcessId, SystemProcesses
+
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACES = Path("/run/netns")
+MEMORY = Path("/dev/shm")
+NAME = re.compile(r"hubfed-(?P<mark>(?P<pid>[0-9]+)-(?P<started>[0-9]+)-[0-9a-f]{4})-[a-z]+")
 OWN = Path("/proc/thread-self/ns/net")
 CLONE_NEWNET = 0x40000000
 TABLE = """
@@ -98,6 +105,10 @@ class Network:
         """All lines between these."""
         return list(itertools.permutations(hosts, 2))
 
+    def end_all(self, host: str) -> None:
+        """Every process on that host, with no time to say anything."""
+        _end_all(self.namespace(host))
+
     def heal(self) -> None:
         self._nft("flush chain ip lines forward")
 
@@ -151,7 +162,10 @@ class Network:
 def network(*hosts: str) -> Iterator[Network]:
     """The hosts and their lines; gone at the end with all that runs there."""
     nft()
-    net = Network(secrets.token_hex(4), hosts)
+    clear_away()
+    own = SystemProcesses(SystemClock()).identify(os.getpid())
+    assert own is not None
+    net = Network(f"{own.pid}-{own.started}-{secrets.token_hex(2)}", hosts)
     try:
         net.make()
         yield net
@@ -163,6 +177,17 @@ def run_in(net: Network, host: str, *words: str) -> str:
     """A command on that host; what it prints."""
     with net.inside(host):
         return _run(*words)
+
+
+def clear_away() -> None:
+    """What runs have left that were killed: namespaces of ours whose maker does not live, and who runs there."""
+    processes = SystemProcesses(SystemClock())
+    for path in NAMESPACES.glob("hubfed-*"):
+        found = NAME.fullmatch(path.name)
+        if found and not processes.alive(ProcessId(int(found["pid"]), int(found["started"]))):
+            _end_all(path.name)
+            _ip("netns", "delete", path.name)
+            shutil.rmtree(MEMORY / f"hubfed-{found['mark']}", ignore_errors=True)
 
 
 def _enter(handle: int) -> None:

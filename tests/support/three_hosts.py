@@ -18,10 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from federation.runtime.clock import SystemClock
+from federation.runtime.node import ensure_proxy
+from federation.runtime.processes import SystemProcesses
 from tests.support.bind import ZONE, Bind, new_key
 from tests.support.etcd import safe_etcd
 from tests.support.federation import ROOT, Answer, Federation, marked
-from tests.support.network import Network, network
+from tests.support.history import Entry
+from tests.support.network import MEMORY, Network, network
 from tests.support.network_daemons import HOSTS, SITES, Daemons
 from tests.support.onlooker import Onlooker
 from tests.support.student import Student
@@ -75,6 +79,9 @@ class ThreeHosts(Federation):
         with self.net.inside(OFFICE):
             return asyncio.run(work())
 
+    def history(self) -> list[Entry]:
+        return sorted(self.daemons.history(), key=lambda entry: entry.at_ns)
+
     @contextmanager
     def watched(self, host: str, name: str, *sites: str) -> Iterator[Onlooker]:
         """A class at the edges of these sites, as it is seen on that host."""
@@ -114,18 +121,19 @@ class ThreeHosts(Federation):
 def three_hosts() -> Iterator[ThreeHosts]:
     """Set up, and down again whatever happens; what is left running afterwards is a failure."""
     subprocess.run([ROOT / "scripts/get-restic"], check=True, capture_output=True, timeout=300)
+    asyncio.run(ensure_proxy(SystemProcesses(SystemClock()), SystemClock()))  # no registry is reached from the hosts
     safe_etcd()
     with ExitStack() as stack:
         net = stack.enter_context(network(*HOSTS, NAMES, OFFICE))
         folder = Path(tempfile.mkdtemp(prefix="hubfed-network-"))
-        memory = Path(f"/dev/shm/hubfed-{net.mark}")
+        memory = MEMORY / f"hubfed-{net.mark}"
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.callback(shutil.rmtree, memory, ignore_errors=True)
         folder.chmod(0o711)
         primary, office = net.address(NAMES), net.address(OFFICE)
         names = Bind(folder / "primary", 53, new_key(), host=primary, notifies=office)
         resolver = Bind(folder / "secondary", 53, names.key, primary=53, host=office, primary_host=primary)
-        daemons = Daemons(net, folder)
+        daemons = Daemons(net, folder, memory)
         here = ThreeHosts(folder, net=net, names=names, resolver=resolver, daemons=daemons)
         stack.callback(_nothing_left, folder)
         stack.callback(names.kill)

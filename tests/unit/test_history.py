@@ -28,6 +28,11 @@ def test_a_right_history_passes() -> None:
     assert judge(RIGHT) == []
 
 
+def test_a_site_that_boots_and_is_granted_its_class_anew_passes() -> None:
+    again = [entry(5, "iu", "grant"), entry(6, "iu", "start"), entry(7, "iu", "open")]
+    assert judge([*RIGHT[:3], entry(4, "iu", "lost power"), *again]) == []
+
+
 def without(*ats: int) -> list[Entry]:
     return [e for e in RIGHT if e.at_ns not in ats]
 
@@ -41,6 +46,7 @@ def without(*ats: int) -> list[Entry]:
         (without(5, 6), "two copies"),
         ([*RIGHT[:5], entry(6, "iu", "release")], "released by iu at (1, 1) while it was there"),
         ([*RIGHT[:6], entry(7, "iu", "release"), entry(8, "iu", "grant"), entry(9, "iu", "open")], "it had given up"),
+        ([*RIGHT[:2], entry(3, "iu", "lost power"), entry(4, "iu", "open")], "open at iu at (1, 1) without a grant"),
         ([*RIGHT, entry(10, "iu", "grant", E1)], "granted to iu at (1, 1) after (1, 2) at tacc"),
         ([*RIGHT, entry(10, "iu", "grant", E2)], "granted to iu at (1, 2) after (1, 2) at tacc"),
     ],

@@ -178,6 +178,12 @@ def promised_and_killed(seed: int) -> Schedule:
     return _schedule(seed, *troubles, chaos_s=40.0, failsafe=True)
 
 
+def promised_and_forgotten(seed: int) -> Schedule:
+    """The same; when the peer has become the owner, it loses its journal, and its promises with it."""
+    troubles = (_cut(1.0, "iu", 40.0), Trouble(20.0, "journal lost", "tacc", 0.0))
+    return _schedule(seed, *troubles, chaos_s=40.0, failsafe=True)
+
+
 def half_asked(seed: int) -> Schedule:
     """iu is cut off from the coordinators and from psu, which is to take over; tacc alone promises."""
     allow = ("iu", "psu")
@@ -228,7 +234,8 @@ DIRECTED: dict[str, Callable[[int], Schedule]] = {
         fair, stale, cut_off, restarts, blinked, deaf, hung, hung_and_late, leader_dies, register_gap,
         rearmed_and_deaf, journal_lost,
         standby_returns, fencer_lags, retired, file_lost, rebooted, rebooted_on_disk, late_name, all_silent,
-        nobody_left, newcomer, rolled_back, register_away, promised, promised_and_killed, half_asked, old_promises,
+        nobody_left, newcomer, rolled_back, register_away, promised, promised_and_killed, promised_and_forgotten,
+        half_asked, old_promises,
         rolled_back_and_dead, with_homes, moved, moved_with_late_grants, moved_with_slow_stops, move_given_up,
     )
 }  # fmt: skip

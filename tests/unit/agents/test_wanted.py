@@ -38,3 +38,19 @@ def test_a_register_of_a_new_era_counts_its_leaders_anew() -> None:
     wanted.take(part(700, "running"))
     wanted.take(part(3, "stopped", types_pb2.RegisterId(uuid="u", era=2)))
     assert state(wanted) == "stopped"
+
+
+def test_the_directive_of_a_hub_that_is_held_is_kept_when_it_is_not_named_any_more_and_goes_with_the_hub() -> None:
+    held = {"atm101-abc123"}
+    wanted = WantedHubs(PATH, MemoryDisk(), lambda: held)
+    wanted.take(part(7, "running"))
+    gone = agent_pb2.Wanted(register=REGISTER, leader_epoch=7, gone=["atm101-abc123"], complete=True)
+    assert wanted.take(gone) == set()
+    wanted.session_began()
+    assert wanted.take(agent_pb2.Wanted(register=REGISTER, leader_epoch=8, complete=True)) == set()
+    assert state(wanted) == "running"
+    assert wanted.take(part(8, "stopped")) == {"atm101-abc123"}, "a word about it counts"
+    wanted.take(agent_pb2.Wanted(register=REGISTER, leader_epoch=8, gone=["atm101-abc123"], complete=True))
+    held.clear()
+    wanted.take(agent_pb2.Wanted(register=REGISTER, leader_epoch=8, complete=True))
+    assert wanted.hubs == {}
