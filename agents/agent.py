@@ -199,7 +199,9 @@ class Agent:
         """Take a directive or a question."""
         kind = message.WhichOneof("message")
         if kind == "wanted":
-            for hub in self.wanted.take(message.wanted):
+            changed = self.wanted.take(message.wanted)
+            self.reconciler.departed.note(d for hub in changed if (d := self.wanted.hubs.get(hub)) is not None)
+            for hub in changed:
                 self._hubs.wake(hub)
                 if self.reconciler.lacks_grant(hub):
                     self.link.renew_soon()

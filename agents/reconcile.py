@@ -61,10 +61,10 @@ class Reconciler:
     _tried: set[str] = field(default_factory=set)
     _discovered: bool = False
     _canary_route: Route | None = None
-    _departed: DepartedHubs = field(init=False)
+    departed: DepartedHubs = field(init=False)
 
     def __post_init__(self) -> None:
-        self._departed = DepartedHubs(self.clock)
+        self.departed = DepartedHubs(self.clock)
 
     def hubs(self) -> set[str]:
         """Every hub that is held, ended, wanted, or found running."""
@@ -306,7 +306,8 @@ class Reconciler:
         await self._publish()
 
     async def _publish(self) -> None:
-        await self.drivers.edge.publish(self._routes(), self._departed.look(self.wanted.hubs, self.lease.held))
+        self.departed.note(self.wanted.hubs.values())
+        await self.drivers.edge.publish(self._routes(), self.departed.look(self.lease.held))
 
     def _routes(self) -> tuple[Route, ...]:
         routes = []
