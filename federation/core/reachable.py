@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from federation.model.outlook import Outlook
 from federation.model.status import Condition, ConditionType, Truth
 
+ENDS_SOON = "CertificateEndsSoon"
+"""Reason of a class that is seen with a certificate that will not hold for long."""
 TWICE = 2  # one look that fails is a lost packet; two in a row are said
 
 
@@ -22,8 +24,10 @@ def reachable(places: tuple[str, ...], owner: str, outlooks: Iterable[Outlook]) 
         return None
     kind = ConditionType.REACHABLE
     said: dict[str, str] = {}
+    warnings: set[str] = set()
     for outlook in outlooks:
         if outlook.place in places and outlook.site == owner:
+            warnings.add(outlook.warning)
             said[outlook.place] = "" if said.get(outlook.place) == "" else outlook.problem
     if not said:
         message = f"nobody at {' or '.join(places)} has looked yet"
@@ -32,8 +36,9 @@ def reachable(places: tuple[str, ...], owner: str, outlooks: Iterable[Outlook]) 
     if len(seen) == len(said):
         mute = [place for place in places if place not in said]
         rest = f"; {' and '.join(mute)} does not say" if mute else ""
-        message = f"seen from {' and '.join(seen)}{rest}"
-        return Condition(type=kind, status=Truth.TRUE, reason="Seen", message=message)
+        ends = sorted(warnings - {""})
+        message = "; ".join((f"seen from {' and '.join(seen)}{rest}", *ends))
+        return Condition(type=kind, status=Truth.TRUE, reason=ENDS_SOON if ends else "Seen", message=message)
     not_seen = "; ".join(f"{place}: {said[place]}" for place in places if said.get(place))
     message = f"seen from {len(seen)} of {len(said)} places; not from {not_seen}"
     return Condition(type=kind, status=Truth.FALSE, reason="NotSeen", message=message)

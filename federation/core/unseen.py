@@ -3,6 +3,9 @@
 A line between institutions fails more often than a site, and a place that looks may be broken itself. So it takes three
 misses in a row from two places or more, nobody who sees the class, and one of those places that reaches the site where it
 would go. Nothing waits for a lease: both sites live, so it is a planned move, and loses nothing.
+
+A certificate that no browser takes is a miss like others, but often the same at both sites: reached is a site only with a
+certificate that holds for this class's name, so that none is moved in vain.
 """
 
 from __future__ import annotations
@@ -85,14 +88,19 @@ def _not_now(hub: Unseen) -> str:
     if not hub.target:
         return hub.refused
     missed = missing(hub.site, hub.outlooks)
-    if not any(hub.target in one.reaches for one in missed if one.place != hub.target):
-        return f"nobody who misses it reaches {hub.target}: the fault may be theirs"
-    return ""
+    if any(hub.target in one.reaches for one in missed if one.place != hub.target):
+        return ""
+    if any(one.fault is Fault.TLS for one in missed):
+        return f"nobody who misses it finds a certificate at {hub.target} that holds for its name, so a move would not help"
+    return f"nobody who misses it reaches {hub.target}: the fault may be theirs"
 
 
 def badly_seen(outlooks: Iterable[Outlook]) -> frozenset[str]:
-    """Sites with a class that is missed for sure."""
+    """Sites with a class that is missed for sure. A certificate is one class's, and says nothing of its site; whether
+    another one holds is looked at where the class would go."""
     by_hub: dict[tuple[str, str], list[Outlook]] = {}
     for one in outlooks:
         by_hub.setdefault((one.hub, one.site), []).append(one)
-    return frozenset(site for (_hub, site), said in by_hub.items() if missing(site, said))
+    return frozenset(
+        site for (_hub, site), said in by_hub.items() if any(one.fault is not Fault.TLS for one in missing(site, said))
+    )

@@ -22,12 +22,14 @@ from agents.drivers.memory_copies import MemoryStore as CopyStore
 from agents.drivers.memory_fencing import MemoryFencer
 from agents.link import Self
 from federation.coordinator.hooks_loop import NO_HOOKS, Hooks
+from federation.coordinator.probe import Sight
 from federation.coordinator.replica import Identity, Replica
 from federation.coordinator.replica import Ports as ReplicaPorts
 from federation.coordinator.standing import Leader
 from federation.core.relocation import Policy
 from federation.dns.memory import MemoryNames
 from federation.model.errors import RegisterFault, Unavailable
+from federation.model.outlook import Fault
 from federation.model.profile import PROFILES, ProfileName
 from federation.runtime.clock import Clock
 from federation.runtime.sealing import SealingKey
@@ -110,17 +112,27 @@ class KillableStore:
 
 class MemoryProber:
     """Sees a login page where a hub of the virtual federation is open. `blind`: coordinators that reach no edge;
-    `hidden`: sites whose edge nobody reaches."""
+    `hidden`: sites whose edge nobody reaches; `stale`: sites whose certificates have ended."""
 
-    def __init__(self, sites: dict[str, MemorySite], coordinator: str, blind: set[str], hidden: set[str]) -> None:
+    def __init__(
+        self, sites: dict[str, MemorySite], coordinator: str, blind: set[str], hidden: set[str], stale: set[str]
+    ) -> None:
         self._sites = sites
         self._coordinator = coordinator
         self._blind = blind
         self._hidden = hidden
+        self._stale = stale
+
+    async def tls_name(self, edge_address: str, host: str) -> Sight:
+        if not self._reached(edge_address):
+            return Sight(Fault.PAGE, f"{edge_address}: no route to host")
+        if edge_address.split(".", 1)[0] in self._stale:
+            return Sight(Fault.TLS, f"tls name: expired: the certificate of {host} at {edge_address}")
+        return Sight()
 
     async def login_page(self, edge_address: str, host: str) -> str:
         name = edge_address.split(".", 1)[0]
-        if not await self.answers(edge_address):
+        if not self._reached(edge_address):
             return f"{edge_address}: no route to host"
         edge = self._sites[name].drivers().edge
         for route in self._sites[name].routes:
@@ -128,7 +140,10 @@ class MemoryProber:
                 return ""
         return f"{edge_address} shows no login page for {host}"
 
-    async def answers(self, edge_address: str) -> bool:
+    async def answers(self, edge_address: str, host: str) -> bool:
+        return not (await self.tls_name(edge_address, host)).problem
+
+    def _reached(self, edge_address: str) -> bool:
         return self._coordinator not in self._blind and edge_address.split(".", 1)[0] not in self._hidden
 
 
@@ -159,6 +174,7 @@ class VirtualFederation:
     places: dict[str, str] = field(default_factory=dict)  # failure domains of coordinators that look at classes
     blind: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)  # sites whose edge is not reached from outside
+    stale: set[str] = field(default_factory=set)  # sites whose certificates have ended
     copies: CopyStore = field(default_factory=CopyStore)  # that the sites share
 
     async def start_replica(self, name: str) -> Replica:
@@ -185,7 +201,7 @@ class VirtualFederation:
         ports = ReplicaPorts(
             register,
             self.names,
-            MemoryProber(self.sites, name, self.blind, self.hidden),
+            MemoryProber(self.sites, name, self.blind, self.hidden, self.stale),
             self.clock,
             Random(self.random.random()),
             no_leader,

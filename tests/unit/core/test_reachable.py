@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from federation.core.reachable import outside, reachable, word
+from federation.core.reachable import ENDS_SOON, outside, reachable, word
 from federation.model.outlook import Outlook
 from federation.model.status import Truth
 
@@ -49,6 +49,18 @@ def test_the_condition_says_from_where_and_why_not(said: list[Outlook], status: 
         condition = reachable(PLACES, "iu", order)
         assert condition is not None
         assert (condition.status, condition.message) == (status, message)
+
+
+def test_a_certificate_that_ends_soon_is_said_once_while_the_class_is_seen_and_a_miss_comes_first() -> None:
+    ends = "the certificate of a at b ends on 2026-12-01: renew it before"
+    said = [outlook("tacc").revise(warning=ends), outlook("witness").revise(warning=ends)]
+    condition = reachable(PLACES, "iu", said)
+    assert condition is not None
+    assert (condition.status, condition.reason) == (Truth.TRUE, ENDS_SOON)
+    assert condition.message == f"seen from tacc and witness; {ends}"
+    missed = reachable(PLACES, "iu", [said[0], outlook("witness", "no route")])
+    assert missed is not None
+    assert missed.reason == "NotSeen"
 
 
 @pytest.mark.parametrize(

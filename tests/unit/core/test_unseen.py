@@ -25,6 +25,7 @@ def outlook(place: str, **more: object) -> Outlook:
 
 
 TACC, WITNESS = outlook("tacc"), outlook("witness")
+EXPIRED = outlook("tacc", fault=Fault.TLS, problem="tls name: expired")
 SEEN = {"problem": "", "fault": Fault.NONE, "misses": 0, "reaches": ()}
 GONE = Unseen("iu", (TACC, WITNESS), serves=True, fresh=True, target="tacc")
 
@@ -67,6 +68,7 @@ def test_what_is_seen_from_somewhere_or_missed_from_one_place_or_not_for_sure_st
         ({"moved_s": 3599.0}, "within the last hour"),
         ({"target": "", "refused": "no site can take it (tacc: is full)"}, "tacc: is full"),
         ({"outlooks": (TACC, outlook("witness", reaches=()))}, "nobody who misses it reaches tacc"),
+        ({"outlooks": (EXPIRED, outlook("witness", reaches=()))}, "finds a certificate at tacc that holds"),
         ({"outlooks": (outlook("tacc", reaches=("tacc",)), outlook("witness", reaches=()))}, "reaches tacc"),
     ],
 )
@@ -74,6 +76,19 @@ def test_it_stays_with_a_reason_that_does_not_change_while_it_holds(situation: d
     decision = decide(replace(GONE, **situation))  # type: ignore[arg-type]
     assert isinstance(decision, Stay)
     assert said in decision.reason
+
+
+def test_a_certificate_that_holds_at_the_standby_and_not_here_moves_the_class() -> None:
+    missed = (EXPIRED, outlook("witness", fault=Fault.TLS, problem="tls name: expired"))
+    decision = decide(replace(GONE, outlooks=missed))
+    assert decision == Relocate("tacc", "not seen from tacc and witness, 3 looks in a row: tls name: expired")
+
+
+def test_a_certificate_of_one_class_holds_up_no_other_site() -> None:
+    about = {"hub": "met202-xyz789", "site": "tacc", "fault": Fault.TLS}
+    others = [outlook(place, **about) for place in ("iu", "witness")]
+    assert badly_seen([TACC, WITNESS, *others]) == {"iu"}
+    assert badly_seen([*others, outlook("mars", **{**about, "fault": Fault.PAGE})]) == {"tacc"}
 
 
 def test_a_site_looks_bad_when_one_of_its_classes_is_missed_for_sure() -> None:
