@@ -50,6 +50,7 @@ from federation.store.remembered import RememberedRegister
 log = structlog.get_logger(__name__)
 
 REGISTER_WAIT_S = 1.0
+SERVER_TEST_S = 40.0  # the site ends what an earlier test left
 READINESS_S = 65.0  # the standby is asked whether the copies open there, and may take its time
 
 
@@ -67,6 +68,11 @@ class PeerLeader:
     async def readiness(self, request: control_pb2.ReadinessRequest) -> control_pb2.ReadinessResponse:
         stub: Any = control_pb2_grpc.ControlServiceStub(self.channels.to(self.address))
         answer: control_pb2.ReadinessResponse = await call(stub.Readiness, request, timeout_s=READINESS_S)
+        return answer
+
+    async def server_test(self, request: control_pb2.ServerTestRequest) -> control_pb2.ServerTestResponse:
+        stub: Any = control_pb2_grpc.ControlServiceStub(self.channels.to(self.address))
+        answer: control_pb2.ServerTestResponse = await call(stub.ServerTest, request, timeout_s=SERVER_TEST_S)
         return answer
 
 
@@ -172,7 +178,7 @@ def assemble(federation: FederationFile, settings: CoordinatorSettings, parts: P
     addresses = tuple(c.address for c in federation.spec.coordinators)
     times, witnesses = federation.spec.times(), sum(c.witness for c in federation.spec.coordinators)
     patience = patience_s(times.leader_ttl_s, at_witness=settings.witness, witnesses=witnesses)
-    after = federation.spec.failback_after
+    after, tests = federation.spec.failback_after, federation.spec.server_test_every
     identity = Identity(
         settings.id,
         settings.address,
@@ -184,6 +190,7 @@ def assemble(federation: FederationFile, settings: CoordinatorSettings, parts: P
         relocation=Policy(failback_s=after.seconds if after is not None else None),
         place=settings.domain,
         places=tuple(sorted({c.domain for c in federation.spec.coordinators})),
+        server_test_s=float(tests.seconds) if tests is not None else None,
         admins=tuple(federation.spec.admins),
     )
     ports = Ports(

@@ -34,7 +34,7 @@ LEASE_S, KEEP_S = 45.0, 12.0
 
 @dataclass(slots=True)
 class OutlookLoop:
-    """`reconcile(hub)` looks once; `keep` is eternal and keeps its words alive."""
+    """`reconcile(hub)` looks once; `keep` is eternal and keeps its words alive, by `lease`; 0: there is none."""
 
     register: Register
     snapshot: Snapshot
@@ -43,7 +43,7 @@ class OutlookLoop:
     clock: Clock
     coordinator: str
     place: str
-    _lease: int = 0
+    lease: int = 0
     _failures: Counter[str] = field(default_factory=Counter)
 
     def hubs(self) -> Sequence[str]:
@@ -54,8 +54,8 @@ class OutlookLoop:
         """Renew the lease. One that is lost took all words with it; they are said again under another one."""
         while True:
             try:
-                if not self._lease or await self.register.store.lease_keepalive(self._lease) <= 0:
-                    self._lease = await self.register.store.lease_grant(LEASE_S)
+                if not self.lease or await self.register.store.lease_keepalive(self.lease) <= 0:
+                    self.lease = await self.register.store.lease_grant(LEASE_S)
             except FederationError as error:
                 log.info("outlook.not-kept", error=error.message)
             await self.clock.sleep(KEEP_S)
@@ -77,7 +77,7 @@ class OutlookLoop:
         self._failures[hub] = self._failures[hub] + 1 if sight.problem else 0
         known = stored.document if stored is not None and stored.document.site == site else None
         said = word(known.problem if known is not None else None, sight.problem, self._failures[hub])
-        if said is not None and self._lease:
+        if said is not None and self.lease:
             misses = min(self._failures[hub], FIRM)
             wanted = Outlook(
                 coordinator=self.coordinator,
@@ -87,12 +87,12 @@ class OutlookLoop:
                 problem=said,
                 fault=sight.fault,
                 misses=misses,
-                reaches=await self._reached(site, host) if misses == FIRM else (),
+                reaches=await self.reached(site, host) if misses == FIRM else (),
                 warning=sight.warning,
             )
             if stored is None or stored.document != wanted:
                 key = keys.outlook(self.coordinator, hub)
-                await self.register.commit(Changes().put(key, wanted, lease=self._lease))
+                await self.register.commit(Changes().put(key, wanted, lease=self.lease))
         return look_s
 
     async def _look(self, host: str, hub: str, site: str) -> Sight:
@@ -108,20 +108,21 @@ class OutlookLoop:
         if not sight.problem:
             problem = await self.prober.login_page(seen.target, host)
             sight = Sight(Fault.PAGE, problem, sight.warning) if problem else sight
-        if sight.problem and seen.target != self._edge_of(site):
+        if sight.problem and seen.target != self.edge_of(site):
             return Sight(Fault.NAME, sight.problem)
         return sight
 
-    async def _reached(self, missed: str, host: str) -> tuple[str, ...]:
+    async def reached(self, missed: str, host: str) -> tuple[str, ...]:
         """Edges of other sites that are reached from here with this class's name, so that a place that reaches nothing is
         known as such, and so is a certificate that is no better there."""
         others = [record.name for record in self.snapshot.sites() if record.name not in (missed, self.place)]
         return tuple([name for name in sorted(others) if await self._answers(name, host)])
 
     async def _answers(self, site: str, host: str) -> bool:
-        edge = self._edge_of(site)
+        edge = self.edge_of(site)
         return bool(edge) and await self.prober.answers(edge, host)
 
-    def _edge_of(self, site: str) -> str:
+    def edge_of(self, site: str) -> str:
+        """Where the site says that its edge is; empty: it did not."""
         stored = self.snapshot.site(site)
         return stored.document.edge_address if stored is not None else ""

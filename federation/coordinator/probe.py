@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import aiohttp
 
+from federation.coordinator.server_probe import Server, Ticket, Tried
 from federation.core.tls_name import problem_of, warning_of
 from federation.model.outlook import Fault
 from federation.runtime.clock import Clock, SystemClock
@@ -36,6 +37,10 @@ class Prober(Protocol):
 
     async def login_page(self, edge_address: str, host: str) -> str:
         """Fetch the login page, whatever the certificate; returns the problem, empty if a JupyterHub's login page came."""
+        ...
+
+    async def server(self, edge_address: str, host: str, ticket: Ticket) -> Tried:
+        """Start a test server and wait until it answers. Whoever gave the ticket removes it afterwards."""
         ...
 
     async def answers(self, edge_address: str, host: str) -> bool:
@@ -73,6 +78,12 @@ class HttpProber:
         if answer.status != 200 or b"_xsrf" not in page:  # noqa: PLR2004 - HTTP OK
             return f"{url} for {host} answered {answer.status}, not a login page"
         return ""
+
+    async def server(self, edge_address: str, host: str, ticket: Ticket) -> Tried:
+        tls: dict[str, Any] = {}  # a token is sent: only to an edge that is who it says
+        if self.tls is not None:
+            tls = {"ssl": self.tls.verifying, "server_hostname": host}
+        return await Server(self._url(edge_address, ""), host, ticket, tls).tried()
 
     async def answers(self, edge_address: str, host: str) -> bool:
         if (await self.tls_name(edge_address, host)).problem:

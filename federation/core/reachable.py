@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from federation.model.outlook import Outlook
+from federation.model.outlook import Outlook, Trial
 from federation.model.status import Condition, ConditionType, Truth
 
 ENDS_SOON = "CertificateEndsSoon"
@@ -50,3 +50,19 @@ def word(known: str | None, problem: str, failures: int) -> str | None:
     if problem and failures < TWICE:
         return known
     return problem
+
+
+def servers_start(places: tuple[str, ...], owner: str, trials: Iterable[Trial]) -> Condition | None:
+    """The condition `ServersStart`, from the last test server of each place; None: there was none. It says as of when, for
+    none is started in class times."""
+    said = sorted((t for t in trials if t.place in places and t.site == owner), key=lambda t: (t.at, t.coordinator))
+    if not said:
+        return None
+    kind, as_of = ConditionType.SERVERS_START, f"as of {said[-1].at:%Y-%m-%d %H:%M} UTC"
+    failed = [t for t in said if t.problem]
+    if not failed:
+        message = f"a test server started, asked for from {' and '.join(sorted({t.place for t in said}))}, {as_of}"
+        return Condition(type=kind, status=Truth.TRUE, reason="Started", message=message)
+    why = "; ".join(sorted({f"{t.place}: {t.problem}" for t in failed}))
+    message = f"a test server did not start, asked for from {why}, {as_of}"
+    return Condition(type=kind, status=Truth.FALSE, reason="NotStarted", message=message)

@@ -185,6 +185,11 @@ def _outside(facts: Facts) -> Iterator[Item]:
         well = seen.status is Truth.TRUE and seen.reason != ENDS_SOON
         todo = "" if well else "the line between those places and the site, the name server there, or the certificate"
         yield Item(State.OK if well else State.NOTE, "seen from outside", seen.message, todo)
+    started = next((c for c in facts.conditions if c.type is ConditionType.SERVERS_START), None)
+    if started is not None:
+        well = started.status is Truth.TRUE
+        todo = "" if well else "`fedctl logs NAME`, and the same with `--user hubfed-tester`, say why"
+        yield Item(State.OK if well else State.NOTE, "servers start", started.message, todo)
 
 
 def _fencers(facts: Facts) -> Iterator[Item]:

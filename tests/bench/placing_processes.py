@@ -29,6 +29,7 @@ from federation.coordinator.probe import Sight
 from federation.coordinator.replica import Identity, Replica
 from federation.coordinator.replica import Ports as ReplicaPorts
 from federation.coordinator.rights import RIGHTS
+from federation.coordinator.server_probe import Ticket, Tried
 from federation.dns.memory import MemoryNames
 from federation.model.profile import PROFILES, ProfileName
 from federation.runtime.access import AccessCheck
@@ -59,6 +60,9 @@ class SeesAll:
 
     async def login_page(self, edge_address: str, host: str) -> str:
         return ""
+
+    async def server(self, edge_address: str, host: str, ticket: Ticket) -> Tried:
+        return Tried(untested="hubs in memory have no servers")
 
     async def answers(self, edge_address: str, host: str) -> bool:
         return True

@@ -6,7 +6,7 @@ Time is the event loop's (looptime lets it jump), so hours pass in milliseconds 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,10 +21,12 @@ from agents.drivers.memory import MemorySite
 from agents.drivers.memory_copies import MemoryStore as CopyStore
 from agents.drivers.memory_fencing import MemoryFencer
 from agents.link import Self
+from federation.api.v1 import control_pb2
 from federation.coordinator.hooks_loop import NO_HOOKS, Hooks
 from federation.coordinator.probe import Sight
 from federation.coordinator.replica import Identity, Replica
 from federation.coordinator.replica import Ports as ReplicaPorts
+from federation.coordinator.server_probe import Ticket, Tried
 from federation.coordinator.standing import Leader
 from federation.core.relocation import Policy
 from federation.dns.memory import MemoryNames
@@ -42,6 +44,7 @@ from tests.support.memory_peers import MemoryPeers
 from tests.support.memory_transport import MemoryTransport
 
 UUID = "11111111-2222-3333-4444-555555555555"
+SERVER_S = 3.0  # that a student's server takes to start
 START = datetime(2026, 9, 1, 8, 0, tzinfo=UTC)
 
 
@@ -140,11 +143,40 @@ class MemoryProber:
                 return ""
         return f"{edge_address} shows no login page for {host}"
 
+    async def server(self, edge_address: str, host: str, ticket: Ticket) -> Tried:
+        site = self._sites[edge_address.split(".", 1)[0]]
+        await asyncio.sleep(SERVER_S)
+        hub = next((route.hub for route in site.routes if host in route.hosts), "")
+        if await self.login_page(edge_address, host) or site.testers.get(hub) != ticket.token:
+            return Tried(untested="the ticket is not good there")
+        return Tried(site.spawner_broken)
+
     async def answers(self, edge_address: str, host: str) -> bool:
         return not (await self.tls_name(edge_address, host)).problem
 
     def _reached(self, edge_address: str) -> bool:
         return self._coordinator not in self._blind and edge_address.split(".", 1)[0] not in self._hidden
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLeader:
+    """`Leader`: the replica that leads, called by another one."""
+
+    network: MemoryTransport
+    address: str
+
+    def logs(self, request: control_pb2.LogsRequest) -> AsyncGenerator[control_pb2.LogsResponse]:
+        raise Unavailable(f"{self.address}: logs are not passed on in a virtual federation")
+
+    async def readiness(self, request: control_pb2.ReadinessRequest) -> control_pb2.ReadinessResponse:
+        return await self._leader.control_service.Readiness(request, None)
+
+    async def server_test(self, request: control_pb2.ServerTestRequest) -> control_pb2.ServerTestResponse:
+        return await self._leader.control_service.ServerTest(request, None)
+
+    @property
+    def _leader(self) -> Replica:
+        return self.network.replica("", self.address)
 
 
 def no_leader(address: str) -> Leader:
@@ -174,6 +206,7 @@ class VirtualFederation:
     places: dict[str, str] = field(default_factory=dict)  # failure domains of coordinators that look at classes
     blind: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)  # sites whose edge is not reached from outside
+    server_test_s: float | None = None
     stale: set[str] = field(default_factory=set)  # sites whose certificates have ended
     copies: CopyStore = field(default_factory=CopyStore)  # that the sites share
 
@@ -196,6 +229,7 @@ class VirtualFederation:
             relocation=Policy(failback_s=self.failback_s),
             place=self.places.get(name, ""),
             places=tuple(self.places.values()),
+            server_test_s=self.server_test_s,
             admins=("ann",),
         )
         ports = ReplicaPorts(
@@ -204,7 +238,7 @@ class VirtualFederation:
             MemoryProber(self.sites, name, self.blind, self.hidden, self.stale),
             self.clock,
             Random(self.random.random()),
-            no_leader,
+            lambda address: MemoryLeader(self.transport, address),
             remembered,
             self.hooks,
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from federation.coordinator.probe import Sight
+from federation.coordinator.server_probe import Ticket, Tried
 from federation.dns.interface import NameCapabilities, NameRecord
 from federation.dns.memory import MemoryNames
 from federation.model.errors import DeadlineExceeded, Unavailable
@@ -108,6 +109,9 @@ class SimProber:
             if any(host in route.hosts and route.hub in serving for route in machine.site.routes):
                 return ""
         return f"{edge_address} shows no login page for {host}"
+
+    async def server(self, edge_address: str, host: str, ticket: Ticket) -> Tried:
+        return Tried(untested="students of a simulation have no servers that could be asked")
 
     async def answers(self, edge_address: str, host: str) -> bool:
         site = edge_address.split(".", 1)[0]

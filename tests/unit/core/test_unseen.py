@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from federation.core.relocation import Relocate, Stay
-from federation.core.unseen import Unseen, badly_seen, decide, missing
-from federation.model.outlook import FIRM, Fault, Outlook
+from federation.core.unseen import Unseen, badly_seen, decide, missed_at_all, missing
+from federation.model.outlook import FIRM, Fault, Outlook, Trial
 
 
 def outlook(place: str, **more: object) -> Outlook:
@@ -26,6 +27,7 @@ def outlook(place: str, **more: object) -> Outlook:
 
 TACC, WITNESS = outlook("tacc"), outlook("witness")
 EXPIRED = outlook("tacc", fault=Fault.TLS, problem="tls name: expired")
+NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 SEEN = {"problem": "", "fault": Fault.NONE, "misses": 0, "reaches": ()}
 GONE = Unseen("iu", (TACC, WITNESS), serves=True, fresh=True, target="tacc")
 
@@ -89,6 +91,51 @@ def test_a_certificate_of_one_class_holds_up_no_other_site() -> None:
     others = [outlook(place, **about) for place in ("iu", "witness")]
     assert badly_seen([TACC, WITNESS, *others]) == {"iu"}
     assert badly_seen([*others, outlook("mars", **{**about, "fault": Fault.PAGE})]) == {"tacc"}
+
+
+def trial(place: str, **more: object) -> Trial:
+    fields = {"problem": "it did not answer", "fault": Fault.SERVER, "at": NOON, "passed": 4, **more}
+    return Trial(**outlook(place).model_dump() | fields)
+
+
+UNSTARTED = Unseen(
+    "iu", (), serves=True, fresh=True, target="tacc", trials=(trial("tacc"), trial("witness")), generation=4
+)
+
+
+def test_a_class_whose_servers_started_there_and_do_not_any_more_moves_and_those_who_work_are_waited_for() -> None:
+    reason = "test servers asked for from tacc and witness did not start, 3 in a row: it did not answer"
+    assert decide(UNSTARTED) == Relocate("tacc", reason, patient=True)
+    assert missed_at_all(UNSTARTED)
+    seen = replace(UNSTARTED, trials=(trial("tacc"), trial("witness", problem="", misses=0)))
+    assert decide(seen) == Stay()
+    assert not missed_at_all(seen)
+    assert decide(replace(UNSTARTED, trials=(trial("tacc"),))) == Stay(), "one place alone"
+    assert decide(replace(UNSTARTED, trials=(trial("tacc"), trial("witness", misses=2)))) == Stay()
+
+
+@pytest.mark.parametrize(
+    ("situation", "said"),
+    [
+        ({"generation": 5}, "none has started there at generation 5"),
+        ({"also_failing": ("tacc",)}, "test servers fail at tacc, too"),
+        ({"meets_within_s": 0.0}, "it meets now or soon"),
+        ({"fresh": False}, "a matter of takeover"),
+        ({"frozen": "automatic moves are paused: x"}, "paused: x"),
+        ({"moved_s": 10.0}, "within the last hour"),
+        ({"trials": (trial("tacc"), trial("witness", reaches=()))}, "nobody who misses it reaches tacc"),
+        ({"busy": True}, "another operation"),
+        ({"fixed": True}, "movable is never"),
+    ],
+)
+def test_it_stays_where_a_move_might_not_help_or_would_disturb(situation: dict[str, object], said: str) -> None:
+    decision = decide(replace(UNSTARTED, **situation))  # type: ignore[arg-type]
+    assert isinstance(decision, Stay)
+    assert said in decision.reason
+
+
+def test_a_page_that_is_missed_comes_before_servers_that_do_not_start() -> None:
+    assert decide(replace(UNSTARTED, outlooks=(TACC, WITNESS))) == decide(GONE)
 
 
 def test_a_site_looks_bad_when_one_of_its_classes_is_missed_for_sure() -> None:

@@ -109,6 +109,16 @@ def test_classes_go_home_only_after_a_time_that_means_something(after: str, righ
 
 
 @pytest.mark.parametrize(
+    ("every", "production", "right"),
+    [("15m", True, True), ("5m", True, True), ("4m", True, False), ("10s", False, True), ("9s", False, False)],
+)
+def test_test_servers_are_started_at_a_rate_that_classes_do_not_feel(every: str, production: bool, right: bool) -> None:
+    paths = {f.path for f in read(MEMBERS, PLACES, server_test_every=every, production=production).findings}
+    assert ("spec.server_test_every" not in paths) is right
+    assert only(read(MEMBERS, PLACES)).spec.server_test_every is None
+
+
+@pytest.mark.parametrize(
     ("change", "path", "says"),
     [
         ({"server": None}, "spec.names.server", "rfc2136 needs server"),
