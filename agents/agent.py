@@ -28,6 +28,7 @@ from agents.peer_service import PeerService
 from agents.reconcile import Reconciler
 from agents.report import Reporter
 from agents.resealing import Resealing
+from agents.server_tests import ServerTests
 from agents.wanted import WantedHubs
 from federation.api.v1 import agent_pb2
 from federation.model.errors import FederationError
@@ -117,6 +118,7 @@ class Agent:
             fence_grace_s=who.profile.fence_s * FENCE_GRACE,
             finals=finals,
         )
+        self.server_tests = ServerTests(ports.drivers, self.lease, ports.clock)
         self.copying = Copying(
             ports.drivers.copies, ports.drivers.homes, ports.drivers.hubs, self.lease, self.wanted, sealing, finals
         )
@@ -215,13 +217,20 @@ class Agent:
             if task is not None:
                 task.cancel()
             return
-        work = self._answer_logs(ask) if ask.WhichOneof("ask") == "logs" else self._answer_copies(ask)
+        kinds = {"logs": self._answer_logs, "server_test": self._answer_test}
+        work = kinds.get(ask.WhichOneof("ask") or "", self._answer_copies)(ask)
         self._answering[ask.id] = self._tasks.start(f"ask-{ask.id}", work, eternal=False)
 
     async def _answer_copies(self, ask: agent_pb2.Ask) -> None:
         try:
             self.reporter.answer(await self.copying.answer(ask))
             self._hubs.wake(ask.copy.hub)  # a move waits to hear which copy is the last word
+        finally:
+            self._answering.pop(ask.id, None)
+
+    async def _answer_test(self, ask: agent_pb2.Ask) -> None:
+        try:
+            self.reporter.answer(await self.server_tests.answer(ask))
         finally:
             self._answering.pop(ask.id, None)
 
@@ -258,6 +267,7 @@ class Agent:
 
     async def _reconcile_site(self, key: str) -> float | None:
         if key == HERE:
+            await self.server_tests.tidy()
             return await self.reconciler.discover()
         return await self.reconciler.reconcile_edge()
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from agents.drivers.testers import TesterDriver
 from federation.model.classroom import Classroom
 from federation.model.identity import Epoch
 from federation.model.status import Condition, RosterEntry
@@ -394,3 +395,4 @@ class SiteDrivers:
     edge: EdgeDriver
     canary: CanaryDriver
     copies: CopiesDriver
+    testers: TesterDriver

@@ -37,6 +37,7 @@ from agents.drivers.local.ports import can_bind, free_ports
 from agents.drivers.local.settings import LocalSettings
 from federation.core.home_names import slug
 from federation.model.errors import DriverError, StaleEpoch
+from federation.model.scalars import TESTER
 from federation.model.status import RosterEntry
 from federation.runtime.cgroups import Cgroups, Group
 from federation.runtime.clock import Clock
@@ -334,7 +335,7 @@ class LocalHubs:
 def _newest(logs: Path) -> int:
     """When a student's server last wrote to its log (ns): each does when it starts and when it ends."""
     try:
-        return max((entry.stat().st_mtime_ns for entry in os.scandir(logs)), default=0)
+        return max((e.stat().st_mtime_ns for e in os.scandir(logs) if e.name != f"{TESTER}.log"), default=0)
     except OSError:
         return 0  # no server was ever started
 

@@ -25,6 +25,7 @@ from agents.drivers.base import (
 )
 from agents.drivers.gate import Gate
 from agents.drivers.memory_copies import MemoryCopies, MemoryStore
+from agents.drivers.memory_testers import MemoryTesters
 from federation.core.fencing import Fence
 from federation.model.errors import DriverError, StaleEpoch
 from federation.model.identity import Epoch
@@ -82,6 +83,9 @@ class MemorySite:
     restoring: set[str] = field(default_factory=set)  # hubs whose restore was ordered and has not ended
     kept: dict[str, list[tuple[Epoch, dict[str, bytes]]]] = field(default_factory=dict)  # that a restore put aside
     hub_version: str = "6.1.1"
+    testers: dict[str, str] = field(default_factory=dict)  # hubs that have one -> its token
+    admissions: int = 0
+    spawner_broken: str = ""  # why no server starts here
     canary_broken: str = ""  # "start", "gate" or "fencer": what of a proof fails here
 
     def drivers(self) -> SiteDrivers:
@@ -93,6 +97,7 @@ class MemorySite:
             edge=MemoryEdge(self),
             canary=MemoryCanary(self),
             copies=MemoryCopies(self),
+            testers=MemoryTesters(self),
         )
 
     # --- faults and students, for tests ---

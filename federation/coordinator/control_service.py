@@ -35,6 +35,7 @@ from federation.coordinator.pausing import set_pause
 from federation.coordinator.readiness import Readiness
 from federation.coordinator.recovering import Recovering
 from federation.coordinator.secrets_and_sites import SecretsAndSites
+from federation.coordinator.server_tests import ServerTestCalls, ServerTestDesk
 from federation.coordinator.sessions import Sessions
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.standing import Standing
@@ -52,7 +53,7 @@ PAGE_BYTES = 1 << 20  # of a list; a message holds four times that
 
 
 @dataclass(slots=True)
-class ControlService(MoveCalls, DrillCalls, RecoveryCalls, control_pb2_grpc.ControlServiceServicer):
+class ControlService(MoveCalls, DrillCalls, RecoveryCalls, ServerTestCalls, control_pb2_grpc.ControlServiceServicer):
     """Serves fedctl."""
 
     snapshot: Snapshot
@@ -68,6 +69,7 @@ class ControlService(MoveCalls, DrillCalls, RecoveryCalls, control_pb2_grpc.Cont
     drill_orders: DrillOrders
     hook_desk: HookDesk
     readiness: Readiness
+    server_tests: ServerTestDesk
     homes: HomesDesk
     recovering: Recovering
 

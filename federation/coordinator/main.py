@@ -16,7 +16,7 @@ import structlog
 from federation.api.v1 import agent_pb2_grpc, control_pb2, control_pb2_grpc
 from federation.coordinator.hook_calls import SystemHookCaller
 from federation.coordinator.hooks_loop import Hooks
-from federation.coordinator.probe import HttpProber
+from federation.coordinator.probe import HttpProber, Prober
 from federation.coordinator.register_alarm import RegisterAlarm, RegisterSight
 from federation.coordinator.replica import Identity, Ports, Replica
 from federation.coordinator.rights import RIGHTS
@@ -41,6 +41,7 @@ from federation.runtime.logs import set_up_logging
 from federation.runtime.settings_files import load_federation
 from federation.runtime.supervisor import Supervisor
 from federation.runtime.tls import TlsFiles
+from federation.runtime.tls_look import edge_tls
 from federation.store.election import patience_s
 from federation.store.etcd import EtcdStore
 from federation.store.register import Register
@@ -49,6 +50,7 @@ from federation.store.remembered import RememberedRegister
 log = structlog.get_logger(__name__)
 
 REGISTER_WAIT_S = 1.0
+SERVER_TEST_S = 40.0  # the site ends what an earlier test left
 READINESS_S = 65.0  # the standby is asked whether the copies open there, and may take its time
 
 
@@ -66,6 +68,11 @@ class PeerLeader:
     async def readiness(self, request: control_pb2.ReadinessRequest) -> control_pb2.ReadinessResponse:
         stub: Any = control_pb2_grpc.ControlServiceStub(self.channels.to(self.address))
         answer: control_pb2.ReadinessResponse = await call(stub.Readiness, request, timeout_s=READINESS_S)
+        return answer
+
+    async def server_test(self, request: control_pb2.ServerTestRequest) -> control_pb2.ServerTestResponse:
+        stub: Any = control_pb2_grpc.ControlServiceStub(self.channels.to(self.address))
+        answer: control_pb2.ServerTestResponse = await call(stub.ServerTest, request, timeout_s=SERVER_TEST_S)
         return answer
 
 
@@ -92,7 +99,7 @@ async def serve(path: Path, name: str, state_dir: Path, stop: asyncio.Event) -> 
     if paths is None:
         raise InvalidRequest(f"{path}: coordinator {name} has no certificate", help="Set spec.tls or its own tls.")
     tls, names = tls_files(paths, path.parent), name_driver(federation, path.parent)
-    store = open_store(federation, settings, path.parent)
+    prober, store = edge_prober(federation, path.parent), open_store(federation, settings, path.parent)
     hooks = Hooks(federation.spec.hooks, SystemHookCaller(path.parent), float(federation.spec.alarm_after.seconds))
     sight = RegisterSight(SystemClock(), hooks.alarm_after_s)
     told = state_dir / "register-alarm.json"
@@ -104,7 +111,7 @@ async def serve(path: Path, name: str, state_dir: Path, stop: asyncio.Event) -> 
         await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if opening.done():
             register = opening.result()
-            replica = assemble(federation, settings, Parts(register, remembered, channels, names, hooks), tasks)
+            replica = assemble(federation, settings, Parts(register, remembered, channels, names, prober, hooks), tasks)
             sight.register, sight.mirror = register, replica.mirror
             server = open_server(replica, register.identity, settings, tls)
             tasks.start("replica", replica.run())
@@ -162,6 +169,7 @@ class Parts:
     remembered: RememberedRegister
     channels: Channels
     names: NameDriver
+    prober: Prober
     hooks: Hooks
 
 
@@ -170,7 +178,7 @@ def assemble(federation: FederationFile, settings: CoordinatorSettings, parts: P
     addresses = tuple(c.address for c in federation.spec.coordinators)
     times, witnesses = federation.spec.times(), sum(c.witness for c in federation.spec.coordinators)
     patience = patience_s(times.leader_ttl_s, at_witness=settings.witness, witnesses=witnesses)
-    after = federation.spec.failback_after
+    after, tests = federation.spec.failback_after, federation.spec.server_test_every
     identity = Identity(
         settings.id,
         settings.address,
@@ -182,12 +190,13 @@ def assemble(federation: FederationFile, settings: CoordinatorSettings, parts: P
         relocation=Policy(failback_s=after.seconds if after is not None else None),
         place=settings.domain,
         places=tuple(sorted({c.domain for c in federation.spec.coordinators})),
+        server_test_s=float(tests.seconds) if tests is not None else None,
         admins=tuple(federation.spec.admins),
     )
     ports = Ports(
         register=parts.register,
         names=parts.names,
-        prober=HttpProber(),
+        prober=parts.prober,
         clock=SystemClock(),
         random=SystemRandom(),
         connect_leader=lambda address: PeerLeader(parts.channels, address),
@@ -206,8 +215,14 @@ def name_driver(federation: FederationFile, folder: Path) -> NameDriver:
         key = read_key(folder / names.key_file, names.key_name, names.algorithm.value)
         outside = tuple(NameServer(address) for address in names.resolvers)
         server = NameServer(names.server, key)
-        return FewWait(ZoneNames(names.zone, server, outside, names.ttl, names.edge_port))
+        return FewWait(ZoneNames(names.zone, server, outside, names.ttl, names.edge_port, names.by_https))
     raise Refused(f"name driver {names.driver.value} is not built yet", help="Use rfc2136 or frontdoor.")
+
+
+def edge_prober(federation: FederationFile, folder: Path) -> HttpProber:
+    """Looks at edges as the federation's students come to them. InvalidRequest if their CAs cannot be read."""
+    names = federation.spec.names
+    return HttpProber(edge_tls(folder / names.ca if names.ca else None) if names.by_https else None)
 
 
 def open_server(replica: Replica, identity: RegisterId, settings: CoordinatorSettings, tls: TlsFiles) -> ControlServer:

@@ -1,5 +1,5 @@
 """Every coordinator, not only the leader, looks at the classes of other places as a student where it is would: it sees
-where the name leads from here, and fetches the login page there.
+where the name leads from here, whether the certificate there holds for it, and fetches the login page there.
 
 What it sees goes into the register on change, under a lease of its own: when it falls silent its words vanish, so that
 nothing old is shown as true (I9). The leader makes the condition `Reachable` of it (`core.reachable`).
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from federation.coordinator.naming import hosts_of
-from federation.coordinator.probe import Prober
+from federation.coordinator.probe import Prober, Sight
 from federation.coordinator.snapshot import Snapshot
 from federation.core.reachable import word
 from federation.dns.interface import NameDriver
@@ -34,7 +34,7 @@ LEASE_S, KEEP_S = 45.0, 12.0
 
 @dataclass(slots=True)
 class OutlookLoop:
-    """`reconcile(hub)` looks once; `keep` is eternal and keeps its words alive."""
+    """`reconcile(hub)` looks once; `keep` is eternal and keeps its words alive, by `lease`; 0: there is none."""
 
     register: Register
     snapshot: Snapshot
@@ -43,7 +43,7 @@ class OutlookLoop:
     clock: Clock
     coordinator: str
     place: str
-    _lease: int = 0
+    lease: int = 0
     _failures: Counter[str] = field(default_factory=Counter)
 
     def hubs(self) -> Sequence[str]:
@@ -54,8 +54,8 @@ class OutlookLoop:
         """Renew the lease. One that is lost took all words with it; they are said again under another one."""
         while True:
             try:
-                if not self._lease or await self.register.store.lease_keepalive(self._lease) <= 0:
-                    self._lease = await self.register.store.lease_grant(LEASE_S)
+                if not self.lease or await self.register.store.lease_keepalive(self.lease) <= 0:
+                    self.lease = await self.register.store.lease_grant(LEASE_S)
             except FederationError as error:
                 log.info("outlook.not-kept", error=error.message)
             await self.clock.sleep(KEEP_S)
@@ -72,11 +72,12 @@ class OutlookLoop:
                 await self.register.commit(Changes().delete(stored.key))
             return look_s
         site = observed.document.site
-        fault, problem = await self._look(hosts_of(generation.classroom)[0], hub, site)
-        self._failures[hub] = self._failures[hub] + 1 if problem else 0
+        host = hosts_of(generation.classroom)[0]
+        sight = await self._look(host, hub, site)
+        self._failures[hub] = self._failures[hub] + 1 if sight.problem else 0
         known = stored.document if stored is not None and stored.document.site == site else None
-        said = word(known.problem if known is not None else None, problem, self._failures[hub])
-        if said is not None and self._lease:
+        said = word(known.problem if known is not None else None, sight.problem, self._failures[hub])
+        if said is not None and self.lease:
             misses = min(self._failures[hub], FIRM)
             wanted = Outlook(
                 coordinator=self.coordinator,
@@ -84,37 +85,44 @@ class OutlookLoop:
                 hub=hub,
                 site=site,
                 problem=said,
-                fault=fault,
+                fault=sight.fault,
                 misses=misses,
-                reaches=await self._reached(site) if misses == FIRM else (),
+                reaches=await self.reached(site, host) if misses == FIRM else (),
+                warning=sight.warning,
             )
             if stored is None or stored.document != wanted:
                 key = keys.outlook(self.coordinator, hub)
-                await self.register.commit(Changes().put(key, wanted, lease=self._lease))
+                await self.register.commit(Changes().put(key, wanted, lease=self.lease))
         return look_s
 
-    async def _look(self, host: str, hub: str, site: str) -> tuple[Fault, str]:
-        """What is wrong and why; empty: a student here would see the class's login page."""
+    async def _look(self, host: str, hub: str, site: str) -> Sight:
+        """What is wrong and why; nothing: a student here would see the class's login page. In the order in which a browser
+        does it, so that what is said is the first thing to mend."""
         try:
             seen = await self.names.seen_from_outside(host)
         except FederationError as error:
-            return Fault.NAME, error.message
+            return Sight(Fault.NAME, error.message)
         if seen is None or seen.hub != hub:
-            return Fault.NAME, f"{host} leads to {'another class' if seen is not None else 'nothing'}"
-        problem = await self.prober.login_page(seen.target, host)
-        if not problem:
-            return Fault.NONE, ""
-        return (Fault.PAGE if seen.target == self._edge_of(site) else Fault.NAME), problem
+            return Sight(Fault.NAME, f"{host} leads to {'another class' if seen is not None else 'nothing'}")
+        sight = await self.prober.tls_name(seen.target, host)
+        if not sight.problem:
+            problem = await self.prober.login_page(seen.target, host)
+            sight = Sight(Fault.PAGE, problem, sight.warning) if problem else sight
+        if sight.problem and seen.target != self.edge_of(site):
+            return Sight(Fault.NAME, sight.problem)
+        return sight
 
-    async def _reached(self, missed: str) -> tuple[str, ...]:
-        """Edges of other sites that are reached from here, so that a place that reaches nothing is known as such."""
+    async def reached(self, missed: str, host: str) -> tuple[str, ...]:
+        """Edges of other sites that are reached from here with this class's name, so that a place that reaches nothing is
+        known as such, and so is a certificate that is no better there."""
         others = [record.name for record in self.snapshot.sites() if record.name not in (missed, self.place)]
-        return tuple([name for name in sorted(others) if await self._answers(name)])
+        return tuple([name for name in sorted(others) if await self._answers(name, host)])
 
-    async def _answers(self, site: str) -> bool:
-        edge = self._edge_of(site)
-        return bool(edge) and await self.prober.answers(edge)
+    async def _answers(self, site: str, host: str) -> bool:
+        edge = self.edge_of(site)
+        return bool(edge) and await self.prober.answers(edge, host)
 
-    def _edge_of(self, site: str) -> str:
+    def edge_of(self, site: str) -> str:
+        """Where the site says that its edge is; empty: it did not."""
         stored = self.snapshot.site(site)
         return stored.document.edge_address if stored is not None else ""

@@ -9,11 +9,12 @@ from federation.coordinator.facts import Planner
 from federation.coordinator.observations import Observations
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.takeovers import Takeovers
+from federation.coordinator.whereabouts import meets_within_s
 from federation.core.takeover import target_objection
 from federation.core.unseen import Unseen, badly_seen
 from federation.model.classroom_running import Movable
 from federation.model.operation import Operation
-from federation.model.outlook import Outlook
+from federation.model.outlook import Outlook, Trial
 from federation.model.ownership import Ownership
 from federation.runtime.clock import Clock
 from federation.store import keys
@@ -51,7 +52,15 @@ class Outside:
             fixed=generation is not None and generation.classroom.spec.placement.movable is Movable.NEVER,
             busy=operation is None or not operation.done,
             moved_s=self._moved_s(ownership.taken_over, operation),
+            trials=tuple(s.document for s in self.snapshot.under(keys.trials_of(hub), Trial)),
+            generation=generation.number if generation is not None else 0,
+            also_failing=tuple(sorted(self._failing() - {site})),
+            meets_within_s=meets_within_s(generation.classroom.spec, self.clock.now()) if generation else None,
         )
+
+    def _failing(self) -> frozenset[str]:
+        """Sites with a class in which test servers fail for sure."""
+        return badly_seen(s.document for s in self.snapshot.under(keys.TRIALS, Trial))
 
     def _target(self, ownership: Ownership, site: str) -> tuple[str, str]:
         """The first standby that nothing speaks against, as a takeover would choose; else why there is none."""

@@ -15,7 +15,7 @@ from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.takeovers import Takeovers
 from federation.coordinator.whereabouts import hub_there
 from federation.core.relocation import SYSTEM_DRAIN_S, Policy, Relocate, Stay, relocate
-from federation.core.unseen import decide, missing
+from federation.core.unseen import decide, missed_at_all
 from federation.model.errors import Conflict, Refused
 from federation.model.operation import Operation, OperationKind, Step
 from federation.model.ownership import Ownership
@@ -80,11 +80,19 @@ class Relocations:
         decision = decide(unseen)
         self.observations.unmoved[hub] = decision.reason if isinstance(decision, Stay) else ""
         if isinstance(decision, Relocate):
-            asked = MoveOrder(self.actor, to=decision.to, reason=decision.reason, now=True, unseen=True, rule=True)
+            asked = MoveOrder(
+                self.actor,
+                to=decision.to,
+                reason=decision.reason,
+                now=not decision.patient,
+                drain_s=SYSTEM_DRAIN_S if decision.patient else 0.0,
+                unseen=True,
+                rule=True,
+            )
             await self._order(hub, asked)
             return True
         begins = operation is not None and operation.document.step is Step.ADMITTED and not operation.document.back
-        if operation is not None and operation.document.unseen and begins and not missing(unseen.site, unseen.outlooks):
+        if operation is not None and operation.document.unseen and begins and not missed_at_all(unseen):
             try:
                 await self.orders.cancel(hub, self.actor)
             except (Conflict, Refused) as error:

@@ -32,9 +32,11 @@ from federation.coordinator.probe import Prober
 from federation.coordinator.readiness import Readiness
 from federation.coordinator.recovering import Recovering
 from federation.coordinator.secrets_and_sites import SecretsAndSites
+from federation.coordinator.server_tests import ServerTestDesk
 from federation.coordinator.sessions import Sessions
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.standing import Leader, LeaderSeen, Standing
+from federation.coordinator.trials_loop import TrialsLoop
 from federation.coordinator.wanted import GENERATED, WantedBuilder
 from federation.coordinator.watching import Watching
 from federation.core.relocation import Policy
@@ -54,6 +56,7 @@ from federation.store.remembered import RememberedRegister
 log = structlog.get_logger(__name__)
 
 LOOKS_AT_ONCE = 8  # at classes of other places
+TRIALS_AT_ONCE = 4  # a site admits one; a class in which it hangs must not hold up those of other sites
 RELIST_S = 300.0
 FAULT_LOOK_S = 1.0
 WOKEN = {
@@ -98,6 +101,7 @@ class Identity:
     patience_s: float = 0.0
     place: str = ""  # the failure domain at which it looks at classes of others; empty: it does not
     places: tuple[str, ...] = ()  # those of all coordinators
+    server_test_s: float | None = None  # between two test servers in a class; None: none are started
     admins: tuple[str, ...] = ()  # of the federation file: they recover a register that names nobody
 
 
@@ -140,6 +144,9 @@ class Replica:
         )
         self._loops: dict[str, Loop] = {}
         self.readiness = Readiness(self.snapshot, self.planner, self.standing, self.naming, clock, identity.witness)
+        self.server_tests = ServerTestDesk(
+            self.snapshot, self.observations, self.sessions, self.standing, clock, identity.server_test_s is not None
+        )
         admission = Admission(register, self.snapshot, self.journalist, random)
         self.orders = MoveOrders(admission, self.snapshot, self.planner, self.sightings, identity.profile)
         self.control_service = ControlService(
@@ -156,6 +163,7 @@ class Replica:
             DrillOrders(self.orders, self.snapshot),
             HookDesk(ports.hooks, self.snapshot, clock, random, identity.id, identity.federation),
             self.readiness,
+            self.server_tests,
             HomesDesk(register, self.snapshot, self.sessions, self.journalist, self.standing.require_leader),
             self.recovering,
         )
@@ -239,6 +247,11 @@ class Replica:
         looks = Loop("outlook", outlook.reconcile, outlook.hubs, clock=ports.clock, random=ports.random, pace=pace)
         self._tasks.start("outlook", looks.run())
         self._tasks.start("outlook-lease", outlook.keep())
+        if who.server_test_s is not None:
+            trials = TrialsLoop(outlook, self.server_tests.answer, who.server_test_s, ports.random)
+            pace = Pace(relist_s=LOOK_S, backoff_most_s=LOOK_S, workers=TRIALS_AT_ONCE)
+            loop = Loop("trials", trials.reconcile, trials.hubs, clock=ports.clock, random=ports.random, pace=pace)
+            self._tasks.start("trials", loop.run())
 
     async def _lead(self, leadership: Leadership) -> None:
         """Run the loops until leadership is lost."""

@@ -16,8 +16,8 @@ from federation.coordinator.observations import Observations, Sightings
 from federation.coordinator.snapshot import Snapshot
 from federation.core.conditions import HubFacts, conditions_of, phase_of
 from federation.core.failsafe import unreachable
-from federation.core.reachable import outside, reachable
-from federation.model.outlook import Outlook
+from federation.core.reachable import outside, reachable, servers_start
+from federation.model.outlook import Outlook, Trial
 from federation.model.ownership import Ownership
 from federation.model.status import (
     Condition,
@@ -141,6 +141,7 @@ class ReportsLoop:
             outdated_servers=report.outdated_servers if report else 0,
             reported=read_conditions(report.conditions if report else ()),
             reachable=self._reachable(hub, site),
+            servers_start=self._servers_start(hub, site),
         )
         wanted = self.snapshot.in_force(hub) if ownership.owner is not None else None
         conditions = changed_conditions(before.conditions if before else (), conditions_of(facts), self._now())
@@ -158,7 +159,15 @@ class ReportsLoop:
 
     def _reachable(self, hub: str, site: str) -> Condition | None:
         said = [s.document for s in self.snapshot.under(keys.outlooks_of(hub), Outlook)]
-        condition, stays = reachable(outside(self.places, site), site, said), self.observations.unmoved.get(hub)
+        return self._with_why(hub, reachable(outside(self.places, site), site, said))
+
+    def _servers_start(self, hub: str, site: str) -> Condition | None:
+        said = [s.document for s in self.snapshot.under(keys.trials_of(hub), Trial)]
+        return self._with_why(hub, servers_start(outside(self.places, site), site, said))
+
+    def _with_why(self, hub: str, condition: Condition | None) -> Condition | None:
+        """What other places see, and why the class stays all the same."""
+        stays = self.observations.unmoved.get(hub)
         if condition is None or condition.status is not Truth.FALSE or not stays:
             return condition
         return condition.revise(message=f"{condition.message}; it is not moved: {stays}")

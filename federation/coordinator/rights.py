@@ -55,6 +55,8 @@ RIGHTS: Rights = {
     _control("RegisterStatus"): Right(READERS),
     # a class's logs show what its students do; coordinators pass the question on to the leader
     _control("Logs"): Right(OPERATORS | {Role.COORDINATOR}),
+    # a ticket for a test server is for those who test, and for no person
+    _control("ServerTest"): Right(frozenset({Role.COORDINATOR})),
     # running classes
     _control("Place"): Right(OPERATORS),
     _control("Retire"): Right(OPERATORS),

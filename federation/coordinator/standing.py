@@ -28,6 +28,10 @@ class Leader(Protocol):
         """Pass a question about a class on."""
         ...
 
+    async def server_test(self, request: control_pb2.ServerTestRequest) -> control_pb2.ServerTestResponse:
+        """Ask for a ticket for a test server, or end the test."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LeaderSeen:

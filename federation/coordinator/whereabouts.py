@@ -31,7 +31,7 @@ def hub_there(
         home_well_s=home_well_s,
         movable=spec.placement.movable,
         servers=observed.document.servers if observed is not None else 0,
-        meets_within_s=_meets_within_s(spec, now),
+        meets_within_s=meets_within_s(spec, now),
         busy=not operation.done,
         given_up_s=_over_s(operation, now) if operation.source == site else None,
         taken_back_s=_over_s(operation, now) if operation.back else None,
@@ -45,6 +45,7 @@ def _over_s(operation: Operation, now: datetime) -> float | None:
     return (now - operation.history[-1].at).total_seconds()
 
 
-def _meets_within_s(spec: ClassroomSpec, now: datetime) -> float | None:
+def meets_within_s(spec: ClassroomSpec, now: datetime) -> float | None:
+    """Until the class gets ready for its next time, 0 in it; None: it has none within a day."""
     coming = windows(spec, now, now + DAY)
     return max(0.0, (coming[0].warm - now).total_seconds()) if coming else None

@@ -49,6 +49,7 @@ class HubFacts:
     no_failsafe: str = ""
     reported: tuple[Condition, ...] = ()
     reachable: Condition | None = None  # how it is seen from other places; None: there are none
+    servers_start: Condition | None = None  # whether test servers start; None: none was tried
 
 
 def phase_of(facts: HubFacts) -> HubPhase:
@@ -75,7 +76,7 @@ def conditions_of(facts: HubFacts) -> tuple[Condition, ...]:
         _serving(facts),
         _owned(facts),
         _named(facts),
-        *((facts.reachable,) if facts.reachable is not None else ()),
+        *(seen for seen in (facts.reachable, facts.servers_start) if seen is not None),
         _data_fresh(facts),
         _protected(facts),
         _clean(facts),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from federation.model.outlook import Outlook
+from federation.model.outlook import Outlook, Trial
 from federation.model.status import Condition, ConditionType, Truth
 
+ENDS_SOON = "CertificateEndsSoon"
+"""Reason of a class that is seen with a certificate that will not hold for long."""
 TWICE = 2  # one look that fails is a lost packet; two in a row are said
 
 
@@ -22,8 +24,10 @@ def reachable(places: tuple[str, ...], owner: str, outlooks: Iterable[Outlook]) 
         return None
     kind = ConditionType.REACHABLE
     said: dict[str, str] = {}
+    warnings: set[str] = set()
     for outlook in outlooks:
         if outlook.place in places and outlook.site == owner:
+            warnings.add(outlook.warning)
             said[outlook.place] = "" if said.get(outlook.place) == "" else outlook.problem
     if not said:
         message = f"nobody at {' or '.join(places)} has looked yet"
@@ -32,8 +36,9 @@ def reachable(places: tuple[str, ...], owner: str, outlooks: Iterable[Outlook]) 
     if len(seen) == len(said):
         mute = [place for place in places if place not in said]
         rest = f"; {' and '.join(mute)} does not say" if mute else ""
-        message = f"seen from {' and '.join(seen)}{rest}"
-        return Condition(type=kind, status=Truth.TRUE, reason="Seen", message=message)
+        ends = sorted(warnings - {""})
+        message = "; ".join((f"seen from {' and '.join(seen)}{rest}", *ends))
+        return Condition(type=kind, status=Truth.TRUE, reason=ENDS_SOON if ends else "Seen", message=message)
     not_seen = "; ".join(f"{place}: {said[place]}" for place in places if said.get(place))
     message = f"seen from {len(seen)} of {len(said)} places; not from {not_seen}"
     return Condition(type=kind, status=Truth.FALSE, reason="NotSeen", message=message)
@@ -45,3 +50,19 @@ def word(known: str | None, problem: str, failures: int) -> str | None:
     if problem and failures < TWICE:
         return known
     return problem
+
+
+def servers_start(places: tuple[str, ...], owner: str, trials: Iterable[Trial]) -> Condition | None:
+    """The condition `ServersStart`, from the last test server of each place; None: there was none. It says as of when, for
+    none is started in class times."""
+    said = sorted((t for t in trials if t.place in places and t.site == owner), key=lambda t: (t.at, t.coordinator))
+    if not said:
+        return None
+    kind, as_of = ConditionType.SERVERS_START, f"as of {said[-1].at:%Y-%m-%d %H:%M} UTC"
+    failed = [t for t in said if t.problem]
+    if not failed:
+        message = f"a test server started, asked for from {' and '.join(sorted({t.place for t in said}))}, {as_of}"
+        return Condition(type=kind, status=Truth.TRUE, reason="Started", message=message)
+    why = "; ".join(sorted({f"{t.place}: {t.problem}" for t in failed}))
+    message = f"a test server did not start, asked for from {why}, {as_of}"
+    return Condition(type=kind, status=Truth.FALSE, reason="NotStarted", message=message)

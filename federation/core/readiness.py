@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from federation.core.reachable import ENDS_SOON
 from federation.core.spare import Plan
 from federation.model.status import Condition, ConditionType, Truth
 
@@ -181,9 +182,14 @@ def _software(facts: Facts) -> Iterator[Item]:
 def _outside(facts: Facts) -> Iterator[Item]:
     seen = next((c for c in facts.conditions if c.type is ConditionType.REACHABLE), None)
     if seen is not None:
-        well = seen.status is Truth.TRUE
-        todo = "" if well else "the line between those places and the site, or the name server there"
+        well = seen.status is Truth.TRUE and seen.reason != ENDS_SOON
+        todo = "" if well else "the line between those places and the site, the name server there, or the certificate"
         yield Item(State.OK if well else State.NOTE, "seen from outside", seen.message, todo)
+    started = next((c for c in facts.conditions if c.type is ConditionType.SERVERS_START), None)
+    if started is not None:
+        well = started.status is Truth.TRUE
+        todo = "" if well else "`fedctl logs NAME`, and the same with `--user hubfed-tester`, say why"
+        yield Item(State.OK if well else State.NOTE, "servers start", started.message, todo)
 
 
 def _fencers(facts: Facts) -> Iterator[Item]:

@@ -43,10 +43,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Relocate:
-    """Order a planned move. `to` empty: to the standby."""
+    """Order a planned move. `to` empty: to the standby. `patient`: students who work are waited for."""
 
     to: str
     reason: str
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,9 @@
 A line between institutions fails more often than a site, and a place that looks may be broken itself. So it takes three
 misses in a row from two places or more, nobody who sees the class, and one of those places that reaches the site where it
 would go. Nothing waits for a lease: both sites live, so it is a planned move, and loses nothing.
+
+A certificate that no browser takes is a miss like others, but often the same at both sites: reached is a site only with a
+certificate that holds for this class's name, so that none is moved in vain.
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from federation.core.relocation import Relocate, Stay
+from federation.core.server_tests import AHEAD_S
 from federation.core.takeover import AGAIN_S
-from federation.model.outlook import FIRM, Fault, Outlook
+from federation.model.outlook import FIRM, Fault, Outlook, Trial
 
 PLACES = 2  # that miss it: one alone may be blind
 
@@ -22,7 +26,8 @@ class Unseen:
     """One hub and what is said of it. `outlooks`: all of this hub. `serves`: its agent says so; `fresh`: its site's lease
     is; `frozen`: why nothing is moved by itself; `also_bad`: other sites that look bad. `target`: the standby, empty with
     `refused` if none can take it. `fixed`: the class's file forbids moves. `moved_s`: since the last automatic move,
-    or the last that was tried."""
+    or the last that was tried. `trials`: of test servers, `generation`: that is served, `also_failing`: other sites where
+    they fail, `meets_within_s`: until its next class time, None: none within a day."""
 
     site: str
     outlooks: tuple[Outlook, ...]
@@ -35,6 +40,10 @@ class Unseen:
     fixed: bool = False
     busy: bool = False
     moved_s: float | None = None
+    trials: tuple[Trial, ...] = ()
+    generation: int = 0
+    also_failing: tuple[str, ...] = ()
+    meets_within_s: float | None = None
 
 
 def missing(site: str, outlooks: Iterable[Outlook]) -> tuple[Outlook, ...]:
@@ -52,8 +61,8 @@ def decide(hub: Unseen) -> Relocate | Stay:
     """What to do about it now. The reason of `Stay` is empty if the class is seen, or not missed for sure."""
     missed = missing(hub.site, hub.outlooks)
     if not missed:
-        return Stay()
-    objection = _not_a_matter_of_its_site(hub, missed) or _not_now(hub)
+        return _without_servers(hub)
+    objection = _not_a_matter_of_its_site(hub, missed) or _not_now(hub, missed)
     if objection:
         return Stay(objection)
     places = " and ".join(sorted({one.place for one in missed}))
@@ -73,7 +82,38 @@ def _not_a_matter_of_its_site(hub: Unseen, missed: tuple[Outlook, ...]) -> str:
     return ""
 
 
-def _not_now(hub: Unseen) -> str:
+def missed_at_all(hub: Unseen) -> bool:
+    """Whether the class itself or its servers are missed for sure."""
+    return bool(missing(hub.site, hub.outlooks) or missing(hub.site, hub.trials))
+
+
+def _without_servers(hub: Unseen) -> Relocate | Stay:
+    """Its page is there, and test servers do not start. Those who work have their servers, so they are waited for."""
+    missed = missing(hub.site, hub.trials)
+    if not missed:
+        return Stay()
+    objection = _not_a_matter_of_its_site(hub, missed) or _its_own_fault(hub) or _not_now(hub, missed)
+    if objection:
+        return Stay(objection)
+    places = " and ".join(sorted({one.place for one in missed}))
+    reason = f"test servers asked for from {places} did not start, {FIRM} in a row: {missed[0].problem}"
+    return Relocate(hub.target, reason, patient=True)
+
+
+def _its_own_fault(hub: Unseen) -> str:
+    """What goes along with a class would fail at the next site as well: only a class of which a server has started there,
+    as it is now, was stopped by its site. So none is moved to and back again for an image that does not start."""
+    if hub.also_failing:
+        sites = " and ".join(hub.also_failing)
+        return f"test servers fail at {sites}, too: it may be what the sites share, so nothing is moved by itself"
+    if not any(one.passed == hub.generation for one in hub.trials if one.site == hub.site):
+        return f"none has started there at generation {hub.generation} yet: it may be the class's own image or settings"
+    if hub.meets_within_s is not None and hub.meets_within_s <= AHEAD_S:
+        return "it meets now or soon, when nothing is tested: what was found before may be over"
+    return ""
+
+
+def _not_now(hub: Unseen, missed: tuple[Outlook, ...]) -> str:
     if hub.frozen:
         return hub.frozen
     if hub.fixed:
@@ -84,15 +124,19 @@ def _not_now(hub: Unseen) -> str:
         return "it was moved by itself, or that was tried, within the last hour"
     if not hub.target:
         return hub.refused
-    missed = missing(hub.site, hub.outlooks)
-    if not any(hub.target in one.reaches for one in missed if one.place != hub.target):
-        return f"nobody who misses it reaches {hub.target}: the fault may be theirs"
-    return ""
+    if any(hub.target in one.reaches for one in missed if one.place != hub.target):
+        return ""
+    if any(one.fault is Fault.TLS for one in missed):
+        return f"nobody who misses it finds a certificate at {hub.target} that holds for its name, so a move would not help"
+    return f"nobody who misses it reaches {hub.target}: the fault may be theirs"
 
 
 def badly_seen(outlooks: Iterable[Outlook]) -> frozenset[str]:
-    """Sites with a class that is missed for sure."""
+    """Sites with a class that is missed for sure. A certificate is one class's, and says nothing of its site; whether
+    another one holds is looked at where the class would go."""
     by_hub: dict[tuple[str, str], list[Outlook]] = {}
     for one in outlooks:
         by_hub.setdefault((one.hub, one.site), []).append(one)
-    return frozenset(site for (_hub, site), said in by_hub.items() if missing(site, said))
+    return frozenset(
+        site for (_hub, site), said in by_hub.items() if any(one.fault is not Fault.TLS for one in missing(site, said))
+    )

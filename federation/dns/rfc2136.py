@@ -30,13 +30,15 @@ HTTP, HTTPS = 80, 443
 
 @dataclass(frozen=True, slots=True)
 class ZoneNames:
-    """`NameDriver`. `outside` may be empty: then the server itself is asked. `edge_port`: where students reach edges."""
+    """`NameDriver`. `outside` may be empty: then the server itself is asked. `edge_port`: where students reach edges,
+    by https if `https`."""
 
     zone: str
     server: NameServer
     outside: tuple[NameServer, ...]
     most_ttl_s: int
     edge_port: int
+    https: bool = False
 
     @property
     def capabilities(self) -> NameCapabilities:
@@ -45,8 +47,8 @@ class ZoneNames:
 
     def url_of(self, host: str) -> str:
         """The same for every site: a class moves, its address does not."""
-        scheme = "https" if self.edge_port == HTTPS else "http"
-        return f"{scheme}://{host}" if self.edge_port in (HTTP, HTTPS) else f"{scheme}://{host}:{self.edge_port}"
+        scheme, usual = ("https", HTTPS) if self.https else ("http", HTTP)
+        return f"{scheme}://{host}" if self.edge_port == usual else f"{scheme}://{host}:{self.edge_port}"
 
     async def found(self, host: str) -> NameInZone:
         """Everything that the primary holds of a host now."""

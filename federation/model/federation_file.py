@@ -23,6 +23,7 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PRODUCTION_ENDPOINTS = 3  # fewer register members survive no failure
 PRODUCTION_COORDINATORS = 2
 LEAST_FAILBACK_S = 300
+LEAST_TEST_S, LEAST_TRIAL_TEST_S = 300, 10  # in production, and else
 WITNESS = "witness"
 """The name of the third failure domain: it holds a register member and a coordinator, never a hub."""
 WITNESS_ENDPOINTS = 3  # with fewer register members the witness and one site are no majority
@@ -132,6 +133,12 @@ class FederationSpec(Model):
         " long; default: only `fedctl move` brings it back.",
         examples=["1h"],
     )
+    server_test_every: Duration | None = Field(
+        None,
+        description="So often each coordinator of another place starts a server of a reserved user in each class, outside"
+        " class times, and removes it; default: never, and only login pages are looked at.",
+        examples=["15m"],
+    )
     tls: TlsPaths | None = Field(None, description="Certificate of coordinators that name none of their own.")
     hooks: tuple[Hook, ...] = Field(
         (), description="Whom to tell that something happened by itself.", max_length=MOST_HOOKS
@@ -153,6 +160,7 @@ class FederationSpec(Model):
             *self._unfit_for_production(),
             *self._unsafe_times(),
             *self._hasty(),
+            *self._busy(),
         ]
         if problems:
             raise refuse_all(problems)
@@ -171,6 +179,13 @@ class FederationSpec(Model):
             return []
         wrong = f"a site that comes and goes would pull its classes along: {self.failback_after} is too short"
         return [Problem(wrong, "5m or longer", "1h", ("failback_after",))]
+
+    def _busy(self) -> list[Problem]:
+        least_s = LEAST_TEST_S if self.production else LEAST_TRIAL_TEST_S
+        if self.server_test_every is None or self.server_test_every.seconds >= least_s:
+            return []
+        wrong = f"test servers every {self.server_test_every} would take from the classes"
+        return [Problem(wrong, f"{Duration(least_s)} or longer", "15m", ("server_test_every",))]
 
     def _twins(self) -> list[Problem]:
         ids = [coordinator.id for coordinator in self.coordinators]

@@ -9,10 +9,11 @@ from pydantic import Field, StrictInt, model_validator
 
 from federation.model.identity import DNS_LABEL
 from federation.model.refusal import Problem, refuse_all
-from federation.model.scalars import Listen, Port, Text
+from federation.model.scalars import Flag, Listen, Port, Text
 from federation.model.schema import Model
 
 LOCAL_ZONE = "localhost"
+HTTPS = 443
 LONGEST_TTL_S = 60  # a failover lasts at least as long, and pages at the old site promise a minute
 
 
@@ -83,6 +84,17 @@ class Names(Model):
         description="rfc2136: port at which students reach the edge of every site, for a name in a zone leads to an "
         "address and not to a port. 80 and 443 are not part of what they type; 443 means https.",
     )
+    https: Flag | None = Field(
+        None,
+        description="rfc2136: students come by https, and coordinators look at each class's certificate, too. Left out: "
+        "if edge_port is 443.",
+    )
+    ca: Text | None = Field(
+        None,
+        description="PEM file of the CAs by which those certificates are verified, on every coordinator's host; default: "
+        "those that the host trusts.",
+        examples=["/etc/hubfed/edge-ca.pem"],
+    )
 
     @model_validator(mode="after")
     def _driver_has_what_it_needs(self) -> Self:
@@ -91,11 +103,28 @@ class Names(Model):
             for what, need, example in _NEEDS.get(self.driver, ())
             if getattr(self, what) is None
         ]
+        problems += self._tls_problems()
         if self.driver is NameDriverKind.RFC2136:
             problems += [*self._zone_problems(), *self._insiders()]
         if problems:
             raise refuse_all(problems)
         return self
+
+    @property
+    def by_https(self) -> bool:
+        """Whether students come by https; certificates are looked at then."""
+        return self.edge_port == HTTPS if self.https is None else self.https
+
+    def _tls_problems(self) -> list[Problem]:
+        if self.https and self.driver is NameDriverKind.FRONTDOOR:
+            wrong, allowed = "the laptop's front door speaks http only", "a zone: driver rfc2136"
+            return [Problem(wrong, allowed, "https: false", ("https",))]
+        if self.https is False and self.edge_port == HTTPS:
+            return [Problem("port 443 means https", "true, or another edge_port", "edge_port: 8080", ("https",))]
+        if self.ca is not None and not self.by_https:
+            wrong = "students come by http, so there are no certificates to verify"
+            return [Problem(wrong, "ca only with https", "https: true", ("ca",))]
+        return []
 
     def _zone_problems(self) -> list[Problem]:
         labels = self.zone.split(".")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from pydantic import AwareDatetime
+
 from federation.model.schema import Document
 
 FIRM = 3  # misses in a row after which more of them say nothing new
@@ -12,7 +14,9 @@ FIRM = 3  # misses in a row after which more of them say nothing new
 class Fault(StrEnum):
     NONE = ""
     NAME = "name"  # the name leads nowhere, elsewhere, or could not be asked for
-    PAGE = "page"  # the name leads to the owner's edge, and no login page comes from there
+    TLS = "tls name"  # it leads to the owner's edge, whose certificate no browser would take for this name
+    SERVER = "server"  # the page is there, and a test server does not start
+    PAGE = "page"  # it leads to the owner's edge, and no login page comes from there
 
 
 class Outlook(Document):
@@ -26,4 +30,14 @@ class Outlook(Document):
     problem: str = ""
     fault: Fault = Fault.NONE
     misses: int = 0  # looks in a row that failed, at most FIRM
-    reaches: tuple[str, ...] = ()  # edges of other sites that answered when this class was missed for sure
+    reaches: tuple[str, ...] = ()
+    """Other sites whose edge answered when this class was missed for sure, by https with a certificate of its name."""
+    warning: str = ""  # what is about to go wrong while it is still seen
+
+
+class Trial(Outlook):
+    """Key `trial/<uid>/<coordinator>`: what became of one coordinator's last test server in the class. `passed`: the
+    newest generation of which one has started at this site, as far as this coordinator remembers."""
+
+    at: AwareDatetime
+    passed: int = 0

@@ -20,6 +20,8 @@ from federation.model.refusal import refuse
 
 LONGEST_HOST = 63  # a certificate's common name holds no more
 LONGEST_CLASSROOM_NAME = 56  # with "-" and six characters of its uid it is a DNS label of 63
+TESTER = "hubfed-tester"
+"""The reserved user of test servers: in no roster, and nobody can sign in as it."""
 USER_NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 SECRET_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
 IMAGE_NAME = re.compile(r"[a-z0-9]+([._:/-]+[a-z0-9]+)*")
@@ -54,6 +56,8 @@ def _site_name(value: str) -> str:
 
 def _user_name(value: str) -> str:
     lower = value.lower()
+    if lower == TESTER:
+        raise refuse(f"{value!r} is the user of the federation's test servers", "any other name", "s01")
     if USER_NAME.fullmatch(lower) is None:
         raise refuse(f"{value!r} cannot be a user name", "letters, digits and . _ @ + - inside, at most 64", "s01")
     return lower

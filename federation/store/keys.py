@@ -33,6 +33,7 @@ USERS = "user/"
 HOOKS = "hook/"
 ALARMS = "alarm/"
 OUTLOOKS = "outlook/"
+TRIALS = "trial/"
 DRILLS = "drill/"
 HOLDINGS = "recovery/holdings/"
 
@@ -175,6 +176,16 @@ def outlook(coordinator: str, hub: str) -> str:
 def outlooks_of(hub: str) -> str:
     """Prefix of what all coordinators see of a hub from outside."""
     return f"{OUTLOOKS}{hub}/"
+
+
+def trial(coordinator: str, hub: str) -> str:
+    """What became of one coordinator's last test server in a hub."""
+    return f"{trials_of(hub)}{coordinator}"
+
+
+def trials_of(hub: str) -> str:
+    """Prefix of what became of all coordinators' test servers in a hub."""
+    return f"{TRIALS}{hub}/"
 
 
 def drill(hub: str) -> str:

@@ -25,9 +25,11 @@ from agents.drivers.memory import MemorySite
 from agents.grpc_transport import GrpcTransport
 from agents.link import Self
 from federation.api.v1 import agent_pb2_grpc, control_pb2, control_pb2_grpc, types_pb2
+from federation.coordinator.probe import Sight
 from federation.coordinator.replica import Identity, Replica
 from federation.coordinator.replica import Ports as ReplicaPorts
 from federation.coordinator.rights import RIGHTS
+from federation.coordinator.server_probe import Ticket, Tried
 from federation.dns.memory import MemoryNames
 from federation.model.profile import PROFILES, ProfileName
 from federation.runtime.access import AccessCheck
@@ -53,10 +55,16 @@ START_S = 0.05  # a hub's start
 class SeesAll:
     """`Prober` for hubs that exist in the memory of another process: their agent's word is taken."""
 
+    async def tls_name(self, edge_address: str, host: str) -> Sight:
+        return Sight()
+
     async def login_page(self, edge_address: str, host: str) -> str:
         return ""
 
-    async def answers(self, edge_address: str) -> bool:
+    async def server(self, edge_address: str, host: str, ticket: Ticket) -> Tried:
+        return Tried(untested="hubs in memory have no servers")
+
+    async def answers(self, edge_address: str, host: str) -> bool:
         return True
 
 

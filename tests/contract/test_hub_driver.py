@@ -108,6 +108,27 @@ async def test_the_roster_of_a_hub_that_is_not_here_is_an_error(bench: HubBench)
         await bench.drivers.hubs.roster("never-abc123")
 
 
+async def test_the_tester_is_in_no_roster_and_leaves_nothing(bench: HubBench, newest: HubOrder) -> None:
+    testers, before = bench.drivers.testers, await bench.drivers.hubs.roster(newest.hub)
+    first = await testers.admit(newest.hub, 60.0)
+    assert first
+    assert await testers.left() == (newest.hub,)
+    assert await bench.drivers_anew().testers.left() == (newest.hub,), "a new agent finds it"
+    assert await bench.drivers.hubs.roster(newest.hub) == before
+    await testers.dismiss(newest.hub)
+    assert await testers.left() == ()
+    await testers.dismiss(newest.hub)
+    assert await testers.admit(newest.hub, 60.0) != first, "each test has a token of its own"
+    await testers.dismiss(newest.hub)
+
+
+async def test_no_tester_is_admitted_to_a_hub_that_is_not_here(bench: HubBench) -> None:
+    with pytest.raises(DriverError, match="never-abc123"):
+        await bench.drivers.testers.admit("never-abc123", 60.0)
+    await bench.drivers.testers.dismiss("never-abc123")
+    assert await bench.drivers.testers.left() == ()
+
+
 async def test_a_new_image_is_for_new_servers_only_and_old_ones_are_counted(bench: HubBench, newest: HubOrder) -> None:
     await bench.start_server(newest.hub, "ada")
     pids = bench.pids(newest.hub)

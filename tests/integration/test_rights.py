@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "admin": READING | RUNNING | CHANGING | FOR_ALL,
     "operator": READING | RUNNING | FOR_ALL,
     "viewer": READING | FOR_ALL,
-    "coordinator": READING | {"Logs"} | FOR_ALL,
+    "coordinator": READING | {"Logs", "ServerTest"} | FOR_ALL,
     "agent of the site": AGENT_RPCS | FOR_ALL,
     "agent of another site": FOR_ALL,
     "agent of the site under an earlier uid": FOR_ALL,

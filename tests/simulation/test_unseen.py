@@ -119,6 +119,27 @@ async def test_when_the_name_service_fails_a_move_would_not_help_and_that_is_sai
         assert owner(leader, hub) == "iu"
 
 
+async def test_a_certificate_that_ended_here_and_holds_at_the_standby_moves_the_class_there_and_not_back() -> None:
+    async with seen_class(**WORKSHOP) as (federation, leader, hub):
+        federation.stale.add("iu")
+        await until(lambda: owner(leader, hub) == "tacc")
+        await served(leader, hub)
+        assert "3 looks in a row: tls name: expired" in operation(leader, hub).reason
+        await until(says(leader, hub, Truth.TRUE, "seen from iu and witness"))
+        await asyncio.sleep(120)
+        assert owner(leader, hub) == "tacc"
+
+
+async def test_a_certificate_that_has_ended_at_both_sites_moves_nothing_and_that_is_said() -> None:
+    async with seen_class(**WORKSHOP) as (federation, leader, hub):
+        federation.stale.update({"iu", "tacc"})
+        await until(says(leader, hub, Truth.FALSE, "not moved: nobody who misses it finds a certificate at tacc"))
+        await asyncio.sleep(120)
+        assert owner(leader, hub) == "iu"
+        federation.stale.clear()
+        await until(says(leader, hub, Truth.TRUE, "seen from tacc and witness"))
+
+
 async def test_it_is_not_moved_a_second_time_within_the_hour_though_nobody_sees_it_there_either() -> None:
     async with seen_class(**WORKSHOP) as (federation, leader, hub):
         federation.hidden.add("iu")

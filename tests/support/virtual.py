@@ -6,7 +6,7 @@ Time is the event loop's (looptime lets it jump), so hours pass in milliseconds 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,13 +21,17 @@ from agents.drivers.memory import MemorySite
 from agents.drivers.memory_copies import MemoryStore as CopyStore
 from agents.drivers.memory_fencing import MemoryFencer
 from agents.link import Self
+from federation.api.v1 import control_pb2
 from federation.coordinator.hooks_loop import NO_HOOKS, Hooks
+from federation.coordinator.probe import Sight
 from federation.coordinator.replica import Identity, Replica
 from federation.coordinator.replica import Ports as ReplicaPorts
+from federation.coordinator.server_probe import Ticket, Tried
 from federation.coordinator.standing import Leader
 from federation.core.relocation import Policy
 from federation.dns.memory import MemoryNames
 from federation.model.errors import RegisterFault, Unavailable
+from federation.model.outlook import Fault
 from federation.model.profile import PROFILES, ProfileName
 from federation.runtime.clock import Clock
 from federation.runtime.sealing import SealingKey
@@ -40,6 +44,7 @@ from tests.support.memory_peers import MemoryPeers
 from tests.support.memory_transport import MemoryTransport
 
 UUID = "11111111-2222-3333-4444-555555555555"
+SERVER_S = 3.0  # that a student's server takes to start
 START = datetime(2026, 9, 1, 8, 0, tzinfo=UTC)
 
 
@@ -110,17 +115,27 @@ class KillableStore:
 
 class MemoryProber:
     """Sees a login page where a hub of the virtual federation is open. `blind`: coordinators that reach no edge;
-    `hidden`: sites whose edge nobody reaches."""
+    `hidden`: sites whose edge nobody reaches; `stale`: sites whose certificates have ended."""
 
-    def __init__(self, sites: dict[str, MemorySite], coordinator: str, blind: set[str], hidden: set[str]) -> None:
+    def __init__(
+        self, sites: dict[str, MemorySite], coordinator: str, blind: set[str], hidden: set[str], stale: set[str]
+    ) -> None:
         self._sites = sites
         self._coordinator = coordinator
         self._blind = blind
         self._hidden = hidden
+        self._stale = stale
+
+    async def tls_name(self, edge_address: str, host: str) -> Sight:
+        if not self._reached(edge_address):
+            return Sight(Fault.PAGE, f"{edge_address}: no route to host")
+        if edge_address.split(".", 1)[0] in self._stale:
+            return Sight(Fault.TLS, f"tls name: expired: the certificate of {host} at {edge_address}")
+        return Sight()
 
     async def login_page(self, edge_address: str, host: str) -> str:
         name = edge_address.split(".", 1)[0]
-        if not await self.answers(edge_address):
+        if not self._reached(edge_address):
             return f"{edge_address}: no route to host"
         edge = self._sites[name].drivers().edge
         for route in self._sites[name].routes:
@@ -128,8 +143,36 @@ class MemoryProber:
                 return ""
         return f"{edge_address} shows no login page for {host}"
 
-    async def answers(self, edge_address: str) -> bool:
+    async def server(self, edge_address: str, host: str, ticket: Ticket) -> Tried:
+        site = self._sites[edge_address.split(".", 1)[0]]
+        await asyncio.sleep(SERVER_S)
+        hub = next((route.hub for route in site.routes if host in route.hosts), "")
+        if await self.login_page(edge_address, host) or site.testers.get(hub) != ticket.token:
+            return Tried(untested="the ticket is not good there")
+        return Tried(site.spawner_broken)
+
+    async def answers(self, edge_address: str, host: str) -> bool:
+        return not (await self.tls_name(edge_address, host)).problem
+
+    def _reached(self, edge_address: str) -> bool:
         return self._coordinator not in self._blind and edge_address.split(".", 1)[0] not in self._hidden
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLeader:
+    """`Leader`: the replica that leads, called by another one for a ticket for a test server."""
+
+    network: MemoryTransport
+    address: str
+
+    def logs(self, request: control_pb2.LogsRequest) -> AsyncGenerator[control_pb2.LogsResponse]:
+        raise Unavailable(f"{self.address}: logs are not passed on in a virtual federation")
+
+    async def readiness(self, request: control_pb2.ReadinessRequest) -> control_pb2.ReadinessResponse:
+        raise Unavailable(f"{self.address}: questions about classes are not passed on in a virtual federation")
+
+    async def server_test(self, request: control_pb2.ServerTestRequest) -> control_pb2.ServerTestResponse:
+        return await self.network.replica("", self.address).control_service.ServerTest(request, None)
 
 
 def no_leader(address: str) -> Leader:
@@ -159,6 +202,8 @@ class VirtualFederation:
     places: dict[str, str] = field(default_factory=dict)  # failure domains of coordinators that look at classes
     blind: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)  # sites whose edge is not reached from outside
+    server_test_s: float | None = None
+    stale: set[str] = field(default_factory=set)  # sites whose certificates have ended
     copies: CopyStore = field(default_factory=CopyStore)  # that the sites share
 
     async def start_replica(self, name: str) -> Replica:
@@ -180,15 +225,16 @@ class VirtualFederation:
             relocation=Policy(failback_s=self.failback_s),
             place=self.places.get(name, ""),
             places=tuple(self.places.values()),
+            server_test_s=self.server_test_s,
             admins=("ann",),
         )
         ports = ReplicaPorts(
             register,
             self.names,
-            MemoryProber(self.sites, name, self.blind, self.hidden),
+            MemoryProber(self.sites, name, self.blind, self.hidden, self.stale),
             self.clock,
             Random(self.random.random()),
-            no_leader,
+            lambda address: MemoryLeader(self.transport, address),
             remembered,
             self.hooks,
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from agents.drivers.local.marks import HUB, PROXY
 from agents.drivers.local.settings import LocalSettings
 from federation.core.fencing import canary_of
+from federation.model.scalars import TESTER
 from federation.runtime.cgroups import Cgroups
 from federation.runtime.processes import Found, Processes
 
@@ -32,9 +33,9 @@ class Census:
 
     @property
     def servers(self) -> Mapping[str, str]:
-        """Student (safe name) -> the settings that their server was started with."""
+        """Student (safe name) -> the settings that their server was started with. A test server is no student's."""
         marks = (found.marks for found in self.found)
-        return {m["HUBFED_USER"]: m.get("HUBFED_SERVER", "") for m in marks if "HUBFED_USER" in m}
+        return {m["HUBFED_USER"]: m.get("HUBFED_SERVER", "") for m in marks if m.get("HUBFED_USER", TESTER) != TESTER}
 
 
 async def look(settings: LocalSettings, processes: Processes, cgroups: Cgroups, hub: str) -> Census:

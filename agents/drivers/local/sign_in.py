@@ -13,6 +13,7 @@ from typing import Any
 from tornado import web
 
 from agents.drivers.local.hub_file import HubFile, Roster
+from federation.model.scalars import TESTER
 
 CLASSES = {
     "dummy": ("jupyterhub.auth", "DummyAuthenticator"),
@@ -42,6 +43,10 @@ def authenticator(kind: str, file: Path) -> type[Any]:
             if notice := notice_of(file):
                 raise web.HTTPError(503, notice, reason="Moving")
             return await super().get_authenticated_user(handler, data)
+
+        def check_blocked_users(self, username: str, authentication: Any = None) -> Any:
+            """Asked before `check_allowed`, and also where anybody may come; the service may know somebody of that name."""
+            return username != TESTER and super().check_blocked_users(username, authentication)
 
         async def check_allowed(self, username: str, authentication: Any = None) -> bool:
             if username in now().names:

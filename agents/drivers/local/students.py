@@ -8,9 +8,11 @@ from pathlib import Path
 
 from federation.core.home_names import slug
 from federation.model.errors import DriverError, Unavailable
+from federation.model.scalars import TESTER
 from federation.runtime.disk import LocalDisk, locked
 
 MOST_UIDS = 100_000
+TESTER_HOME = ".tester-"
 
 
 def uid_of(file: Path, hub: str, user: str, first: int) -> int:
@@ -31,9 +33,14 @@ def uid_of(file: Path, hub: str, user: str, first: int) -> int:
         return known[name]
 
 
+def tester_home(homes_dir: Path, hub: str) -> Path:
+    """Where test servers of the hub live: beside the trees, so that no copy has it."""
+    return homes_dir / f"{TESTER_HOME}{hub}"
+
+
 def make_home(homes: Path, user: str, uid: int | None) -> Path:
     """The student's home, 0700 and theirs. The tree itself must be there: it is made by the homes driver."""
-    home = homes / slug(user)
+    home = tester_home(homes.parent, homes.name) if user == TESTER else homes / slug(user)
     try:
         home.mkdir(mode=0o700, exist_ok=True)
         if home.is_symlink():

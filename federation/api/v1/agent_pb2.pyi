@@ -976,6 +976,7 @@ class Ask(_message.Message):
     PLACE_HOME_FIELD_NUMBER: _builtins.int
     SAVE_UNSENT_FIELD_NUMBER: _builtins.int
     RECOVER_FIELD_NUMBER: _builtins.int
+    SERVER_TEST_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     @_builtins.property
     def logs(self) -> Global___LogsAsk: ...
@@ -991,6 +992,8 @@ class Ask(_message.Message):
     def save_unsent(self) -> Global___SaveUnsentAsk: ...
     @_builtins.property
     def recover(self) -> Global___RecoverAsk: ...
+    @_builtins.property
+    def server_test(self) -> Global___ServerTestAsk: ...
     def __init__(
         self,
         *,
@@ -1002,12 +1005,13 @@ class Ask(_message.Message):
         place_home: Global___PlaceHomeAsk | None = ...,
         save_unsent: Global___SaveUnsentAsk | None = ...,
         recover: Global___RecoverAsk | None = ...,
+        server_test: Global___ServerTestAsk | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cancel", b"cancel", "copy", b"copy", "logs", b"logs", "look", b"look", "place_home", b"place_home", "recover", b"recover", "save_unsent", b"save_unsent"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cancel", b"cancel", "copy", b"copy", "logs", b"logs", "look", b"look", "place_home", b"place_home", "recover", b"recover", "save_unsent", b"save_unsent", "server_test", b"server_test"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cancel", b"cancel", "copy", b"copy", "id", b"id", "logs", b"logs", "look", b"look", "place_home", b"place_home", "recover", b"recover", "save_unsent", b"save_unsent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cancel", b"cancel", "copy", b"copy", "id", b"id", "logs", b"logs", "look", b"look", "place_home", b"place_home", "recover", b"recover", "save_unsent", b"save_unsent", "server_test", b"server_test"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_ask: _TypeAlias = _typing.Literal["logs", "cancel", "copy", "look", "place_home", "save_unsent", "recover"]  # noqa: Y015
+    _WhichOneofReturnType_ask: _TypeAlias = _typing.Literal["logs", "cancel", "copy", "look", "place_home", "save_unsent", "recover", "server_test"]  # noqa: Y015
     _WhichOneofArgType_ask: _TypeAlias = _typing.Literal["ask", b"ask"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_ask) -> _WhichOneofReturnType_ask | None: ...
 
@@ -1186,6 +1190,40 @@ class RecoverAsk(_message.Message):
 Global___RecoverAsk: _TypeAlias = RecoverAsk  # noqa: Y015
 
 @_typing.final
+class ServerTestAsk(_message.Message):
+    """Let a coordinator start one test server in the hub, if the site holds it at this epoch: admit the reserved user for a
+    while, or (done) end its server and remove all that it left. Answered by `ticket`, done or an error.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HUB_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    LIMIT_S_FIELD_NUMBER: _builtins.int
+    hub: _builtins.str
+    done: _builtins.bool
+    limit_s: _builtins.float
+    """within which the server has to answer"""
+    @_builtins.property
+    def epoch(self) -> _types_pb2.Epoch: ...
+    def __init__(
+        self,
+        *,
+        hub: _builtins.str = ...,
+        epoch: _types_pb2.Epoch | None = ...,
+        done: _builtins.bool = ...,
+        limit_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "epoch", b"epoch", "hub", b"hub", "limit_s", b"limit_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServerTestAsk: _TypeAlias = ServerTestAsk  # noqa: Y015
+
+@_typing.final
 class LogsAsk(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1241,6 +1279,7 @@ class Answer(_message.Message):
     COPIED_FIELD_NUMBER: _builtins.int
     UNSENT_FIELD_NUMBER: _builtins.int
     PLACED_FIELD_NUMBER: _builtins.int
+    TICKET_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     chunk: _builtins.bytes
     done: _builtins.bool
@@ -1251,6 +1290,8 @@ class Answer(_message.Message):
     def unsent(self) -> Global___Unsent: ...
     @_builtins.property
     def placed(self) -> Global___Placed: ...
+    @_builtins.property
+    def ticket(self) -> Global___ServerTicket: ...
     def __init__(
         self,
         *,
@@ -1261,14 +1302,42 @@ class Answer(_message.Message):
         copied: Global___Copied | None = ...,
         unsent: Global___Unsent | None = ...,
         placed: Global___Placed | None = ...,
+        ticket: Global___ServerTicket | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["copied", b"copied", "placed", b"placed", "unsent", b"unsent"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["copied", b"copied", "placed", b"placed", "ticket", b"ticket", "unsent", b"unsent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "copied", b"copied", "done", b"done", "error", b"error", "id", b"id", "placed", b"placed", "unsent", b"unsent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "copied", b"copied", "done", b"done", "error", b"error", "id", b"id", "placed", b"placed", "ticket", b"ticket", "unsent", b"unsent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Answer: _TypeAlias = Answer  # noqa: Y015
+
+@_typing.final
+class ServerTicket(_message.Message):
+    """Good for the reserved user's own server in one hub, and for nothing else."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    VALID_S_FIELD_NUMBER: _builtins.int
+    user: _builtins.str
+    token: _builtins.str
+    valid_s: _builtins.float
+    def __init__(
+        self,
+        *,
+        user: _builtins.str = ...,
+        token: _builtins.str = ...,
+        valid_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token", "user", b"user", "valid_s", b"valid_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServerTicket: _TypeAlias = ServerTicket  # noqa: Y015
 
 @_typing.final
 class Copied(_message.Message):

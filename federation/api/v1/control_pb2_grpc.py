@@ -185,6 +185,11 @@ class ControlServiceStub:
                 request_serializer=federation_dot_api_dot_v1_dot_control__pb2.ListDrillsRequest.SerializeToString,
                 response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.ListDrillsResponse.FromString,
                 _registered_method=True)
+        self.ServerTest = channel.unary_unary(
+                '/federation.api.v1.ControlService/ServerTest',
+                request_serializer=federation_dot_api_dot_v1_dot_control__pb2.ServerTestRequest.SerializeToString,
+                response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.ServerTestResponse.FromString,
+                _registered_method=True)
         self.RegisterStatus = channel.unary_unary(
                 '/federation.api.v1.ControlService/RegisterStatus',
                 request_serializer=federation_dot_api_dot_v1_dot_control__pb2.RegisterStatusRequest.SerializeToString,
@@ -393,6 +398,13 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ServerTest(self, request, context):
+        """Between coordinators: the leader has the hub's site admit a test server, or remove what it left.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RegisterStatus(self, request, context):
         """Whether the register is the one that was known, what the sites hold, and what a recovery would decide.
         """
@@ -559,6 +571,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.ListDrills,
                     request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.ListDrillsRequest.FromString,
                     response_serializer=federation_dot_api_dot_v1_dot_control__pb2.ListDrillsResponse.SerializeToString,
+            ),
+            'ServerTest': grpc.unary_unary_rpc_method_handler(
+                    servicer.ServerTest,
+                    request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.ServerTestRequest.FromString,
+                    response_serializer=federation_dot_api_dot_v1_dot_control__pb2.ServerTestResponse.SerializeToString,
             ),
             'RegisterStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.RegisterStatus,
@@ -1381,6 +1398,33 @@ class ControlService:
             '/federation.api.v1.ControlService/ListDrills',
             federation_dot_api_dot_v1_dot_control__pb2.ListDrillsRequest.SerializeToString,
             federation_dot_api_dot_v1_dot_control__pb2.ListDrillsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ServerTest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.api.v1.ControlService/ServerTest',
+            federation_dot_api_dot_v1_dot_control__pb2.ServerTestRequest.SerializeToString,
+            federation_dot_api_dot_v1_dot_control__pb2.ServerTestResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -75,6 +75,8 @@ class ControlServiceStub:
     """Take the order of a drill back, or turn one round that has not reached the standby."""
     ListDrills: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListDrillsRequest, _control_pb2.ListDrillsResponse]
     """Drills that are ordered, under way or over, of one class or of all."""
+    ServerTest: _grpc.UnaryUnaryMultiCallable[_control_pb2.ServerTestRequest, _control_pb2.ServerTestResponse]
+    """Between coordinators: the leader has the hub's site admit a test server, or remove what it left."""
     RegisterStatus: _grpc.UnaryUnaryMultiCallable[_control_pb2.RegisterStatusRequest, _control_pb2.RegisterState]
     """Whether the register is the one that was known, what the sites hold, and what a recovery would decide."""
     RecoverRegister: _grpc.UnaryUnaryMultiCallable[_control_pb2.RecoverRegisterRequest, _control_pb2.RegisterState]
@@ -126,6 +128,8 @@ class ControlServiceAsyncStub(ControlServiceStub):
     """Take the order of a drill back, or turn one round that has not reached the standby."""
     ListDrills: _aio.UnaryUnaryMultiCallable[_control_pb2.ListDrillsRequest, _control_pb2.ListDrillsResponse]  # type: ignore[assignment]
     """Drills that are ordered, under way or over, of one class or of all."""
+    ServerTest: _aio.UnaryUnaryMultiCallable[_control_pb2.ServerTestRequest, _control_pb2.ServerTestResponse]  # type: ignore[assignment]
+    """Between coordinators: the leader has the hub's site admit a test server, or remove what it left."""
     RegisterStatus: _aio.UnaryUnaryMultiCallable[_control_pb2.RegisterStatusRequest, _control_pb2.RegisterState]  # type: ignore[assignment]
     """Whether the register is the one that was known, what the sites hold, and what a recovery would decide."""
     RecoverRegister: _aio.UnaryUnaryMultiCallable[_control_pb2.RecoverRegisterRequest, _control_pb2.RegisterState]  # type: ignore[assignment]
@@ -354,6 +358,14 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.ListDrillsResponse, _abc.Awaitable[_control_pb2.ListDrillsResponse]]:
         """Drills that are ordered, under way or over, of one class or of all."""
+
+    @_abc_1.abstractmethod
+    def ServerTest(
+        self,
+        request: _control_pb2.ServerTestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.ServerTestResponse, _abc.Awaitable[_control_pb2.ServerTestResponse]]:
+        """Between coordinators: the leader has the hub's site admit a test server, or remove what it left."""
 
     @_abc_1.abstractmethod
     def RegisterStatus(

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 USER = "admin"
 CPU, MEMORY = 30, "60G"
-KEPT = ("hooks", "alarm_after")
+KEPT = ("hooks", "alarm_after", "server_test_every")
 
 
 def write_files(layout: Layout, choices: Choices, disk: Disk) -> None:
-    """Write them; what was there is replaced, but for the hooks that somebody wrote into the federation file."""
+    """Write them; what was there is replaced, but for what somebody wrote into the federation file of hooks and tests."""
     federation = {
         "profile": choices.profile,
         "register": {
@@ -38,7 +38,7 @@ def write_files(layout: Layout, choices: Choices, disk: Disk) -> None:
             "address": choices.address(FRONT_DOOR),
         },
         "admins": [USER],
-        **_hooks(disk.read(layout.federation)),
+        **_kept(disk.read(layout.federation)),
     }
     disk.replace(layout.federation, _document("Federation", choices.name, federation))
     for site in choices.sites:
@@ -56,8 +56,8 @@ def write_files(layout: Layout, choices: Choices, disk: Disk) -> None:
         disk.replace(layout.site_file(site), _document("Site", site, spec))
 
 
-def _hooks(before: bytes | None) -> dict[str, object]:
-    """What an earlier file says about hooks; a file that cannot be read says nothing."""
+def _kept(before: bytes | None) -> dict[str, object]:
+    """What an earlier file says about them; a file that cannot be read says nothing."""
     try:
         body = yaml.safe_load(before or b"")
         spec = body["spec"] if isinstance(body, dict) else {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from federation.coordinator.main import name_driver, open_register
+from federation.coordinator.main import edge_prober, name_driver, open_register
 from federation.model.errors import InvalidRequest, Refused
 from federation.model.federation_file import FederationFile
 from federation.runtime.clock import SystemClock
@@ -74,6 +74,23 @@ def test_names_of_production_are_written_to_the_zone_that_the_file_names(tmp_pat
     assert names.capabilities.most_ttl_s == 30
     assert names.capabilities.seen_by == "198.51.100.53:53, 203.0.113.53:53"
     assert names.url_of("atm101.hubs.example.edu") == "http://atm101.hubs.example.edu"
+
+
+def test_a_federation_by_https_has_such_addresses_and_its_edges_are_looked_at_so(tmp_path: Path) -> None:
+    plain = federation(tmp_path)
+    assert edge_prober(plain, tmp_path).tls is None
+    (tmp_path / "names.key").write_text("MDEyMzQ1Njc4OWFiY2RlZg==")
+    (tmp_path / "names.key").chmod(0o600)
+    for port, shown in ((443, ""), (8443, ":8443")):
+        text = (
+            (tmp_path / "federation.yaml")
+            .read_text()
+            .replace("ttl: 30", f"ttl: 30\n    edge_port: {port}\n    https: true")
+        )
+        (tmp_path / "secure.yaml").write_text(text)
+        secure = load_federation(tmp_path / "secure.yaml")
+        assert edge_prober(secure, tmp_path).tls is not None
+        assert name_driver(secure, tmp_path).url_of("a.hubs.example.edu") == f"https://a.hubs.example.edu{shown}"
 
 
 def test_a_coordinator_without_the_key_does_not_start(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from federation.coordinator.probe import HttpProber
+from federation.coordinator.probe import HttpProber, Sight
+
+HOST = "atm101.localhost"
 
 
 async def test_an_edge_that_answers_whatever_is_reached_and_one_that_is_gone_is_not() -> None:
@@ -14,8 +16,9 @@ async def test_an_edge_that_answers_whatever_is_reached_and_one_that_is_gone_is_
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         address = "{}:{}".format(*runner.addresses[0])
-        assert await HttpProber().answers(address), "404 is an answer"
-        assert "not a login page" in await HttpProber().login_page(address, "atm101.localhost")
+        assert await HttpProber().answers(address, HOST), "404 is an answer"
+        assert "not a login page" in await HttpProber().login_page(address, HOST)
+        assert await HttpProber().tls_name(address, HOST) == Sight(), "by http there is no certificate"
     finally:
         await runner.cleanup()
-    assert not await HttpProber().answers(address)
+    assert not await HttpProber().answers(address, HOST)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from federation.core.reachable import outside, reachable, word
-from federation.model.outlook import Outlook
+from federation.core.reachable import ENDS_SOON, outside, reachable, servers_start, word
+from federation.model.outlook import Outlook, Trial
 from federation.model.status import Truth
 
 PLACES = ("tacc", "witness")
@@ -49,6 +51,33 @@ def test_the_condition_says_from_where_and_why_not(said: list[Outlook], status: 
         condition = reachable(PLACES, "iu", order)
         assert condition is not None
         assert (condition.status, condition.message) == (status, message)
+
+
+def test_a_certificate_that_ends_soon_is_said_once_while_the_class_is_seen_and_a_miss_comes_first() -> None:
+    ends = "the certificate of a at b ends on 2026-12-01: renew it before"
+    said = [outlook("tacc").revise(warning=ends), outlook("witness").revise(warning=ends)]
+    condition = reachable(PLACES, "iu", said)
+    assert condition is not None
+    assert (condition.status, condition.reason) == (Truth.TRUE, ENDS_SOON)
+    assert condition.message == f"seen from tacc and witness; {ends}"
+    missed = reachable(PLACES, "iu", [said[0], outlook("witness", "no route")])
+    assert missed is not None
+    assert missed.reason == "NotSeen"
+
+
+def test_test_servers_are_spoken_of_with_the_time_of_the_last_and_those_of_another_owner_are_not() -> None:
+    def trial(place: str, problem: str = "", hour: int = 12, site: str = "iu") -> Trial:
+        at = datetime(2026, 9, 1, hour, 5, tzinfo=UTC)
+        return Trial(coordinator=f"c-{place}", place=place, hub="atm101-abc123", site=site, problem=problem, at=at)
+
+    assert servers_start(PLACES, "iu", [trial("tacc", site="mars"), trial("iu")]) is None
+    started = servers_start(PLACES, "iu", [trial("tacc"), trial("witness", hour=13)])
+    failed = servers_start(PLACES, "iu", [trial("tacc"), trial("witness", "it did not answer")])
+    assert started is not None
+    assert failed is not None
+    assert (started.status, failed.status) == (Truth.TRUE, Truth.FALSE)
+    assert started.message == "a test server started, asked for from tacc and witness, as of 2026-09-01 13:05 UTC"
+    assert "from witness: it did not answer, as of 2026-09-01 12:05 UTC" in failed.message
 
 
 @pytest.mark.parametrize(

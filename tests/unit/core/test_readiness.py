@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from federation.core.reachable import ENDS_SOON
 from federation.core.readiness import Facts, SiteSide, Standby, State, judge, ready
 from federation.core.spare import Fit, Plan, Wait
 from federation.model.status import Condition, ConditionType, Truth
@@ -152,3 +153,14 @@ def test_a_rehearsal_is_said_and_complained_about_when_it_is_old_or_has_failed()
     assert old == (State.NOTE, "91 days ago, more than 90: at tacc and back", "`fedctl drill atm101`")
     failed = found(**passed, not_passed="the last rehearsal has failed: x")["rehearsed"]
     assert (failed[0], failed[1]) == (State.NOTE, "the last rehearsal has failed: x")
+
+
+def test_servers_that_do_not_start_and_a_certificate_that_ends_soon_are_noted_and_nothing_is_red() -> None:
+    ends = Condition(type=K.REACHABLE, status=Truth.TRUE, reason=ENDS_SOON, message="ends on 2026-12-01")
+    failed = Condition(type=K.SERVERS_START, status=Truth.FALSE, reason="NotStarted", message="it did not answer")
+    items = found(conditions=(*GOOD.conditions, ends, failed))
+    assert items["seen from outside"][:2] == (State.NOTE, "ends on 2026-12-01")
+    assert items["servers start"][:2] == (State.NOTE, "it did not answer")
+    assert "--user hubfed-tester" in items["servers start"][2]
+    items = found(conditions=(*GOOD.conditions, well(K.REACHABLE, "seen"), well(K.SERVERS_START, "started")))
+    assert items["servers start"] == (State.OK, "started", "")

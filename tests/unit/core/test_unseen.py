@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from federation.core.relocation import Relocate, Stay
-from federation.core.unseen import Unseen, badly_seen, decide, missing
-from federation.model.outlook import FIRM, Fault, Outlook
+from federation.core.unseen import Unseen, badly_seen, decide, missed_at_all, missing
+from federation.model.outlook import FIRM, Fault, Outlook, Trial
 
 
 def outlook(place: str, **more: object) -> Outlook:
@@ -25,6 +26,8 @@ def outlook(place: str, **more: object) -> Outlook:
 
 
 TACC, WITNESS = outlook("tacc"), outlook("witness")
+EXPIRED = outlook("tacc", fault=Fault.TLS, problem="tls name: expired")
+NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 SEEN = {"problem": "", "fault": Fault.NONE, "misses": 0, "reaches": ()}
 GONE = Unseen("iu", (TACC, WITNESS), serves=True, fresh=True, target="tacc")
 
@@ -67,6 +70,7 @@ def test_what_is_seen_from_somewhere_or_missed_from_one_place_or_not_for_sure_st
         ({"moved_s": 3599.0}, "within the last hour"),
         ({"target": "", "refused": "no site can take it (tacc: is full)"}, "tacc: is full"),
         ({"outlooks": (TACC, outlook("witness", reaches=()))}, "nobody who misses it reaches tacc"),
+        ({"outlooks": (EXPIRED, outlook("witness", reaches=()))}, "finds a certificate at tacc that holds"),
         ({"outlooks": (outlook("tacc", reaches=("tacc",)), outlook("witness", reaches=()))}, "reaches tacc"),
     ],
 )
@@ -74,6 +78,64 @@ def test_it_stays_with_a_reason_that_does_not_change_while_it_holds(situation: d
     decision = decide(replace(GONE, **situation))  # type: ignore[arg-type]
     assert isinstance(decision, Stay)
     assert said in decision.reason
+
+
+def test_a_certificate_that_holds_at_the_standby_and_not_here_moves_the_class() -> None:
+    missed = (EXPIRED, outlook("witness", fault=Fault.TLS, problem="tls name: expired"))
+    decision = decide(replace(GONE, outlooks=missed))
+    assert decision == Relocate("tacc", "not seen from tacc and witness, 3 looks in a row: tls name: expired")
+
+
+def test_a_certificate_of_one_class_holds_up_no_other_site() -> None:
+    about = {"hub": "met202-xyz789", "site": "tacc", "fault": Fault.TLS}
+    others = [outlook(place, **about) for place in ("iu", "witness")]
+    assert badly_seen([TACC, WITNESS, *others]) == {"iu"}
+    assert badly_seen([*others, outlook("mars", **{**about, "fault": Fault.PAGE})]) == {"tacc"}
+
+
+def trial(place: str, **more: object) -> Trial:
+    fields = {"problem": "it did not answer", "fault": Fault.SERVER, "at": NOON, "passed": 4, **more}
+    return Trial(**outlook(place).model_dump() | fields)
+
+
+UNSTARTED = Unseen(
+    "iu", (), serves=True, fresh=True, target="tacc", trials=(trial("tacc"), trial("witness")), generation=4
+)
+
+
+def test_a_class_whose_servers_started_there_and_do_not_any_more_moves_and_those_who_work_are_waited_for() -> None:
+    reason = "test servers asked for from tacc and witness did not start, 3 in a row: it did not answer"
+    assert decide(UNSTARTED) == Relocate("tacc", reason, patient=True)
+    assert missed_at_all(UNSTARTED)
+    seen = replace(UNSTARTED, trials=(trial("tacc"), trial("witness", problem="", misses=0)))
+    assert decide(seen) == Stay()
+    assert not missed_at_all(seen)
+    assert decide(replace(UNSTARTED, trials=(trial("tacc"),))) == Stay(), "one place alone"
+    assert decide(replace(UNSTARTED, trials=(trial("tacc"), trial("witness", misses=2)))) == Stay()
+
+
+@pytest.mark.parametrize(
+    ("situation", "said"),
+    [
+        ({"generation": 5}, "none has started there at generation 5"),
+        ({"also_failing": ("tacc",)}, "test servers fail at tacc, too"),
+        ({"meets_within_s": 0.0}, "it meets now or soon"),
+        ({"fresh": False}, "a matter of takeover"),
+        ({"frozen": "automatic moves are paused: x"}, "paused: x"),
+        ({"moved_s": 10.0}, "within the last hour"),
+        ({"trials": (trial("tacc"), trial("witness", reaches=()))}, "nobody who misses it reaches tacc"),
+        ({"busy": True}, "another operation"),
+        ({"fixed": True}, "movable is never"),
+    ],
+)
+def test_it_stays_where_a_move_might_not_help_or_would_disturb(situation: dict[str, object], said: str) -> None:
+    decision = decide(replace(UNSTARTED, **situation))  # type: ignore[arg-type]
+    assert isinstance(decision, Stay)
+    assert said in decision.reason
+
+
+def test_a_page_that_is_missed_comes_before_servers_that_do_not_start() -> None:
+    assert decide(replace(UNSTARTED, outlooks=(TACC, WITNESS))) == decide(GONE)
 
 
 def test_a_site_looks_bad_when_one_of_its_classes_is_missed_for_sure() -> None:

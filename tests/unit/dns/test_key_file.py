@@ -59,4 +59,4 @@ def test_neither_a_server_nor_a_driver_shows_its_key() -> None:
 
 @pytest.mark.parametrize(("port", "url"), [(80, "http://a.b.c"), (443, "https://a.b.c"), (8000, "http://a.b.c:8000")])
 def test_students_type_no_port_where_the_web_has_one(port: int, url: str) -> None:
-    assert ZoneNames("b.c", NameServer("192.0.2.53:53"), (), 60, port).url_of("a.b.c") == url
+    assert ZoneNames("b.c", NameServer("192.0.2.53:53"), (), 60, port, https=port == 443).url_of("a.b.c") == url

@@ -109,6 +109,16 @@ def test_classes_go_home_only_after_a_time_that_means_something(after: str, righ
 
 
 @pytest.mark.parametrize(
+    ("every", "production", "right"),
+    [("15m", True, True), ("5m", True, True), ("4m", True, False), ("10s", False, True), ("9s", False, False)],
+)
+def test_test_servers_are_started_at_a_rate_that_classes_do_not_feel(every: str, production: bool, right: bool) -> None:
+    paths = {f.path for f in read(MEMBERS, PLACES, server_test_every=every, production=production).findings}
+    assert ("spec.server_test_every" not in paths) is right
+    assert only(read(MEMBERS, PLACES)).spec.server_test_every is None
+
+
+@pytest.mark.parametrize(
     ("change", "path", "says"),
     [
         ({"server": None}, "spec.names.server", "rfc2136 needs server"),
@@ -120,6 +130,8 @@ def test_classes_go_home_only_after_a_time_that_means_something(after: str, righ
         ({"algorithm": "hmac-md5"}, "spec.names.algorithm", "hmac-sha256"),
         ({"resolvers": ["198.51.100.53:53", "192.0.2.53:53"]}, "spec.names.resolvers[1]", "it says what it was told"),
         ({"ttl": 3600}, "spec.names.ttl", "at most 60"),
+        ({"https": False, "edge_port": 443}, "spec.names.https", "port 443 means https"),
+        ({"ca": "ca.pem"}, "spec.names.ca", "students come by http"),
         ({"edge_port": 0}, "spec.names.edge_port", "at least 1"),
         ({"driver": "frontdoor"}, "spec.names.file", "frontdoor needs file"),
     ],
@@ -128,6 +140,21 @@ def test_what_is_wrong_with_names_is_said_where_it_stands(change: dict[str, Any]
     names = {key: value for key, value in {**ZONE, **change}.items() if value is not None}
     findings = {finding.path: str(finding) for finding in read(MEMBERS, PLACES, names=names).findings}
     assert says in findings[path]
+
+
+@pytest.mark.parametrize(
+    ("change", "by_https"),
+    [({}, False), ({"edge_port": 443}, True), ({"edge_port": 8443, "https": True}, True), ({"https": True}, True)],
+)
+def test_students_come_by_https_where_the_file_or_the_port_says_so(change: dict[str, Any], by_https: bool) -> None:
+    names = only(read(MEMBERS, PLACES, names={**ZONE, **change})).spec.names
+    assert names.by_https is by_https
+
+
+def test_the_laptops_front_door_speaks_http() -> None:
+    names = {"driver": "frontdoor", "file": "names.json", "address": "127.0.0.1:8000", "https": True}
+    (finding,) = read(MEMBERS, PLACES, names=names).findings
+    assert finding.path == "spec.names.https"
 
 
 def test_names_that_nobody_outside_sees_are_noted_and_refused_in_production() -> None:
