@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 HELLO_TIMEOUT_S = 5.0
 LEAST_PAUSE_S, PAUSE_PER_SPENT = 0.05, 4.0  # between two renewals
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
+AGAIN_S = 0.05
 SILENCE_S = 60.0  # the leader repeats itself at least this often; a stream that is silent for longer is dead
 
 R = TypeVar("R")
@@ -140,6 +141,7 @@ class Link:
             sealing_key=self._who.sealing_key,
             version=self._who.version,
             peer_address=self._who.peer_address,
+            after=last_incarnation,
         )
         delay = RETRY_FIRST_S
         while True:
@@ -151,6 +153,10 @@ class Link:
                 log.warning("hello.failed", error=error.message, help=error.help, retry_s=round(delay, 1))
                 await self._clock.sleep(delay * (0.5 + self._random.random()))
                 delay = min(delay * 2, RETRY_MOST_S)
+                continue
+            if answer.ask_again:  # the journal is lost, or an answer was: somebody before this one has drawn since
+                request.after = answer.incarnation
+                await self._clock.sleep(AGAIN_S)
                 continue
             self._endpoints.learn(tuple(answer.coordinators))
             self.incarnation = answer.incarnation

@@ -20,7 +20,7 @@ from federation.coordinator.sessions import AgentSession, Sessions
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.wanted import WantedBuilder, epoch_message, register_message
 from federation.core.arming import Renewing, next_run
-from federation.core.renewal import Answerable, Renewal, answer_claims, deaf_after, judge
+from federation.core.renewal import Answerable, Renewal, answer_claims, comes_late, deaf_after, judge
 from federation.model.errors import Conflict, FederationError, NotFound, NotLeader, OldIncarnation, Unavailable
 from federation.model.identity import Epoch, Members
 from federation.model.ownership import AgentRecord, Contact, Owned, Ownership, SiteLease
@@ -80,6 +80,8 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             )
         known = _read(read, keys.agent(request.site), AgentRecord)
         self._refuse_second_machine(request, known.document if known else None)
+        if known is not None and comes_late(request.after if request.HasField("after") else None, known.document):
+            return agent_pb2.HelloResponse(incarnation=known.document.incarnation, ask_again=True)
         last = max(known.document.incarnation if known else 0, request.last_incarnation)
         record = AgentRecord(
             site=request.site,

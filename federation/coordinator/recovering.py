@@ -18,6 +18,7 @@ from federation.coordinator.recovery_views import read_holdings, state_message
 from federation.coordinator.recovery_writing import Writing
 from federation.coordinator.wanted import register_message
 from federation.core.recovery import NOBODY, Fate, HubFacts, Verdict, decide, refusal
+from federation.core.renewal import comes_late
 from federation.model.errors import Conflict, InvalidRequest, OldIncarnation, Refused, RegisterFault, Unavailable
 from federation.model.identity import RegisterId, name_of
 from federation.model.ownership import AgentRecord
@@ -68,6 +69,8 @@ class Recovering:
         register = self._register_of(recovery)
         entry = await register.store.get(keys.agent(request.site))
         known = decode(entry, AgentRecord) if entry is not None else None
+        if known is not None and comes_late(request.after if request.HasField("after") else None, known.document):
+            return agent_pb2.HelloResponse(incarnation=known.document.incarnation, ask_again=True)
         last = known.document.incarnation if known is not None and known.document.uid == request.uid else 0
         record = AgentRecord(
             site=request.site,

@@ -34,6 +34,13 @@ class Renewal:
     heard: int
 
 
+def comes_late(after: int | None, known: AgentRecord | None) -> bool:
+    """Whether a hello succeeds nobody: another one was answered since its sender was told who spoke last. It may be of a
+    process that is dead by now, or the same one by another way; who lives asks again. `after` None: an agent of before,
+    which does not say."""
+    return after is not None and known is not None and known.incarnation != after
+
+
 def deaf_after(contact_s: float, renew_s: float) -> int:
     """K: how many answers may be missing before the site counts as deaf (K = ceil(D/r), H4)."""
     return ceil(contact_s / renew_s)

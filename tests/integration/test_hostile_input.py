@@ -13,6 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 from federation.api.v1 import agent_pb2, control_pb2
 from federation.coordinator.rights import RIGHTS
 from federation.model.errors import Code, FederationError
+from federation.runtime.access import Role
 from federation.runtime.channel import MOST_MESSAGE_BYTES
 from federation.runtime.grpc_client import Channels, call, first, stream
 from federation.runtime.grpc_server import ControlServer
@@ -56,7 +57,11 @@ async def send_raw(channels: Channels, server: ControlServer, path: str, raw: by
 
 
 def caller_of(path: str, certificates: Certificates, server: ControlServer) -> Channels:
-    return Channels(certificates.agent("iu", "u1") if "AgentService" in path else certificates.user("ada"))
+    """Somebody who may call it."""
+    if "AgentService" in path:
+        return Channels(certificates.agent("iu", "u1"))
+    among_themselves = RIGHTS[path].roles == frozenset({Role.COORDINATOR})
+    return Channels(certificates.coordinator() if among_themselves else certificates.user("ada"))
 
 
 @pytest.mark.parametrize("path", SERVED)

@@ -9,11 +9,13 @@ import pytest
 
 from agents.drivers import memory
 from agents.drivers.base import HubView
+from federation.api.v1 import agent_pb2
 from federation.coordinator.admission import PlaceOrder
 from federation.coordinator.events import too_many
 from federation.coordinator.replica import Replica
 from federation.model.errors import Unavailable
 from federation.model.operation import Step
+from federation.model.ownership import AgentRecord
 from federation.model.placing import Event
 from federation.model.status import ConditionType, HubPhase, Truth
 from federation.store import keys
@@ -44,6 +46,11 @@ def waiting_for(replica: Replica, hub: str) -> str:
 
 async def is_open(federation: VirtualFederation, hub: str) -> bool:
     return await federation.sites["iu"].drivers().edge.is_open(hub)
+
+
+def incarnation_of(replica: Replica, site: str) -> int:
+    stored = replica.snapshot.get(keys.agent(site), AgentRecord)
+    return stored.document.incarnation if stored is not None else 0
 
 
 async def test_a_retire_is_not_done_before_the_agent_has_looked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,6 +200,30 @@ async def test_a_term_that_was_over_before_its_winner_heard_of_it_hides_no_leade
         over = Leadership(federation.store, keys.LEADER, 1, 0, LEASE_S, clock, sent_mono=clock.mono() - LEASE_S)
         await other._lead(over)
         assert other.standing.leader_address == leader.identity.address
+
+
+async def test_a_hello_that_comes_late_from_a_process_that_is_dead_supersedes_nobody() -> None:
+    """It was under way when the agent was killed, and the register was slow: the agent that was started since would end,
+    for good, and its site with it."""
+    async with virtual_federation() as federation:
+        replica = await begin(federation)
+        late = agent_pb2.HelloRequest(site="iu", uid="uid-iu", machine_id="machine", after=0)
+        for incarnation in (2, 3):
+            await federation.kill("agent-iu")
+            federation.start_agent("iu")
+            await until(lambda n=incarnation: incarnation_of(replica, "iu") == n)  # type: ignore[misc]
+        answer = await replica.agent_service.Hello(late, None)
+        assert (answer.ask_again, answer.incarnation) == (True, 3)
+        assert incarnation_of(replica, "iu") == 3
+
+
+async def test_an_agent_whose_journal_is_lost_is_told_whom_it_succeeds() -> None:
+    async with virtual_federation() as federation:
+        replica = await begin(federation)
+        await federation.kill("agent-iu")
+        federation.disks["iu"].files.clear()
+        federation.start_agent("iu")
+        await until(lambda: incarnation_of(replica, "iu") == 2)
 
 
 async def test_a_site_that_was_silent_before_the_restart_of_all_coordinators_gets_no_class() -> None:

@@ -31,6 +31,7 @@ class HelloRequest(_message.Message):
     SEALING_KEY_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     PEER_ADDRESS_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
     site: _builtins.str
     uid: _builtins.str
     """the member's uid, drawn at join"""
@@ -42,6 +43,8 @@ class HelloRequest(_message.Message):
     version: _builtins.str
     peer_address: _builtins.str
     """host:port at which other agents may ask; empty: nowhere"""
+    after: _builtins.int
+    """the incarnation that is to be succeeded, so that a hello that comes late succeeds nobody"""
     def __init__(
         self,
         *,
@@ -52,12 +55,15 @@ class HelloRequest(_message.Message):
         sealing_key: _builtins.str = ...,
         version: _builtins.str = ...,
         peer_address: _builtins.str = ...,
+        after: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "after", b"after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_incarnation", b"last_incarnation", "machine_id", b"machine_id", "peer_address", b"peer_address", "sealing_key", b"sealing_key", "site", b"site", "uid", b"uid", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "after", b"after", "last_incarnation", b"last_incarnation", "machine_id", b"machine_id", "peer_address", b"peer_address", "sealing_key", b"sealing_key", "site", b"site", "uid", b"uid", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__after: _TypeAlias = _typing.Literal["after"]  # noqa: Y015
+    _WhichOneofArgType__after: _TypeAlias = _typing.Literal["_after", b"_after"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__after) -> _WhichOneofReturnType__after | None: ...
 
 Global___HelloRequest: _TypeAlias = HelloRequest  # noqa: Y015
 
@@ -69,8 +75,11 @@ class HelloResponse(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     INCARNATION_FIELD_NUMBER: _builtins.int
     COORDINATORS_FIELD_NUMBER: _builtins.int
+    ASK_AGAIN_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     incarnation: _builtins.int
+    ask_again: _builtins.bool
+    """nothing was drawn: `incarnation` is the newest, to be said in `after`"""
     @_builtins.property
     def register(self) -> _types_pb2.RegisterId: ...
     @_builtins.property
@@ -82,10 +91,11 @@ class HelloResponse(_message.Message):
         revision: _builtins.int = ...,
         incarnation: _builtins.int = ...,
         coordinators: _abc.Iterable[_builtins.str] | None = ...,
+        ask_again: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["register", b"register"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coordinators", b"coordinators", "incarnation", b"incarnation", "register", b"register", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_again", b"ask_again", "coordinators", b"coordinators", "incarnation", b"incarnation", "register", b"register", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -131,6 +131,9 @@ class Machine:
     _gate: Gate | None = None
     _acked: h.Pair = (-1, -1)
     _first_file: bytes = b""
+    _late: list[tuple[float, int]] = field(
+        default_factory=list
+    )  # deadlines that were due in a pause, and of which boot
     _up: dict[str, h.Pair] = field(default_factory=dict)
     _open: dict[str, h.Pair] = field(default_factory=dict)
 
@@ -198,7 +201,7 @@ class Machine:
             self.changed("lease file")
             for _epoch, close_at, _stop_by in permits.values():
                 if close_at is not None and close_at > own_s:
-                    self.loop.after(self.host.when(close_at, now) - now + 1e-6, self.changed, "deadline")
+                    self._look_at(close_at, self.host.boot)
         elif path == self.ack_path:
             body = json.loads(content)
             order = (body["incarnation"], body["seq"])
@@ -215,6 +218,32 @@ class Machine:
             self.history.add(
                 h.Journaled(now, name, floor, ended, released=released, accepted=accepted, members=members)
             )
+
+    def _look_at(self, close_at: float, boot: int) -> None:
+        """A gate shuts by the clock, whether or not anything else happens then."""
+        now = self.loop.true_s
+        self.loop.after(self.host.when(close_at, now) - now + 1e-6, self._deadline, close_at, boot)
+
+    def _deadline(self, close_at: float, boot: int) -> None:
+        if boot != self.host.boot:
+            return
+        if self.host.paused:  # and the clock with it
+            self._late.append((close_at, boot))
+        elif self.own_s() < close_at:  # it stood still meanwhile
+            self._look_at(close_at, boot)
+        else:
+            self.changed("deadline")
+
+    def stood_still(self) -> None:
+        """The whole machine: nobody is let in meanwhile."""
+        self.changed("machine pause")
+
+    def went_on(self) -> None:
+        """After a pause of the whole machine."""
+        late, self._late = self._late, []
+        for close_at, boot in late:
+            self._look_at(close_at, boot)
+        self.changed("machine pause")
 
     def _reachable(self, up: dict[str, h.Pair]) -> dict[str, h.Pair]:
         site = self.site

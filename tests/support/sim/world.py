@@ -153,7 +153,8 @@ class World:
         host.pause(self.loop.true_s, paused=paused)
         if name in self.machines:
             self.history.add(h.MachinePause(self.loop.true_s, name, paused))
-            self.machines[name].changed("machine pause")
+            machine = self.machines[name]
+            (machine.stood_still if paused else machine.went_on)()
         for process in self.processes.values():
             if process.host is host:
                 self.loop.resume(process)
