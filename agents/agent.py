@@ -267,8 +267,9 @@ class Agent:
 
     async def _reconcile_site(self, key: str) -> float | None:
         if key == HERE:
+            look_s = await self.reconciler.discover()
             await self.server_tests.tidy()
-            return await self.reconciler.discover()
+            return look_s
         return await self.reconciler.reconcile_edge()
 
     async def _reconcile_hub(self, hub: str) -> float | None:

@@ -106,10 +106,10 @@ class Reconciler:
         settled = decision.act is Act.START and self._settled(hub, view)
         try:
             message = "" if settled else await self._act(hub, view, decision)
-        except FederationError as error:
+        except Exception as error:  # also what no driver foresaw: whoever waits for the hub must hear of it
             failed = view if view.phase is Phase.SERVING else replace(view, phase=Phase.FAILED)
             self._views[hub] = failed
-            await self._report(hub, failed, error.message)
+            await self._report(hub, failed, error.message if isinstance(error, FederationError) else repr(error))
             raise
         same = decision.act is Act.START and self._as_wanted(hub, view)
         if decision.act is not Act.LEAVE and not same:

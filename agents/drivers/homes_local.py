@@ -58,25 +58,34 @@ class LocalHomes:
 
     def check_volume(self) -> None:
         """The folder of all homes carries a mark, and so does the state: an unmounted volume is seen as such."""
-        volume, known = self.settings.homes_dir / VOLUME, self.disk.read(self.settings.state_dir / VOLUME)
-        found = self.disk.read(volume)
-        if known is not None and found != known:
-            raise DriverError(
-                f"{self.settings.homes_dir} is not the folder that this site used: is the volume mounted?"
-            )
-        make_enterable(self.settings.homes_dir)
+        volume = self.settings.homes_dir / VOLUME
+        known, found = self.is_mounted()
+        try:
+            make_enterable(self.settings.homes_dir)
+        except OSError as error:  # e.g. it was mounted anew, read-only, after an error of its disk
+            raise DriverError(f"cannot use {self.settings.homes_dir}: {error.strerror}") from error
         if found is None:
             found = secrets.token_hex(8).encode()
             self.disk.replace(volume, found)
         if known is None:
             self.disk.replace(self.settings.state_dir / VOLUME, found)
 
+    def is_mounted(self) -> tuple[bytes | None, bytes | None]:
+        """The mark that is known, and the one that is there; DriverError if they differ. Only looks."""
+        known = self.disk.read(self.settings.state_dir / VOLUME)
+        found = self.disk.read(self.settings.homes_dir / VOLUME)
+        if known is not None and found != known:
+            raise DriverError(
+                f"{self.settings.homes_dir} is not the folder that this site used: is the volume mounted?"
+            )
+        return known, found
+
     async def where(self, hub: str) -> str | None:
         tree = self.tree(hub)
         return next((str(found) for found in (tree, _aside(tree)) if (found / MARK).is_file()), None)
 
     async def mark(self, hub: str) -> HomesMark | None:
-        self.check_volume()  # "there is nothing" must not be said of a folder that is not there
+        self.is_mounted()  # "there is nothing" must not be said of a folder that is not there
         tree = self.tree(hub)
         epoch, content = self.marked(tree), self.disk.read(tree / MARK)
         if epoch is None or content is None:

@@ -15,8 +15,8 @@ class TesterDriver(Protocol):
         ...
 
     async def dismiss(self, hub: str) -> None:
-        """End its server, its tokens and the user itself, and remove its home. Idempotent, also of a hub that does not run
-        here any more; DriverError if something is left."""
+        """End its server, its tokens and the user itself, and remove its home. Idempotent, also of a hub that is not
+        here any more; DriverError if something is left, e.g. the user of a hub that does not run: `left` still names it."""
         ...
 
     async def left(self) -> tuple[str, ...]:

@@ -47,6 +47,8 @@ class LocalTesters:
         seen = await look(self.settings, self.processes, self.hubs.cgroups, hub)
         if file is not None and seen.hub_lives:
             await self.hubs.api.remove_user(file, TESTER)
+        elif file is not None:  # the user is in its database: the folder stays, so that this is not forgotten
+            raise DriverError(f"{hub}: its hub does not run, so that the user of test servers is still known to it")
         try:
             await asyncio.to_thread(_remove, self.settings, hub)
         except OSError as error:

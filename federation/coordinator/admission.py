@@ -7,9 +7,10 @@ the same name at once get one winner and one `Conflict`.
 from __future__ import annotations
 
 from base64 import b64encode
-from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
+
+import structlog
 
 from federation.coordinator.events import Journalist
 from federation.coordinator.naming import hosts_of
@@ -27,6 +28,8 @@ from federation.model.placing import ClassroomRecord, HostClaim, SealedSecret
 from federation.runtime.sealing import seal
 from federation.store import keys
 from federation.store.register import Changes, Register, Stored, decode
+
+log = structlog.get_logger(__name__)
 
 UID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 UID_LENGTH = 6
@@ -299,9 +302,11 @@ class Admission:
             site = keys.tail(entry.key)
             if site not in joined or (sites and site not in sites):
                 continue
-            with suppress(RegisterFault):  # a site whose record nobody can read takes no class
+            try:
                 if key := decode(entry, AgentRecord).document.sealing_key:
                     boxes[site] = b64encode(seal(key, value)).decode()
+            except (RegisterFault, InvalidRequest) as error:  # one site that nobody can seal to keeps no class waiting
+                log.warning("secret.not-sealed", name=name, site=site, error=error.message)
         if not boxes:
             wanted = ", ".join(sites) or "any site"
             raise Refused(

@@ -26,6 +26,7 @@ from federation.model.identity import Epoch, Members
 from federation.model.ownership import AgentRecord, Contact, Owned, Ownership, SiteLease
 from federation.model.profile import Profile
 from federation.runtime.clock import Clock
+from federation.runtime.sealing import check_public_key
 from federation.runtime.supervisor import Supervisor
 from federation.store import keys
 from federation.store.interface import Committed
@@ -78,6 +79,8 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             raise NotFound(
                 f"site {request.site} with uid {request.uid} is not a member", help="Join it: `fedctl sites join FILE`."
             )
+        if request.sealing_key:
+            check_public_key(request.sealing_key)
         known = _read(read, keys.agent(request.site), AgentRecord)
         self._refuse_second_machine(request, known.document if known else None)
         if known is not None and comes_late(request.after if request.HasField("after") else None, known.document):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from federation.coordinator.facts import Planner
 from federation.coordinator.observations import Observations
@@ -20,6 +20,7 @@ from federation.runtime.clock import Clock
 from federation.store import keys
 
 NOT_READ = "the register was not read for a while"
+TRIAL_HOLDS = timedelta(minutes=45)  # by wall clocks of coordinators: nothing that must not run twice depends on it
 
 
 @dataclass(slots=True)
@@ -55,6 +56,8 @@ class Outside:
             trials=tuple(s.document for s in self.snapshot.under(keys.trials_of(hub), Trial)),
             generation=generation.number if generation is not None else 0,
             also_failing=tuple(sorted(self._failing() - {site})),
+            since=self.clock.now() - TRIAL_HOLDS,
+            working=seen.servers if seen is not None else 0,
             meets_within_s=meets_within_s(generation.classroom.spec, self.clock.now()) if generation else None,
         )
 

@@ -60,7 +60,7 @@ class HttpProber:
             return Sight()
         try:
             seen = await shake_hands(self.tls, edge_address, host, TIMEOUT_S)
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, ValueError, OverflowError) as error:  # also an address that is none
             return Sight(Fault.PAGE, f"{edge_address} for {host}: {error or type(error).__name__}")
         problem = problem_of(seen)
         return Sight(Fault.TLS if problem else Fault.NONE, problem, warning_of(seen, self.clock.now()))

@@ -92,7 +92,9 @@ class Relocations:
             await self._order(hub, asked)
             return True
         begins = operation is not None and operation.document.step is Step.ADMITTED and not operation.document.back
-        if operation is not None and operation.document.unseen and begins and not missed_at_all(unseen):
+        if operation is None or not (operation.document.unseen and begins):
+            return False
+        if not missed_at_all(unseen, patient=not operation.document.now):
             try:
                 await self.orders.cancel(hub, self.actor)
             except (Conflict, Refused) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,8 @@ LOOK_S = 0.5
 CALL_S = 30.0  # the hub itself waits ten seconds for a server before it says that it takes longer
 SLACK_S = 20.0  # the hub gives a start up by itself, and says why in its log
 OK, CREATED, ACCEPTED, BROKEN = 200, 201, 202, 500
+NO_MATTER_OF_SERVERS = (401, 403, 404)  # the ticket has ended, or the hub has forgotten who comes
+MOST_BYTES, MOST_SHOWN = 65_536, 160  # of an answer: who gives it may be anybody
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,8 @@ class Server:
 
     def __init__(self, url: str, host: str, ticket: Ticket, tls: dict[str, Any]) -> None:
         self._url, self._ticket, self._tls = url, ticket, tls
-        self._headers = {"Host": host, "Authorization": f"token {ticket.token}"}
+        plain = {"Accept-Encoding": "identity"}  # a few bytes must not become many
+        self._headers = {"Host": host, "Authorization": f"token {ticket.token}", **plain}
         self._api = f"/hub/api/users/{ticket.user}"
 
     async def tried(self) -> Tried:
@@ -65,13 +69,17 @@ class Server:
 
     async def _await_start(self, client: aiohttp.ClientSession) -> Tried | None:
         while True:
-            async with client.get(self._url + self._api, headers=self._headers, **self._tls) as answer:
-                if answer.status != OK:
-                    return Tried(untested=f"the hub answered {answer.status} when it was asked for its user")
-                server = (await answer.json())["servers"].get("")
+            status, body = await self._bytes(client, "GET", self._api)
+            if status != OK:
+                return Tried(untested=f"the hub answered {status} when it was asked for its user")
+            try:
+                server = json.loads(body)["servers"].get("")
+                ready = server is not None and server["ready"]
+            except (ValueError, KeyError, TypeError, AttributeError):
+                return Tried(untested="what answered for its user is no JupyterHub")
             if server is None:
                 return Tried("the hub gave its start up; the hub's log says why")
-            if server["ready"]:
+            if ready:
                 return None
             await asyncio.sleep(LOOK_S)
 
@@ -84,12 +92,22 @@ class Server:
                 continue  # it hangs: until the limit is over
             if status == OK:
                 return Tried()
+            if status in NO_MATTER_OF_SERVERS:
+                return Tried(untested=f"its page answered {status}: {text}")
             if status < BROKEN:
                 return Tried(f"its page answered {status}: {text}")
             await asyncio.sleep(LOOK_S)
 
     async def _call(self, client: aiohttp.ClientSession, method: str, path: str) -> tuple[int, str]:
+        status, body = await self._bytes(client, method, path)
+        words = " ".join(body.decode(errors="replace").split())[:MOST_SHOWN]
+        return status, "".join(letter if letter.isprintable() else "?" for letter in words)
+
+    async def _bytes(self, client: aiohttp.ClientSession, method: str, path: str) -> tuple[int, bytes]:
+        """What comes back, up to a limit; nobody is followed elsewhere, with a token least of all."""
         call = client.request(method, self._url + path, headers=self._headers, allow_redirects=False, **self._tls)
         async with call as answer:
-            text = (await answer.content.read(2000)).decode(errors="replace")
-            return answer.status, " ".join(text.split())[:160]
+            body = b""
+            while len(body) < MOST_BYTES and (more := await answer.content.read(MOST_BYTES - len(body))):
+                body += more
+            return answer.status, body

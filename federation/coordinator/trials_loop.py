@@ -17,6 +17,7 @@ from federation.api.v1 import control_pb2
 from federation.coordinator.naming import hosts_of
 from federation.coordinator.outlook_loop import OutlookLoop
 from federation.coordinator.server_probe import Ticket, Tried
+from federation.coordinator.standing import STALE_S
 from federation.core.server_tests import misses_after, next_s
 from federation.model.errors import FederationError
 from federation.model.outlook import FIRM, Fault, Trial
@@ -57,7 +58,10 @@ class TrialsLoop:
                 await here.register.commit(Changes().delete(stored.key))
             return self._again(hub, min(ASK_AGAIN_S, self.every_s))
         known = stored.document if stored is not None and stored.document.site == site else None
+        if here.snapshot.mirror.age_s() > STALE_S:  # what is known here is old, and nothing could be said of a test
+            return self._again(hub, min(ASK_AGAIN_S, self.every_s))
         generation, before = self._generation(hub), self._state(hub)
+        self._again(hub, min(ASK_AGAIN_S, self.every_s))  # whatever comes of it
         tried = await self._test(hub, site)
         if tried.untested or self._state(hub) != before:  # e.g. it was stopped under the test
             log.info("trial.not-made", hub=hub, why=tried.untested or "the class has changed meanwhile")

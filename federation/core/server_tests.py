@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from federation.model.outlook import FIRM
 
 AHEAD_S = 900.0  # before the class gets ready: what is found then could not be mended by a move any more
-AGAIN_S = 120.0  # after a miss, so that three of them do not take an hour
+AGAIN_S = 120.0  # after a miss that is not sure yet
 ONE_S = 10.0  # for one test: with many classes each has its turn more seldom, for a site makes one at a time
 
 
@@ -47,6 +47,8 @@ def objection(now: Situation) -> str:
 def next_s(every_s: float, misses: int, hubs: int) -> float:
     """Until the next test of a class, of `hubs` that one coordinator tests."""
     usual = max(every_s, hubs * ONE_S)
+    if misses >= FIRM:  # a start that hangs takes the site's only turn for minutes: others have theirs, too
+        return usual * 2
     return min(AGAIN_S, usual) if misses else usual
 
 

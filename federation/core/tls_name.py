@@ -59,7 +59,8 @@ def _words(seen: Handshake, trouble: Trouble) -> str:
             return f"{whose}{since}: set the clock of the host that looks, or issue it anew"
         case Trouble.WRONG_NAME:
             names = ", ".join(seen.names) or "another name"
-            return f"the certificate at {seen.address} is for {names}, not for {seen.host}: add that name to it"
+            mend = "add that name to it, or find out who is in between"
+            return f"the certificate at {seen.address} is for {names}, not for {seen.host}: {mend}"
         case Trouble.UNTRUSTED:
             return f"nobody vouches for {whose}{said}: install its whole chain there, or add its CA to spec.names.ca"
         case Trouble.REFUSED:

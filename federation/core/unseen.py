@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from federation.core.relocation import Relocate, Stay
 from federation.core.server_tests import AHEAD_S
@@ -27,7 +28,8 @@ class Unseen:
     is; `frozen`: why nothing is moved by itself; `also_bad`: other sites that look bad. `target`: the standby, empty with
     `refused` if none can take it. `fixed`: the class's file forbids moves. `moved_s`: since the last automatic move,
     or the last that was tried. `trials`: of test servers, `generation`: that is served, `also_failing`: other sites where
-    they fail, `meets_within_s`: until its next class time, None: none within a day."""
+    they fail, `meets_within_s`: until its next class time, None: none within a day. `since`: a test server that was tried
+    before says nothing of now. `working`: students' servers that run."""
 
     site: str
     outlooks: tuple[Outlook, ...]
@@ -44,6 +46,13 @@ class Unseen:
     generation: int = 0
     also_failing: tuple[str, ...] = ()
     meets_within_s: float | None = None
+    since: datetime | None = None
+    working: int = 0
+
+    @property
+    def recent(self) -> tuple[Trial, ...]:
+        """Trials that still say something."""
+        return tuple(one for one in self.trials if self.since is None or one.at >= self.since)
 
 
 def missing(site: str, outlooks: Iterable[Outlook]) -> tuple[Outlook, ...]:
@@ -66,7 +75,9 @@ def decide(hub: Unseen) -> Relocate | Stay:
     if objection:
         return Stay(objection)
     places = " and ".join(sorted({one.place for one in missed}))
-    return Relocate(hub.target, f"not seen from {places}, {FIRM} looks in a row: {missed[0].problem}")
+    # behind a certificate that has just ended people work on in connections that are open: they are waited for
+    patient = hub.working > 0 and all(one.fault is Fault.TLS for one in missed)
+    return Relocate(hub.target, f"not seen from {places}, {FIRM} looks in a row: {missed[0].problem}", patient=patient)
 
 
 def _not_a_matter_of_its_site(hub: Unseen, missed: tuple[Outlook, ...]) -> str:
@@ -82,14 +93,15 @@ def _not_a_matter_of_its_site(hub: Unseen, missed: tuple[Outlook, ...]) -> str:
     return ""
 
 
-def missed_at_all(hub: Unseen) -> bool:
-    """Whether the class itself or its servers are missed for sure."""
-    return bool(missing(hub.site, hub.outlooks) or missing(hub.site, hub.trials))
+def missed_at_all(hub: Unseen, *, patient: bool) -> bool:
+    """Whether what ordered a move is still so: the class is missed for sure; or its servers are, for a move that waits for
+    those who work, and for no other: one that does not would end servers that run."""
+    return bool(missing(hub.site, hub.outlooks) or (patient and missing(hub.site, hub.recent)))
 
 
 def _without_servers(hub: Unseen) -> Relocate | Stay:
     """Its page is there, and test servers do not start. Those who work have their servers, so they are waited for."""
-    missed = missing(hub.site, hub.trials)
+    missed = missing(hub.site, hub.recent)
     if not missed:
         return Stay()
     objection = _not_a_matter_of_its_site(hub, missed) or _its_own_fault(hub) or _not_now(hub, missed)

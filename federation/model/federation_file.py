@@ -181,8 +181,13 @@ class FederationSpec(Model):
         return [Problem(wrong, "5m or longer", "1h", ("failback_after",))]
 
     def _busy(self) -> list[Problem]:
+        if self.server_test_every is None:
+            return []
+        if self.production and not self.names.by_https:
+            wrong = "students come by http, and whoever listens would get a token that starts a server in each class"
+            return [Problem(wrong, "names.https, or no test servers", "names: {https: true}", ("server_test_every",))]
         least_s = LEAST_TEST_S if self.production else LEAST_TRIAL_TEST_S
-        if self.server_test_every is None or self.server_test_every.seconds >= least_s:
+        if self.server_test_every.seconds >= least_s:
             return []
         wrong = f"test servers every {self.server_test_every} would take from the classes"
         return [Problem(wrong, f"{Duration(least_s)} or longer", "15m", ("server_test_every",))]

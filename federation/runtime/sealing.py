@@ -91,6 +91,11 @@ class SealingKey:
         return f"SealingKey(public={self.public})"
 
 
+def check_public_key(public_key: str) -> None:
+    """InvalidRequest unless something can be sealed to it."""
+    seal(public_key, b"")
+
+
 def seal(public_key: str, value: bytes) -> bytes:
     """Encrypt to a public key (base64). Nobody but its owner can open it, not even the caller.
 

@@ -7,6 +7,7 @@ fetched once more without that, to say what is wrong with it; nothing is sent ov
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from federation.core.tls_name import Handshake, Trouble
 from federation.model.errors import InvalidRequest
 
 EXPIRED, EARLY, WRONG_NAMES = 10, 9, frozenset({62, 64})  # X509_V_ERR_...
+A_NAME = re.compile(r"[A-Za-z0-9.:*_-]{1,253}")
 MOST_NAMES = 5  # of a certificate that has many
 
 
@@ -96,11 +98,12 @@ def _described(seen: Handshake, der: bytes | None) -> Handshake:
     if der is None:
         return seen
     names: list[str] = []
-    with suppress(ValueError, x509.ExtensionNotFound):  # what others issue may be odd
+    with suppress(Exception):  # what others issue may be odd in many ways, and this only adds words
         certificate = x509.load_der_x509_certificate(der)
         seen = replace(seen, starts=certificate.not_valid_before_utc, ends=certificate.not_valid_after_utc)
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        names = [str(name.value) for name in found if isinstance(name, x509.DNSName | x509.IPAddress)]
+        said = [str(name.value) for name in found if isinstance(name, x509.DNSName | x509.IPAddress)]
+        names = [name for name in said if A_NAME.fullmatch(name)]  # they go to somebody's terminal
     more = (f"{len(names) - MOST_NAMES} more",) if len(names) > MOST_NAMES else ()
     return replace(seen, names=(*names[:MOST_NAMES], *more))
 

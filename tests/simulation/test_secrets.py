@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
-from federation.api.v1 import control_pb2
+from federation.api.v1 import agent_pb2, control_pb2
 from federation.coordinator.admission import PlaceOrder
 from federation.coordinator.replica import Replica
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.wanted import auth_secret
-from federation.model.errors import Refused
+from federation.model.errors import InvalidRequest, Refused
+from federation.model.ownership import AgentRecord
 from federation.model.placing import SealedSecret
 from federation.store import keys
 from federation.store.mirror import Mirror
+from federation.store.register import Changes
 from tests.simulation.test_place import begin, meets_now, place, served, until
 from tests.support.classrooms import classroom
 from tests.support.virtual import VirtualFederation, virtual_federation
@@ -72,6 +74,27 @@ async def test_a_class_that_a_replica_admits_which_has_not_heard_of_a_site_yet_i
         secret = await known.register.read(keys.secret(auth_secret(record)), SealedSecret)
         assert secret is not None
         assert set(secret.document.sealed) == {"iu", "tacc"}
+
+
+async def test_a_site_that_nobody_can_seal_to_keeps_no_class_waiting() -> None:
+    async with virtual_federation() as federation:
+        replica = await begin(federation)
+        register = replica.control_service.admission.register
+        agent = await register.read(keys.agent("tacc"), AgentRecord)
+        assert agent is not None
+        await register.commit(Changes().put(agent.key, agent.document.revise(sealing_key="x")))
+        record = (await place(replica)).record.document
+        secret = await register.read(keys.secret(auth_secret(record)), SealedSecret)
+        assert secret is not None
+        assert set(secret.document.sealed) == {"iu"}
+
+
+async def test_an_agent_whose_key_is_none_is_told_so_at_once() -> None:
+    async with virtual_federation() as federation:
+        replica = await begin(federation)
+        request = agent_pb2.HelloRequest(site="tacc", uid="uid-tacc", machine_id="machine", after=1, sealing_key="x")
+        with pytest.raises(InvalidRequest, match="sealing key"):
+            await replica.agent_service.Hello(request, None)
 
 
 async def test_now_does_not_wait_for_the_end_of_the_class() -> None:

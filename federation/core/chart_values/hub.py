@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from federation.core.chart_values.row import Given, Row, Value, always, row
 from federation.model.classroom_people import Admit, AuthType, Sync
+from federation.model.scalars import TESTER
 
 AUTHENTICATORS = {
     AuthType.GITHUB: "GitHubOAuthenticator",
@@ -18,8 +19,12 @@ MANY_USERS = 200
 LARGE_PROXY = {"requests": {"memory": "512Mi"}, "limits": {"memory": "2Gi"}}
 CULL_EVERY_S = 600
 FAILED_SPAWNS = 20  # the chart's 5 restart the hub of a whole class because a few servers did not start
-SCOPES = ["list:users", "admin:users", "admin:servers", "read:hub", "read:metrics"]
-"""What the site's agent may do in the hub: read the roster, see who works, stop and start servers."""
+SCOPES = [
+    *("list:users", "admin:users", "admin:servers", "read:hub", "read:metrics"),
+    *("tokens", "access:servers"),
+]
+"""What the site's agent may do in the hub: read the roster, see who works, stop and start servers; and hand out what a test
+server needs, for nobody can give what they do not have."""
 
 
 def _authenticator(given: Given) -> Value:
@@ -54,6 +59,7 @@ ROWS: tuple[Row, ...] = (
     row("roster.admins", "hub/config/Authenticator/admin_users", lambda g: list(g.spec.roster.admins)),
     row("roster.users", "hub/config/Authenticator/allowed_users", _allowed),
     row("roster.admit", "hub/config/Authenticator/allow_all", _everybody),
+    row("(hubfed)", "hub/config/Authenticator/blocked_users", always([TESTER])),
     row("roster.sync", "hub/config/Authenticator/allow_existing_users", _two_way),
     row("auth.type", "hub/config/JupyterHub/authenticator_class", lambda g: g.spec.auth.type.value),
     Row("auth.options", ("hub", "config", "*"), _authenticator),

@@ -22,3 +22,11 @@ async def test_an_edge_that_answers_whatever_is_reached_and_one_that_is_gone_is_
     finally:
         await runner.cleanup()
     assert not await HttpProber().answers(address, HOST)
+
+
+async def test_an_address_that_is_none_is_a_page_that_is_missed() -> None:
+    """A site's record may say anything; a look that raised would leave the last word standing."""
+    prober = HttpProber(edge_tls(None))
+    for address in ("149.165.1.1", "149.165.1.1:port", "149.165.1.1:99999999"):
+        assert (await prober.tls_name(address, HOST)).fault is Fault.PAGE
+        assert not await prober.answers(address, HOST)

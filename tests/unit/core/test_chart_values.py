@@ -121,6 +121,8 @@ CASES: list[tuple[str, dict[str, Any], Any]] = [
     (f"{HUB}/Authenticator/allowed_users", {"roster": WHO}, ["s01", "s02"]),
     (f"{HUB}/Authenticator/allowed_users", WORKSHOP, ABSENT),
     (f"{HUB}/Authenticator/allow_all", WORKSHOP, True),
+    # nobody signs in as the user of test servers, whoever else is let in
+    (f"{HUB}/Authenticator/blocked_users", {}, ["hubfed-tester"]),
     (f"{HUB}/Authenticator/allow_existing_users", {}, True),
     (f"{HUB}/Authenticator/allow_existing_users", {"roster": {**WHO, "sync": "one-way"}}, ABSENT),
     (f"{HUB}/JupyterHub/authenticator_class", {"auth": OAUTH}, "cilogon"),
@@ -138,7 +140,10 @@ CASES: list[tuple[str, dict[str, Any], Any]] = [
         "hub/loadRoles/hubfed",
         {},
         {
-            "scopes": ["list:users", "admin:users", "admin:servers", "read:hub", "read:metrics"],
+            "scopes": [
+                *("list:users", "admin:users", "admin:servers", "read:hub", "read:metrics"),
+                *("tokens", "access:servers"),
+            ],
             "services": ["hubfed"],
         },
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -106,10 +106,11 @@ UNSTARTED = Unseen(
 def test_a_class_whose_servers_started_there_and_do_not_any_more_moves_and_those_who_work_are_waited_for() -> None:
     reason = "test servers asked for from tacc and witness did not start, 3 in a row: it did not answer"
     assert decide(UNSTARTED) == Relocate("tacc", reason, patient=True)
-    assert missed_at_all(UNSTARTED)
+    assert missed_at_all(UNSTARTED, patient=True)
+    assert not missed_at_all(UNSTARTED, patient=False), "a move that waits for nobody is about the page"
     seen = replace(UNSTARTED, trials=(trial("tacc"), trial("witness", problem="", misses=0)))
     assert decide(seen) == Stay()
-    assert not missed_at_all(seen)
+    assert not missed_at_all(seen, patient=True)
     assert decide(replace(UNSTARTED, trials=(trial("tacc"),))) == Stay(), "one place alone"
     assert decide(replace(UNSTARTED, trials=(trial("tacc"), trial("witness", misses=2)))) == Stay()
 
@@ -132,6 +133,24 @@ def test_it_stays_where_a_move_might_not_help_or_would_disturb(situation: dict[s
     decision = decide(replace(UNSTARTED, **situation))  # type: ignore[arg-type]
     assert isinstance(decision, Stay)
     assert said in decision.reason
+
+
+def test_what_was_found_long_ago_orders_nothing_and_gives_up_what_waits() -> None:
+    later = replace(UNSTARTED, since=NOON + timedelta(seconds=1))
+    assert decide(later) == Stay()
+    assert not missed_at_all(later, patient=True)
+    assert isinstance(decide(replace(UNSTARTED, since=NOON)), Relocate)
+
+
+def test_behind_a_certificate_that_has_ended_those_who_work_on_are_waited_for() -> None:
+    ended = tuple(one.revise(fault=Fault.TLS) for one in (TACC, WITNESS))
+    for working, patient in ((0, False), (3, True)):
+        decision = decide(replace(GONE, outlooks=ended, working=working))
+        assert isinstance(decision, Relocate)
+        assert decision.patient is patient
+    unseen = decide(replace(GONE, working=3))
+    assert isinstance(unseen, Relocate)
+    assert not unseen.patient, "nobody sees the page"
 
 
 def test_a_page_that_is_missed_comes_before_servers_that_do_not_start() -> None:

@@ -113,9 +113,15 @@ def test_classes_go_home_only_after_a_time_that_means_something(after: str, righ
     [("15m", True, True), ("5m", True, True), ("4m", True, False), ("10s", False, True), ("9s", False, False)],
 )
 def test_test_servers_are_started_at_a_rate_that_classes_do_not_feel(every: str, production: bool, right: bool) -> None:
-    paths = {f.path for f in read(MEMBERS, PLACES, server_test_every=every, production=production).findings}
-    assert ("spec.server_test_every" not in paths) is right
+    by_https = {**ZONE, "https": True}
+    found = read(MEMBERS, PLACES, server_test_every=every, production=production, names=by_https).findings
+    assert ("spec.server_test_every" not in {f.path for f in found}) is right
     assert only(read(MEMBERS, PLACES)).spec.server_test_every is None
+
+
+def test_where_whoever_listens_would_get_a_token_no_test_servers_are_started() -> None:
+    found = read(MEMBERS, PLACES, server_test_every="15m", production=True).findings
+    assert [f.path for f in found if "whoever listens would get a token" in str(f)] == ["spec.server_test_every"]
 
 
 @pytest.mark.parametrize(
