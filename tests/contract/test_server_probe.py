@@ -1,4 +1,4 @@
-"""A test server's caller, in front of whoever answers: what comes back costs no memory, leads nowhere and is not believed."""
+"""What calls a test server, in front of whoever answers: nothing costs memory, leads elsewhere or is believed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def edge(user: Answer, page: Answer, begin: int = 201) -> AsyncIterator[st
         await runner.cleanup()
 
 
-def says(body: bytes, status: int = 200, **headers: str) -> Answer:
+def says(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
     async def answer(_request: web.Request) -> web.Response:
         return web.Response(body=body, status=status, headers=headers)
 
@@ -69,9 +69,9 @@ BOMB = gzip.compress(b" " * 50_000_000)
         says(b"[]"),
         says(b'{"servers": 7}'),
         says(b'{"servers": {"": {}}}'),
-        says(BOMB, **{"Content-Encoding": "gzip"}),
+        says(BOMB, headers={"Content-Encoding": "gzip"}),
         says(b" " * 5_000_000),
-        says(b"", status=302, Location="/hub/api/elsewhere"),
+        says(b"", status=302, headers={"Location": "/hub/api/elsewhere"}),
     ],
 )
 async def test_what_is_no_answer_of_a_hub_says_nothing_of_its_servers(user: Answer) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from federation.coordinator.probe import HttpProber, Sight
+from federation.model.outlook import Fault
+from federation.runtime.tls_look import edge_tls
 
 HOST = "atm101.localhost"
 
