@@ -28,12 +28,14 @@ def lab(here: Federation, *words: str, ok: bool = True) -> str:
 
 
 def states(here: Federation, site: str) -> dict[int, str]:
-    """Of every process that carries the mark of the site: its state, as the kernel says."""
+    """Of every process that carries the mark of the site: its state, as the kernel says. Without the canary, which ends by
+    itself."""
     needles = {f"HUBFED_DIR={here.dir.resolve()}".encode(), f"HUBFED_SITE={site}".encode()}
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if needles <= set((folder / "environ").read_bytes().split(b"\0")):
+            marks = set((folder / "environ").read_bytes().split(b"\0"))
+            if needles <= marks and b"HUBFED_ROLE=canary" not in marks:
                 found[int(folder.name)] = (folder / "stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             continue
