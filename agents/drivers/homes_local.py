@@ -12,6 +12,7 @@ import json
 import re
 import secrets
 import shutil
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,9 @@ from federation.runtime.disk import Disk
 
 MARK = ".hubfed-home.json"
 VOLUME = ".hubfed-homes-id"
+FIRST = threading.Lock()
+"""Two classes that are restored at once are so in threads: of a site that never had homes each would draw its own mark, and
+the one that is kept in the state could be the other one's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +62,17 @@ class LocalHomes:
 
     def check_volume(self) -> None:
         """The folder of all homes carries a mark, and so does the state: an unmounted volume is seen as such."""
-        volume = self.settings.homes_dir / VOLUME
-        known, found = self.is_mounted()
-        try:
-            make_enterable(self.settings.homes_dir)
-        except OSError as error:  # e.g. it was mounted anew, read-only, after an error of its disk
-            raise DriverError(f"cannot use {self.settings.homes_dir}: {error.strerror}") from error
-        if found is None:
-            found = secrets.token_hex(8).encode()
-            self.disk.replace(volume, found)
-        if known is None:
-            self.disk.replace(self.settings.state_dir / VOLUME, found)
+        with FIRST:
+            known, found = self.is_mounted()
+            try:
+                make_enterable(self.settings.homes_dir)
+            except OSError as error:  # e.g. it was mounted anew, read-only, after an error of its disk
+                raise DriverError(f"cannot use {self.settings.homes_dir}: {error.strerror}") from error
+            if found is None:
+                found = secrets.token_hex(8).encode()
+                self.disk.replace(self.settings.homes_dir / VOLUME, found)
+            if known is None:
+                self.disk.replace(self.settings.state_dir / VOLUME, found)
 
     def is_mounted(self) -> tuple[bytes | None, bytes | None]:
         """The mark that is known, and the one that is there; DriverError if they differ. Only looks."""
