@@ -153,9 +153,7 @@ class Network:
     def remove(self) -> None:
         """Whoever still runs there is ended first: a namespace lives as long as its last process."""
         for name in (*self.hosts, "router"):
-            if (NAMESPACES / self.namespace(name)).exists():
-                _end_all(self.namespace(name))
-                _ip("netns", "delete", self.namespace(name))
+            remove_namespace(self.namespace(name))
 
 
 @contextmanager
@@ -171,6 +169,13 @@ def network(*hosts: str) -> Iterator[Network]:
         yield net
     finally:
         net.remove()
+
+
+def remove_namespace(name: str) -> None:
+    """And whoever runs there."""
+    if (NAMESPACES / name).exists():
+        _end_all(name)
+        _ip("netns", "delete", name)
 
 
 def run_in(net: Network, host: str, *words: str) -> str:

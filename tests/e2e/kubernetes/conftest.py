@@ -1,0 +1,49 @@
+"""Two clusters, each with a node, for all tests of this folder; each test has a namespace of its own."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support.network import Network, network
+from tests.testbed.api import Api
+from tests.testbed.cluster import Cluster, api_cluster, node_clusters, nodes_can_be_had
+from tests.testbed.machine import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class Sites:
+    """Two clusters that are up at once, and the network between them; what the machine was like before."""
+
+    net: Network
+    iu: Cluster
+    tacc: Cluster
+    before: Machine
+
+
+@pytest.fixture(scope="package")
+def sites() -> Iterator[Sites]:
+    nodes_can_be_had()
+    before = Machine.now()
+    with ExitStack() as stack:
+        net = stack.enter_context(network("iu", "tacc"))
+        iu, tacc = stack.enter_context(node_clusters(net, "iu", "tacc"))
+        yield Sites(net, iu, tacc, before)
+    assert Machine.now() == before, "something of the clusters is left, or a setting is not what it was"
+
+
+@pytest.fixture(scope="package")
+def api_only() -> Iterator[Cluster]:
+    with api_cluster() as cluster:
+        yield cluster
+
+
+def new_namespace(api: Api) -> str:
+    """Its name."""
+    name = f"test-{secrets.token_hex(4)}"
+    api.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    return name
