@@ -28,6 +28,7 @@ OTHER = {"iu": "tacc", "tacc": "iu"}
 EVERY_MINUTE = {"type": "dynamic", "protect": {"every": "1m"}}  # so that a copy falls into each run
 ONLOOKER_S = 0.1
 SAVE_LIMIT_S = 2.0
+SELDOM_S = 2.0
 
 
 class Faults(Protocol):
@@ -199,11 +200,18 @@ def moved(faults: Faults, site: str, words: dict[str, str]) -> list[Loss]:
 
 
 def wait_until_served(here: Federation, names: Sequence[str], site: str) -> None:
-    """By this site, and under their names."""
+    """By this site, and under their names. Asked for seldom: onlookers measure, and each call of fedctl takes from what is
+    being started."""
+
+    def seldom(there: bool) -> bool:
+        time.sleep(0.0 if there else SELDOM_S)
+        return there
+
     for name in names:
-        until(lambda: site_or_nothing(here, name) == site, f"{site} takes {name} over", 150, here.logs)  # noqa: B023
+        said = f"{site} takes {name} over"
+        until(lambda: seldom(site_or_nothing(here, name) == site), said, 150, here.logs)  # noqa: B023
     for name in names:
-        until(lambda: here.serves(name) and here.login_page(name), f"{name} serves", 120, here.logs)  # noqa: B023
+        until(lambda: seldom(here.serves(name) and here.login_page(name)), f"{name} serves", 120, here.logs)  # noqa: B023
 
 
 def site_or_nothing(here: Federation, name: str) -> str:
