@@ -116,6 +116,8 @@ async def test_the_ticket_is_good_for_the_testers_own_server_and_for_nothing_els
 
 
 async def test_a_spawner_that_is_broken_is_told_from_a_hub_that_is_not_reached(opened: Class) -> None:
+    assert await opened.tried() == Tried(), "all is well, and who runs as whom is written down by now"
+    await opened.testers.dismiss(opened.order.hub)
     uids, tree = opened.site.settings.uids_file, opened.site.settings.homes_dir
     isolated = os.getuid() == 0 and uids.exists()
     kept = uids.read_bytes() if isolated else b""
