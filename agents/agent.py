@@ -105,7 +105,6 @@ class Agent:
         fencing = Fencing(who.profile, acks, unproven=lambda: self.canary.unproven())  # noqa: PLW0108 - the canary is made later
         self.lease = SiteLease(place.lease, ports.disk, self.journal, ports.clock, fencing)
         self.wanted = WantedHubs(place.wanted, ports.disk, lambda: self.lease.held)
-        self.reporter = Reporter(who.kind, who.version)
         finals = FinalCopies()
         self.reporter = Reporter(who.kind, who.version, ports.drivers.hubs.capabilities.version)
         self.reconciler = Reconciler(
@@ -217,20 +216,19 @@ class Agent:
             if task is not None:
                 task.cancel()
             return
-        kinds = {"logs": self._answer_logs, "server_test": self._answer_test}
-        work = kinds.get(ask.WhichOneof("ask") or "", self._answer_copies)(ask)
+        match ask.WhichOneof("ask"):
+            case "logs":
+                work = self._answer_logs(ask)
+            case "server_test":
+                work = self._answer(ask, self.server_tests)
+            case _:
+                work = self._answer(ask, self.copying)
         self._answering[ask.id] = self._tasks.start(f"ask-{ask.id}", work, eternal=False)
 
-    async def _answer_copies(self, ask: agent_pb2.Ask) -> None:
+    async def _answer(self, ask: agent_pb2.Ask, who: Copying | ServerTests) -> None:
         try:
-            self.reporter.answer(await self.copying.answer(ask))
+            self.reporter.answer(await who.answer(ask))
             self._hubs.wake(ask.copy.hub)  # a move waits to hear which copy is the last word
-        finally:
-            self._answering.pop(ask.id, None)
-
-    async def _answer_test(self, ask: agent_pb2.Ask) -> None:
-        try:
-            self.reporter.answer(await self.server_tests.answer(ask))
         finally:
             self._answering.pop(ask.id, None)
 

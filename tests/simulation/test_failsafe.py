@@ -226,19 +226,24 @@ async def test_a_register_that_comes_back_moves_nothing() -> None:
         assert not federation.agents["iu"].failsafe.active
 
 
+async def psc_joins(federation: VirtualFederation, replica: Replica, hub: str) -> None:
+    """A third site that could start the class."""
+    federation.add_site("psc")
+    await join(replica, "psc")
+    federation.start_agent("psc")
+    federation.start_fencer("psc")
+    await until(lambda: replica.sightings.age_s("psc") is not None)
+    record = replica.snapshot.classroom_of(hub)
+    assert record is not None
+    secrets = replica.control_service.secrets_and_sites
+    await secrets.set_secret(auth_secret(record.document), b"now for psc, too", (), "test")
+
+
 async def test_a_member_that_the_owner_has_not_acknowledged_is_no_target() -> None:
     """It joined while the owner could not hear of it: it was never asked, and has promised nothing."""
     async with watched_class(placement={"allow": ["iu", "tacc", "psc"], "prefer": "iu"}) as (federation, replica, hub):
         federation.transport.away |= {"iu", "tacc"}
-        federation.add_site("psc")
-        await join(replica, "psc")
-        federation.start_agent("psc")
-        federation.start_fencer("psc")
-        await until(lambda: replica.sightings.age_s("psc") is not None)
-        record = replica.snapshot.classroom_of(hub)
-        assert record is not None
-        secrets = replica.control_service.secrets_and_sites
-        await secrets.set_secret(auth_secret(record.document), b"now for psc, too", (), "test")
+        await psc_joins(federation, replica, hub)
         await asyncio.sleep(3 * LAB.takeover_s)
         assert owner(replica, hub) == "iu"
         assert await serves(federation, "iu", hub)
@@ -256,15 +261,7 @@ async def test_a_site_that_the_first_owner_does_not_know_takes_nothing_over_from
         looking = asyncio.create_task(onlooker.run())
         federation.transport.away.add("iu")
         began = federation.clock.mono()
-        federation.add_site("psc")
-        await join(replica, "psc")
-        federation.start_agent("psc")
-        federation.start_fencer("psc")
-        await until(lambda: replica.sightings.age_s("psc") is not None)
-        record = replica.snapshot.classroom_of(hub)
-        assert record is not None
-        secrets = replica.control_service.secrets_and_sites
-        await secrets.set_secret(auth_secret(record.document), b"now for psc, too", (), "test")
+        await psc_joins(federation, replica, hub)
         await until(lambda: any(m.site == "psc" for m in federation.agents["tacc"].journal.record.members))
         await until(lambda: federation.clock.mono() - began > LAB.takeover_s - 2 * LAB.renew_s)
         federation.transport.deaf.add("tacc")

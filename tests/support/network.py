@@ -72,6 +72,10 @@ class Network:
     def address(self, host: str) -> str:
         return f"10.77.{self.hosts.index(host) + 1}.2"
 
+    def gateway(self, host: str) -> str:
+        """The router's end of its line."""
+        return f"10.77.{self.hosts.index(host) + 1}.1"
+
     @contextmanager
     def inside(self, host: str) -> Iterator[None]:
         """This thread, and all that it starts meanwhile, is on that host: processes, threads, sockets."""
@@ -138,14 +142,14 @@ class Network:
         for name in ("router", *self.hosts):
             _ip("netns", "add", self.namespace(name))
             _ip("-n", self.namespace(name), "link", "set", "lo", "up")
-        for n, host in enumerate(self.hosts, 1):
+        for host in self.hosts:
             there = self.namespace(host)
             _ip("-n", router, "link", "add", f"to-{host}", "type", "veth", "peer", "name", "line", "netns", there)
-            _ip("-n", router, "addr", "add", f"10.77.{n}.1/24", "dev", f"to-{host}")
+            _ip("-n", router, "addr", "add", f"{self.gateway(host)}/24", "dev", f"to-{host}")
             _ip("-n", router, "link", "set", f"to-{host}", "up")
             _ip("-n", there, "addr", "add", f"{self.address(host)}/24", "dev", "line")
             _ip("-n", there, "link", "set", "line", "up")
-            _ip("-n", there, "route", "add", "default", "via", f"10.77.{n}.1")
+            _ip("-n", there, "route", "add", "default", "via", self.gateway(host))
         with self.inside("router"):
             _run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
         self._nft(TABLE)

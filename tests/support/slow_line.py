@@ -29,7 +29,7 @@ MOST_BYTES = 65_536
 def slow(net: Network, host: str, delay_s: float, jitter_s: float = 0.0) -> Iterator[None]:
     """Each packet to and from `host` is `delay_s`, and up to `jitter_s` more, on its way; they stay in order."""
     near, far = _device(net, host, "slow"), _device(net, "router", f"slow-{host}")
-    address, gateway = net.address(host), f"10.77.{net.hosts.index(host) + 1}.1"
+    address, gateway = net.address(host), net.gateway(host)
     line = _Line((near, far), delay_s, jitter_s)
     try:
         for place, device in ((host, "slow"), ("router", f"slow-{host}")):
