@@ -17,6 +17,7 @@ from federation.runtime.cgroups import Cgroups
 from federation.runtime.processes import Launch
 from federation.runtime.volatile import volatile_dir
 from tests.support.fencer_bench import LONGEST_S, SITE, TICKS, FencerBench, cpu_ticks, fencer_bench, small_tmpfs
+from tests.support.freezing import freeze
 
 W_S = 3.0  # of the profile lab
 SLEEP = "import time; time.sleep(600)"
@@ -166,7 +167,7 @@ def test_a_frozen_fencer_acknowledges_nothing(bench: FencerBench) -> None:
     bench.write(s_aaaaaa=None)
     who = bench.start()
     bench.until(lambda: bench.ack().get("seq") == 1, "read")
-    bench.processes.signal(who, signal.SIGSTOP)
+    freeze(who.pid)
     bench.rest(0.3)
     bench.write(s_aaaaaa=None)
     bench.rest(1.0)

@@ -23,6 +23,7 @@ from agents.drivers.local.students import uid_of
 from federation.model.errors import DeadlineExceeded, DriverError
 from federation.model.identity import Epoch
 from tests.support.copies_bench import HUB, SECRET, LocalCopiesBench, directory_bench, restic_or_skip
+from tests.support.freezing import freeze
 from tests.support.local_site import E1, E2, until
 
 MANY = 1500
@@ -302,7 +303,7 @@ async def test_a_lock_of_somebody_who_lives_is_respected_and_said(bench: LocalCo
     try:
         while not any("tmp" not in lock.name for lock in locks.iterdir()):
             await asyncio.sleep(0.001)
-        pruning.send_signal(signal.SIGSTOP)
+        freeze(pruning.pid)
         with pytest.raises(DriverError, match="locked by somebody else"):
             await bench.anew("iu").copies.save(HUB, E1, SECRET, run="run")
         assert await bench.copies("tacc").look(copy, SECRET) == ""

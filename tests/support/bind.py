@@ -32,6 +32,7 @@ import pytest
 
 from federation.dns.name_server import NameServer
 from tests.support.etcd import free_ports
+from tests.support.freezing import freeze
 
 ROOT = Path(__file__).resolve().parents[2]
 ZONE = "hubs.test"
@@ -104,7 +105,7 @@ class Bind:
 
     def freeze(self) -> None:
         assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
+        freeze(self.process.pid)
 
     def thaw(self) -> None:
         assert self.process is not None

@@ -23,6 +23,7 @@ from federation.model.errors import FederationError
 from federation.runtime.etcd_process import EtcdBinary, EtcdMemberSettings, etcd_arguments
 from federation.runtime.tls import TlsFiles
 from federation.store.etcd import EtcdStore
+from tests.support.freezing import freeze
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 20.0
@@ -67,14 +68,10 @@ class EtcdProcess:
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
-        self.process.send_signal(number)
-        while number is signal.SIGSTOP and not self._stands_still():  # threads stop one by one
-            time.sleep(0.005)
-
-    def _stands_still(self) -> bool:
-        assert self.process is not None
-        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
-        return all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks)
+        if number is signal.SIGSTOP:
+            freeze(self.process.pid)
+        else:
+            self.process.send_signal(number)
 
     def keep(self, name: str) -> None:
         """Copy the data of a member that does not run."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.support.federation import Federation, until
+from tests.support.freezing import freeze
 
 pytestmark = pytest.mark.timeout(300)
 NAME = "outage"
@@ -21,7 +22,7 @@ AWAY_S = 25.0  # more than L: whoever counted on from before it would take over 
 def hung(pids: list[int]) -> Iterator[None]:
     """They do not answer and do not refuse, as when packets are dropped."""
     for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+        freeze(pid)
     try:
         yield
     finally:
