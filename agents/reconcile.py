@@ -119,7 +119,8 @@ class Reconciler:
         if decision.act is Act.START:
             if view.draining:
                 return DRAINING_S
-            return STEADY_S * 2 if view.phase is Phase.SERVING and self._open.get(hub) else BUSY_S
+            settled = view.phase is Phase.SERVING and self._open.get(hub)
+            return STEADY_S * 2 if settled else self.drivers.hubs.capabilities.look_s
         return STEADY_S * 2 if view.processes or hub in self.lease.held else None
 
     async def reconcile_edge(self, _key: str = "") -> float:

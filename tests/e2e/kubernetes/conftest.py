@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.network import Network, network
+from tests.support.three_hosts import EVERY_HOST
 from tests.testbed.api import Api
 from tests.testbed.cluster import Cluster, api_cluster, node_clusters, nodes_can_be_had
 from tests.testbed.machine import Machine
@@ -30,7 +31,7 @@ def sites() -> Iterator[Sites]:
     nodes_can_be_had()
     before = Machine.now()
     with ExitStack() as stack:
-        net = stack.enter_context(network("iu", "tacc"))
+        net = stack.enter_context(network(*EVERY_HOST))
         iu, tacc = stack.enter_context(node_clusters(net, "iu", "tacc"))
         yield Sites(net, iu, tacc, before)
     assert Machine.now() == before, "something of the clusters is left, or a setting is not what it was"

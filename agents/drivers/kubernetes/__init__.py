@@ -1,0 +1,1 @@
+"""What the drivers of sites with a Kubernetes cluster are made of."""
