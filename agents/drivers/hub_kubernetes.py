@@ -20,7 +20,7 @@ from agents.drivers.kubernetes.api import Api, Object
 from agents.drivers.kubernetes.census import HUB, PROXY, SERVERS, Census, username
 from agents.drivers.kubernetes.charts import Chart
 from agents.drivers.kubernetes.hub_record import REPLICAS, HubNamespace, HubRecord
-from agents.drivers.kubernetes.hub_values import HubValues, hub_values
+from agents.drivers.kubernetes.hub_values import HubValues, check_sign_in, hub_values
 from agents.drivers.kubernetes.namespaces import Namespaces
 from agents.drivers.kubernetes.releases import Releases, fingerprint
 from agents.drivers.kubernetes.settings import KubernetesSettings
@@ -66,6 +66,7 @@ class KubernetesHubs:
 
     async def start(self, order: HubOrder) -> None:
         hub = order.hub
+        check_sign_in(order)
         place = await self.namespaces.to_write_on(hub)
         place.check_epoch(order.epoch)
         before = place.record
@@ -111,6 +112,7 @@ class KubernetesHubs:
         finally:
             self._stopping.discard(hub)
         self._served.discard(hub)
+        self._addresses.pop(hub, None)
         if ended:
             log.info("hub.stopped", hub=hub, pods=ended)
 
@@ -167,9 +169,9 @@ class KubernetesHubs:
         if census.of_component(HUB) and census.of_component(PROXY):
             return
         for path, workload in await self._workloads(hub):
-            if not workload["spec"].get("replicas", 1):
-                before = (workload["metadata"].get("annotations") or {}).get(REPLICAS, "1")
-                await self.api.merge(path, {"spec": {"replicas": int(before)}})
+            before = _before_stop(workload)
+            if before and not workload["spec"].get("replicas", 1):
+                await self.api.merge(path, {"spec": {"replicas": before}})
 
     # --- looking ---
 
@@ -249,6 +251,13 @@ class KubernetesHubs:
         kinds = (paths.deployments(hub), paths.stateful_sets(hub))
         found = [(kind, one) for kind in kinds for one in await self.api.items(kind)]
         return [(f"{kind}/{one['metadata']['name']}", one) for kind, one in found]
+
+
+def _before_stop(workload: Object) -> int:
+    """How many pods it had; 0: no stop of ours scaled it down. Hub and proxy are one each, whoever scaled them down."""
+    meta = workload["metadata"]
+    noted = (meta.get("annotations") or {}).get(REPLICAS, "")
+    return int(noted) if noted.isdigit() else int(meta["name"] in (HUB, PROXY))
 
 
 def _left(census: Census) -> str:

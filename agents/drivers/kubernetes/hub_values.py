@@ -49,6 +49,11 @@ def hub_values(order: HubOrder, site: SitePart, own: Mapping[str, Any], secrets:
     return HubValues(merged(values, _secret(order, secrets)), server)
 
 
+def check_sign_in(order: HubOrder) -> None:
+    """DriverError if what is needed to sign anybody in is not there: before the cluster is touched."""
+    _sign_in(order, order.classroom.spec.auth.type)
+
+
 def _announcement(text: str) -> Values:
     return {"announcement": text}
 

@@ -50,12 +50,18 @@ def uid(here: ThreeHosts) -> str:
 
 
 def pods(sites: Sites, namespace: str) -> list[Object]:
-    return [pod for pod in sites.iu.api.items(f"/api/v1/namespaces/{namespace}/pods") if "hook" not in pod["metadata"]["name"]]
+    return [
+        pod
+        for pod in sites.iu.api.items(f"/api/v1/namespaces/{namespace}/pods")
+        if "hook" not in pod["metadata"]["name"]
+    ]
 
 
 def core(sites: Sites, namespace: str) -> set[str]:
     """Uids of the hub's and the proxy's pods."""
-    return {p["metadata"]["uid"] for p in pods(sites, namespace) if p["metadata"]["labels"]["component"] in ("hub", "proxy")}
+    return {
+        p["metadata"]["uid"] for p in pods(sites, namespace) if p["metadata"]["labels"]["component"] in ("hub", "proxy")
+    }
 
 
 def test_a_student_signs_in_starts_a_server_and_finds_the_file_again(here: ThreeHosts, word: str) -> None:

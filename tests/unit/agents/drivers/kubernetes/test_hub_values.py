@@ -10,7 +10,7 @@ import pytest
 
 from agents.drivers.base import HubOrder
 from agents.drivers.kubernetes.hub_record import HubSecrets
-from agents.drivers.kubernetes.hub_values import HubValues, hub_values
+from agents.drivers.kubernetes.hub_values import HubValues, check_sign_in, hub_values
 from federation.core.chart_values.row import SitePart
 from federation.model.errors import DriverError
 from federation.model.identity import Epoch
@@ -44,7 +44,8 @@ def test_keys_of_an_outside_sign_in_are_two() -> None:
 
 def test_an_empty_secret_is_refused_before_the_cluster_is_touched() -> None:
     with pytest.raises(DriverError, match="secret for sign-in is empty"):
-        values(replace(order(), secrets={}))
+        check_sign_in(replace(order(), secrets={}))
+    check_sign_in(order())
 
 
 def test_the_site_beats_us_and_the_class_beats_the_site() -> None:
