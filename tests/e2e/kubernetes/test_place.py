@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.testbed.charts import CHARTS, helm, site_values
 
 from tests.e2e.kubernetes.conftest import Sites
 from tests.support.federation import password, until
@@ -14,7 +15,6 @@ from tests.support.three_hosts_setup import SiteKind
 from tests.testbed import jupyter_images
 from tests.testbed.api import Object, Refused
 from tests.testbed.binaries import BUILT_S
-from tests.testbed.charts import CHARTS, helm, site_values
 
 pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough]
 
