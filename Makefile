@@ -1,6 +1,6 @@
 # Each target is one line; `make` or `make help` explains them. Everything they need is installed by scripts/setup.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all proto lint type bench bench-failover lock fmt sim sim-mutants
+.PHONY: help setup tools demo test test-all proto lint type bench bench-failover lock fmt sim sim-mutants
 RUNS ?= 3
 SEEDS ?= 20
 FIRST ?= 1
@@ -11,6 +11,9 @@ help: ## show this help
 
 setup: ## make .venv with everything that building and testing needs
 	@scripts/setup dev
+
+tools: ## have the programs that sites of kind kubernetes run: Helm, built once in some minutes
+	@scripts/get-helm
 
 demo: ## place a class on this machine and use it as a student would (KEEP=1 leaves it running)
 	@scripts/demo

@@ -34,6 +34,12 @@ def kwok() -> Path:
     return _made_by("get-kubernetes", "kwok")
 
 
+@functools.cache
+def helm() -> Path:
+    """The program."""
+    return _made_by("get-helm")
+
+
 def unavailable(reason: str) -> NoReturn:
     """Leave the test out, loudly."""
     if os.environ.get("CI") == "true":

@@ -1,1 +1,1 @@
-"""What the drivers of sites with a Kubernetes cluster are made of."""
+"""Sites of kind `kubernetes`: hubs are Helm releases of the JupyterHub chart. Imported by such sites alone."""

@@ -1,0 +1,104 @@
+"""What Helm's words mean, and what of them is never shown. All texts are what Helm 4 said."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+
+import pytest
+
+from agents.drivers.kubernetes.helm_words import HelmFailed, Trouble, failure, without_values
+from federation.runtime.command import Answered
+
+OTHER_RELEASE = """level=ERROR msg="unable to continue with install"
+Error: unable to continue with install: ConfigMap "shared" in namespace "test-1" exists and cannot be imported into the \
+current release: invalid ownership metadata; annotation validation error: key "meta.helm.sh/release-name" must equal \
+"tiny": current value is "other"
+"""
+
+
+def said(text: str, given: object = None, code: int = 1) -> HelmFailed:
+    return failure("tiny cannot be brought to test-1", Answered(code, b"", text.encode()), json.dumps(given).encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "trouble", "shown"),
+    [
+        (
+            "Error: execution error at (tiny/templates/objects.yaml:7:16): a greeting is needed\n\n"
+            "Use --debug flag to render out invalid YAML\n",
+            Trouble.RENDERING,
+            "the chart does not render with these values: execution error at (tiny/templates/objects.yaml:7:16): "
+            "a greeting is needed",
+        ),
+        (
+            "Error: YAML parse error on tiny/templates/objects.yaml: error converting YAML to JSON: yaml: line 6: did not "
+            "find expected key\n\nUse --debug flag to render out invalid YAML\n",
+            Trouble.RENDERING,
+            "yaml: line 6: did not find expected key",
+        ),
+        (
+            "Error: values don't meet the specifications of the schema(s) in the following chart(s):\ntiny:\n"
+            "- at '/more/0': missing property 'kind'\n- at '/claim': got number, want boolean\n"
+            "- at '': additional properties 'nonsense' not allowed\n\n",
+            Trouble.VALUES,
+            "the chart refuses its values: at '/more/0': missing property 'kind'; at '/claim': got number, want boolean; "
+            "at '': additional properties 'nonsense' not allowed",
+        ),
+        ('Error: path "/nowhere" not found\n', Trouble.NO_CHART, 'there is no such chart: path "/nowhere" not found'),
+        (
+            'Error: kubernetes cluster unreachable: Get "https://127.0.0.1:1/version": dial tcp 127.0.0.1:1: connect: '
+            "connection refused\n",
+            Trouble.UNREACHABLE,
+            "the cluster does not answer (kubernetes cluster unreachable: Get",
+        ),
+        (
+            'Error: kubernetes cluster unreachable: Get "https://nohost.invalid:6443/version": dial tcp: lookup '
+            "nohost.invalid on 192.0.2.53:53: no such host\n",
+            Trouble.UNREACHABLE,
+            "no such host)",
+        ),
+        (OTHER_RELEASE, Trouble.FOREIGN, "belongs to the release other: unable to continue with install: ConfigMap"),
+        ("Error: uninstall: Release not loaded: tiny: release: not found\n", Trouble.NOT_FOUND, "no such release"),
+        ("Error: something new\n", Trouble.OTHER, "Helm failed: something new"),
+        ("", Trouble.OTHER, "Helm failed: code 1, it said nothing"),
+    ],
+)
+def test_words_of_helm_become_words_for_an_admin(text: str, trouble: Trouble, shown: str) -> None:
+    error = said(text)
+    assert error.trouble is trouble
+    assert error.message.startswith("tiny cannot be brought to test-1: ")
+    assert shown in error.message
+
+
+def test_what_repeating_does_not_help_is_not_repeated() -> None:
+    assert said("Error: values don't meet the specifications of the schema(s)\n").delay_s is None
+    assert said("Error: exceeded quota: claims\n").delay_s == 60
+
+
+def test_a_helm_that_was_killed_is_no_error_of_the_chart() -> None:
+    assert said("", code=-9).trouble is Trouble.KILLED
+
+
+@pytest.mark.parametrize(
+    ("given", "secret"),
+    [
+        ({"hub": {"config": {"Auth": {"client_secret": "plain-name"}}}}, "plain-name"),  # its key says so
+        ({"hub": {"cookieSecret": "0123456789abcdef" * 4}}, "0123456789abcdef" * 4),
+        ({"hub": {"db": {"url": "postgresql://hub:pw@db/hub"}}}, "postgresql://hub:pw@db/hub"),
+        ({"a": "Correct Horse"}, "Correct Horse"),
+        ({"code": "one = 1\nmore = 'Top'"}, "more = 'Top'"),
+        ({"a": 'with "quotes"'}, 'with \\"quotes\\"'),
+        ({"hub": {"config": {"Auth": {"allowed_users": ["jsmith"]}}}}, "jsmith"),
+        ({"list": [{"apiToken": "abcd1234"}]}, b64encode(b"abcd1234").decode()),
+    ],
+)
+def test_values_are_not_shown(given: object, secret: str) -> None:
+    text = without_values(f"Error: spec.x: Invalid value: {secret}: no\n", json.dumps(given).encode())
+    assert text == "Error: spec.x: Invalid value: [redacted]: no\n"
+
+
+@pytest.mark.parametrize("name", ["quay.io/jupyterhub/k8s-hub:4.4.0", "ceph-block", "hub"])
+def test_plain_names_are_shown(name: str) -> None:
+    text = f'Error: image "{name}"'
+    assert without_values(text, json.dumps({"singleuser": {"image": {"name": name}}}).encode()) == text
