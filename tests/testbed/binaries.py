@@ -34,6 +34,12 @@ def kwok() -> Path:
     return _made_by("get-kubernetes", "kwok")
 
 
+@functools.cache
+def helm() -> Path:
+    """The program."""
+    return _made_by("get-helm")
+
+
 def unavailable(reason: str) -> NoReturn:
     """Leave the test out, loudly."""
     if os.environ.get("CI") == "true":
@@ -54,5 +60,5 @@ def _made_by(script: str, *words: str) -> Path:
         folder = running.stdout.read().strip()
         code = running.wait()
     if code != 0:
-        unavailable(f"no Kubernetes to test with: {' '.join(said[-3:])}")
+        unavailable(f"scripts/{script} has nothing to test with: {' '.join(said[-3:])}")
     return Path(folder)
