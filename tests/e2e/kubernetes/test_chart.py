@@ -23,16 +23,33 @@ from tests.testbed import hub_chart, jupyter_images
 from tests.testbed.api import Object
 from tests.testbed.binaries import BUILT_S
 from tests.testbed.cluster import Cluster
+from tests.testbed.images import SANDBOX
 
 pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough]  # images of a class take minutes once
+
+
+def seat(memory: str, memory_limit: str, cpu: float, cpu_limit: float) -> dict[str, Any]:
+    """A size."""
+    return {"memory": {"guarantee": memory, "limit": memory_limit}, "cpu": {"guarantee": cpu, "limit": cpu_limit}}
+
 
 RELEASE, HUB = "least-000000", "least-000000"
 PASSWORD = "one for the class"
 SERVES_S, STARTS_S, STOPS_S = 300.0, 300.0, 120.0  # 10, 5 and 4 on a quiet machine
-SMALL = {"memory": {"guarantee": "256M", "limit": "1G"}, "cpu": {"guarantee": 0.1, "limit": 2}}
 T = TypeVar("T")
 TESTBED = SitePart(pull_images=False, block_metadata=False)
-CLASS = classroom("least", roster={"expected": 3, "admins": ["ann"], "users": ["s01", "s02", "s03"]}, resources=SMALL)
+CLASS = classroom(
+    "least",
+    roster={"expected": 3, "admins": ["ann"], "users": ["s01", "s02", "s03"]},
+    resources=seat("256M", "1G", 0.1, 2),
+    image={
+        "name": "example/least",
+        "tag": "2026-08-17",
+        "sidecars": [{"name": "beside", "image": SANDBOX, **seat("16M", "64M", 0.01, 1)}],
+        "profiles_env": {"COURSE": "ATM 101"},
+    },
+    post_start=["echo $COURSE > $HOME/prepared.txt"],
+)
 VALUES = merged(values_of(Given(CLASS, HUB, TESTBED)), hub_chart.values_here())
 SECRETS = {"hub": {"config": {"DummyAuthenticator": {"password": PASSWORD}}}}
 
@@ -156,18 +173,20 @@ def test_what_a_student_wrote_is_there_when_the_server_is_started_again(hub: Cla
 
 
 def test_each_student_has_a_server_with_what_the_class_is_guaranteed(hub: Class) -> None:
-    async def story() -> None:
+    async def story() -> str:
         async with hub.student("s02") as student:
             await student.start_server(STARTS_S)
-            await student.save("mine.txt", "of s02")
+            return await student.read("prepared.txt")
 
-    hub.run(story())
+    assert hub.run(story()) == "ATM 101\n", "the class's own lines have run, with its environment"
     pod = hub.pod_of("s02")
     assert pod["metadata"]["name"] == "jupyter-s02"
     assert pod["metadata"]["labels"]["hubfed.io/hub"] == HUB
-    [container] = pod["spec"]["containers"]
-    assert container["resources"]["limits"] == {"cpu": "2", "memory": str(1 << 30)}
-    assert container["resources"]["requests"] == {"cpu": "100m", "memory": str(256 << 20)}
+    notebook, beside = pod["spec"]["containers"]
+    assert notebook["resources"]["limits"] == {"cpu": "2", "memory": str(1 << 30)}
+    assert notebook["resources"]["requests"] == {"cpu": "100m", "memory": str(256 << 20)}
+    assert beside["image"] == SANDBOX
+    assert pod["status"]["phase"] == "Running"
 
 
 def test_the_token_that_the_chart_drew_lists_the_users(hub: Class) -> None:
@@ -203,5 +222,5 @@ def test_an_upgrade_leaves_secrets_the_database_and_running_servers_as_they_are(
     assert hub.run(after()) == "before the upgrade"
     assert hub.pod_of("s03")["metadata"]["uid"] == pod["metadata"]["uid"]
     hub.run(anew())  # who starts anew gets what the class has now
-    [container] = hub.pod_of("s03")["spec"]["containers"]
-    assert container["resources"]["limits"]["memory"] == str(1500 << 20)
+    notebook = hub.pod_of("s03")["spec"]["containers"][0]
+    assert notebook["resources"]["limits"]["memory"] == str(1500 << 20)

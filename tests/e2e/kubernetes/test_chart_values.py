@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +59,12 @@ def test_wrong_values_are_refused(wrong: dict[str, Any]) -> None:
     good = values_of(Given(example_classes()[0], "atm101-000000"))
     with pytest.raises(HelmFailed, match="values don't meet the specifications of the schema"):
         hub_chart.template(good, wrong)
+
+
+def test_a_token_that_is_given_is_the_one_and_another_is_drawn() -> None:
+    good = values_of(Given(example_classes()[0], "atm101-000000"))
+    given = {"hub": {"services": {"hubfed": {"apiToken": "given"}, "grader": {}}}}
+    objects = hub_chart.template(good, given)
+    [secret] = [body["data"] for body in objects if (body["kind"], body["metadata"]["name"]) == ("Secret", "hub")]
+    assert base64.b64decode(secret["hub.services.hubfed.apiToken"]) == b"given"
+    assert re.fullmatch(rb"[0-9a-f]{64}", base64.b64decode(secret["hub.services.grader.apiToken"]))
