@@ -73,7 +73,7 @@ def _helm(cluster: Cluster | None, *words: object, values: tuple[Mapping[str, An
         env = {"PATH": os.environ["PATH"], "HOME": folder}
         if cluster:
             env["KUBECONFIG"] = str(cluster.control.files.kubeconfig(credentials.ADMIN))
-        command = [binaries.helm(), *map(str, words), *given]
+        command = [str(binaries.helm()), *map(str, words), *given]
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     if done.returncode != 0:
         raise HelmFailed(done.stderr)
