@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.network import Network, network
 from tests.support.three_hosts import EVERY_HOST
+from tests.testbed import hub_chart
 from tests.testbed.api import Api
 from tests.testbed.cluster import Cluster, api_cluster, node_clusters, nodes_can_be_had
 from tests.testbed.machine import Machine
@@ -48,3 +49,10 @@ def new_namespace(api: Api) -> str:
     name = f"test-{secrets.token_hex(4)}"
     api.create("/api/v1/namespaces", {"metadata": {"name": name}})
     return name
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Which chart tests of charts have shown something of."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    if any("test_chart" in report.nodeid for report in reports):
+        terminalreporter.write_line(f"hubs: from {hub_chart.which()}")

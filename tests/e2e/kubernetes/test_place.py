@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.testbed.charts import CHARTS, helm, site_values
 
 from tests.e2e.kubernetes.conftest import Sites
 from tests.support.federation import password, until
 from tests.support.three_hosts import ThreeHosts, three_hosts
 from tests.support.three_hosts_setup import SiteKind
-from tests.testbed import jupyter_images
+from tests.testbed import binaries, hub_chart, jupyter_images
 from tests.testbed.api import Object, Refused
 from tests.testbed.binaries import BUILT_S
 
@@ -28,10 +27,10 @@ NAME = "atm101"
 def here(sites: Sites) -> Iterator[ThreeHosts]:
     """The site iu is the cluster, tacc a local one."""
     assert sites.iu.node is not None
-    helm()
+    binaries.helm()
     sites.iu.node.add_images(jupyter_images.jupyter())
     kubeconfig = sites.iu.control.files.kubeconfig("admin")
-    cluster = {"kubeconfig": str(kubeconfig), "charts": str(CHARTS), "values": site_values()}
+    cluster = {"kubeconfig": str(kubeconfig), "charts": str(hub_chart.chart().parent), "values": site_values()}
     kind = SiteKind({"kind": "kubernetes", "cluster": cluster})
     with three_hosts(sites.net, {"iu": kind}) as running:
         yield running
@@ -43,6 +42,13 @@ def word(here: ThreeHosts) -> Iterator[str]:
     file = here.classroom(NAME, image=IMAGE, placement=ONLY_IU)
     yield password(here.fedctl("place", str(file), limit_s=300))
     here.fedctl("retire", NAME, "--no-wait", ok=False)
+
+
+def site_values() -> dict[str, Any]:
+    """Images that the nodes have; which one students get is for each class to say."""
+    values = hub_chart.values_here()
+    values["singleuser"]["image"] = {"pullPolicy": "Never"}
+    return values
 
 
 def uid(here: ThreeHosts) -> str:
