@@ -119,8 +119,8 @@ class Reconciler:
         if decision.act is Act.START:
             if view.draining:
                 return DRAINING_S
-            settled = view.phase is Phase.SERVING and self._open.get(hub)
-            return STEADY_S * 2 if settled else self.drivers.hubs.capabilities.look_s
+            done = view.phase is Phase.SERVING and self._open.get(hub, False)
+            return STEADY_S * 2 if done else self.drivers.hubs.capabilities.look_s
         return STEADY_S * 2 if view.processes or hub in self.lease.held else None
 
     async def reconcile_edge(self, _key: str = "") -> float:

@@ -7,7 +7,7 @@ the release, scaled to nothing, and all claims.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -168,7 +168,7 @@ class KubernetesHubs:
         census = await self._census(hub)
         if census.of_component(HUB) and census.of_component(PROXY):
             return
-        for path, workload in await self._workloads(hub):
+        for path, workload in (await self._workloads(hub)).items():
             before = _before_stop(workload)
             if before and not workload["spec"].get("replicas", 1):
                 await self.api.merge(path, {"spec": {"replicas": before}})
@@ -224,7 +224,7 @@ class KubernetesHubs:
 
     async def _stop(self, hub: str, grace_s: float) -> int:
         """Nothing may start any more, then everything ends; returns how many pods there were."""
-        for path, workload in await self._workloads(hub):
+        for path, workload in (await self._workloads(hub)).items():
             replicas = workload["spec"].get("replicas", 1)
             if replicas:
                 note = {"metadata": {"annotations": {REPLICAS: str(replicas)}}}
@@ -246,11 +246,11 @@ class KubernetesHubs:
             await self.clock.sleep(0.2 if census.pods else 0.05)
         return len(seen)
 
-    async def _workloads(self, hub: str) -> list[tuple[str, Object]]:
-        """Whatever keeps pods there, with where it is."""
+    async def _workloads(self, hub: str) -> Mapping[str, Object]:
+        """Whatever keeps pods there, by where it is."""
         kinds = (paths.deployments(hub), paths.stateful_sets(hub))
         found = [(kind, one) for kind in kinds for one in await self.api.items(kind)]
-        return [(f"{kind}/{one['metadata']['name']}", one) for kind, one in found]
+        return {f"{kind}/{one['metadata']['name']}": one for kind, one in found}
 
 
 def _before_stop(workload: Object) -> int:

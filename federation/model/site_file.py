@@ -156,9 +156,9 @@ class Cluster(Model):
     """The Kubernetes cluster of a site that brings its own."""
 
     kubeconfig: Text = Field(
-        description="How the agent reaches the cluster, and as whom.", examples=["/etc/hubfed/kubeconfig"]
+        description="How the agent reaches the cluster, and as whom: its current context.",
+        examples=["/etc/hubfed/kubeconfig"],
     )
-    context: Text | None = Field(None, description="Which context of it; default: its current one.", examples=["iu"])
     charts: Text | None = Field(
         None,
         description="Folder with the upstream charts; default: the one that HUBFED_CHARTS names.",

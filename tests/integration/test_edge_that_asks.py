@@ -257,7 +257,7 @@ async def test_the_agent_answers_what_is_left_and_nothing_of_another_boot() -> N
     assert {hub: entry["close_in"] for hub, entry in said["hubs"].items()} == {
         "armed-aaaaaa": 4 * S, "standing-bbbbbb": None, "over-cccccc": 0,
     }  # fmt: skip
-    nothing = {"boot_id": "another", "order": None, "hubs": {}}
+    nothing: dict[str, Any] = {"boot_id": "another", "order": None, "hubs": {}}
     assert permitted(file, "another", now) == nothing
     assert permitted(None, "another", now) == nothing
 

@@ -35,7 +35,6 @@ class Api:
 
     site: str
     kubeconfig: Path
-    context: str = ""
     _client: kube.ApiClient | None = None
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -146,7 +145,7 @@ class Api:
             if self._client is None:
                 settings = kube.Configuration()
                 try:
-                    await load_kube_config(str(self.kubeconfig), self.context or None, settings, persist_config=False)
+                    await load_kube_config(str(self.kubeconfig), client_configuration=settings, persist_config=False)
                 except (ConfigException, OSError, ValueError) as error:
                     wrong = f"site {self.site}: {self.kubeconfig} does not say how to reach the cluster: {error}"
                     raise DriverError(wrong, help="Look at spec.cluster.kubeconfig in the site file.") from error

@@ -16,7 +16,6 @@ class KubernetesSettings:
 
     site: str
     kubeconfig: Path
-    context: str
     chart: Path
     state_dir: Path
     part: SitePart = field(default_factory=SitePart)

@@ -37,11 +37,9 @@ def from_file(site: SiteFile, folder: Path, here: LocalSettings, processes: Proc
     the chart is not where the file says."""
     settings = read(site, folder, here.state_dir)
     spec = site.spec
-    api = Api(site.name, settings.kubeconfig, settings.context)
+    api = Api(site.name, settings.kubeconfig)
     namespaces = Namespaces(site.name, api)
-    releases = Releases(
-        find_helm(), settings.kubeconfig, here.state_dir / "helm", processes, clock, here.marks(), settings.context
-    )
+    releases = Releases(find_helm(), settings.kubeconfig, here.state_dir / "helm", processes, clock, here.marks())
     install = once(lambda: ensure_proxy(processes, clock))
     return SiteDrivers(
         cluster=KubernetesCluster(api, Capacity(spec.reserve.cpu.millis, spec.reserve.memory.bytes)),
@@ -71,7 +69,6 @@ def read(site: SiteFile, folder: Path, state_dir: Path) -> KubernetesSettings:
     return KubernetesSettings(
         site=site.name,
         kubeconfig=folder / cluster.kubeconfig,
-        context=cluster.context or "",
         chart=Chart.find(Path(charts), "jupyterhub").path,
         state_dir=state_dir,
         part=part,

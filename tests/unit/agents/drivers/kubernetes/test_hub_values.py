@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tornado import web
 
 from agents.drivers.base import HubOrder
 from agents.drivers.kubernetes.hub_record import HubSecrets
@@ -80,7 +81,7 @@ def test_a_notice_closes_the_hub_for_who_comes_and_changes_no_server() -> None:
     (program,) = after.all["hub"]["extraConfig"].values()
     scope: dict[str, Any] = {"c": _Anything()}
     exec(program, scope)
-    with pytest.raises(Exception, match="503") as closed:
+    with pytest.raises(web.HTTPError, match="503") as closed:
         scope["nobody"]()
     assert closed.value.log_message == said
     assert "extraConfig" not in before.all["hub"]
