@@ -74,8 +74,9 @@ class Api:
             raise
 
     async def delete(self, path: str, *, grace_s: float | None = None) -> bool:
-        """Ask for its end, or that of all objects of a kind; False if there was none."""
-        query = {} if grace_s is None else {"gracePeriodSeconds": str(int(grace_s))}
+        """Ask for its end, or that of all objects of a kind; False if there was none. A pod gets a second at least: with
+        none it is taken off the list at once, and nobody would know whether its node has ended it (I1)."""
+        query = {} if grace_s is None else {"gracePeriodSeconds": str(max(1, round(grace_s)))}
         return await self._call("DELETE", path, query, missing=True) is not None
 
     async def lines(self, path: str, *, container: str, tail: int, follow: bool) -> AsyncIterator[bytes]:
