@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from kubernetes.aio import client, config
+from kubernetes.aio.client import ApiException, CoreV1Api, V1DeleteOptions, V1Preconditions  # now: it takes seconds
+from kubernetes.aio.config import ConfigException, new_client_from_config
 
 from federation.model.errors import DriverError
 
@@ -31,15 +32,15 @@ class ReleaseRecords:
         if it is another one by now: somebody is at work on it."""
         record = f"sh.helm.release.v1.{name}.v{revision}"
         async with self._core(f"forget revision {revision} of {name} in {namespace}") as core:
-            found = await core.read_namespaced_secret(record, namespace, _request_timeout=LIMIT_S)
-            if (found.metadata.labels or {}).get("status") != status:
-                return False
-            same = client.V1Preconditions(uid=found.metadata.uid, resource_version=found.metadata.resource_version)
             try:
+                found = await core.read_namespaced_secret(record, namespace, _request_timeout=LIMIT_S)
+                if (found.metadata.labels or {}).get("status") != status:
+                    return False
+                same = V1Preconditions(uid=found.metadata.uid, resource_version=found.metadata.resource_version)
                 await core.delete_namespaced_secret(
-                    record, namespace, body=client.V1DeleteOptions(preconditions=same), _request_timeout=LIMIT_S
+                    record, namespace, body=V1DeleteOptions(preconditions=same), _request_timeout=LIMIT_S
                 )
-            except client.ApiException as error:
+            except ApiException as error:
                 if error.status not in (GONE, CHANGED):
                     raise
                 return False
@@ -65,12 +66,12 @@ class ReleaseRecords:
     @asynccontextmanager
     async def _core(self, what: str) -> AsyncIterator[Any]:
         try:
-            connection = await config.new_client_from_config(str(self.kubeconfig), persist_config=False)
+            connection = await new_client_from_config(str(self.kubeconfig), persist_config=False)
             async with connection:
-                yield client.CoreV1Api(connection)
+                yield CoreV1Api(connection)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise DriverError(f"cannot {what}: the cluster does not answer ({error})", delay_s=10.0) from error
-        except client.ApiException as error:
+        except ApiException as error:
             raise DriverError(f"cannot {what}: the cluster says {error.status} {error.reason}", delay_s=10.0) from error
-        except config.ConfigException as error:
+        except ConfigException as error:
             raise DriverError(f"cannot {what}: {self.kubeconfig} cannot be used ({error})", delay_s=60.0) from error

@@ -25,36 +25,50 @@ def said(text: str, given: object = None, code: int = 1) -> HelmFailed:
     ("text", "trouble", "shown"),
     [
         (
-            "Error: execution error at (tiny/templates/objects.yaml:7:16): a greeting is needed\n\n"
-            "Use --debug flag to render out invalid YAML\n",
+            (
+                "Error: execution error at (tiny/templates/objects.yaml:7:16): a greeting is needed\n\n"
+                "Use --debug flag to render out invalid YAML\n"
+            ),
             Trouble.RENDERING,
-            "the chart does not render with these values: execution error at (tiny/templates/objects.yaml:7:16): "
-            "a greeting is needed",
+            (
+                "the chart does not render with these values: execution error at (tiny/templates/objects.yaml:7:16): "
+                "a greeting is needed"
+            ),
         ),
         (
-            "Error: YAML parse error on tiny/templates/objects.yaml: error converting YAML to JSON: yaml: line 6: did not "
-            "find expected key\n\nUse --debug flag to render out invalid YAML\n",
+            (
+                "Error: YAML parse error on tiny/templates/objects.yaml: error converting YAML to JSON: yaml: line 6: did "
+                "not find expected key\n\nUse --debug flag to render out invalid YAML\n"
+            ),
             Trouble.RENDERING,
             "yaml: line 6: did not find expected key",
         ),
         (
-            "Error: values don't meet the specifications of the schema(s) in the following chart(s):\ntiny:\n"
-            "- at '/more/0': missing property 'kind'\n- at '/claim': got number, want boolean\n"
-            "- at '': additional properties 'nonsense' not allowed\n\n",
+            (
+                "Error: values don't meet the specifications of the schema(s) in the following chart(s):\ntiny:\n"
+                "- at '/more/0': missing property 'kind'\n- at '/claim': got number, want boolean\n"
+                "- at '': additional properties 'nonsense' not allowed\n\n"
+            ),
             Trouble.VALUES,
-            "the chart refuses its values: at '/more/0': missing property 'kind'; at '/claim': got number, want boolean; "
-            "at '': additional properties 'nonsense' not allowed",
+            (
+                "the chart refuses its values: at '/more/0': missing property 'kind'; at '/claim': got number, want boolean"
+                "; at '': additional properties 'nonsense' not allowed"
+            ),
         ),
         ('Error: path "/nowhere" not found\n', Trouble.NO_CHART, 'there is no such chart: path "/nowhere" not found'),
         (
-            'Error: kubernetes cluster unreachable: Get "https://127.0.0.1:1/version": dial tcp 127.0.0.1:1: connect: '
-            "connection refused\n",
+            (
+                'Error: kubernetes cluster unreachable: Get "https://127.0.0.1:1/version": dial tcp 127.0.0.1:1: connect: '
+                "connection refused\n"
+            ),
             Trouble.UNREACHABLE,
             "the cluster does not answer (kubernetes cluster unreachable: Get",
         ),
         (
-            'Error: kubernetes cluster unreachable: Get "https://nohost.invalid:6443/version": dial tcp: lookup '
-            "nohost.invalid on 192.0.2.53:53: no such host\n",
+            (
+                'Error: kubernetes cluster unreachable: Get "https://nohost.invalid:6443/version": dial tcp: lookup '
+                "nohost.invalid on 192.0.2.53:53: no such host\n"
+            ),
             Trouble.UNREACHABLE,
             "no such host)",
         ),
