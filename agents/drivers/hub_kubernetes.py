@@ -17,7 +17,7 @@ from agents.drivers.hub_address import HubAddress
 from agents.drivers.hub_api import HubApi
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.api import Api, Object
-from agents.drivers.kubernetes.census import HUB, PROXY, SERVERS, Census, username
+from agents.drivers.kubernetes.census import HUB, PROXY, SERVERS, Census, up_to_date, username
 from agents.drivers.kubernetes.charts import Chart
 from agents.drivers.kubernetes.hub_record import REPLICAS, HubNamespace, HubRecord
 from agents.drivers.kubernetes.hub_values import HubValues, check_sign_in, hub_values
@@ -52,6 +52,7 @@ class KubernetesHubs:
     _stopping: set[str] = field(default_factory=set)
     _addresses: dict[str, HubAddress] = field(default_factory=dict)
     _served: set[str] = field(default_factory=set)
+    _rolled_out: dict[str, str] = field(default_factory=dict)  # hub -> what was applied when all of it was there
 
     @property
     def capabilities(self) -> HubCapabilities:
@@ -113,6 +114,7 @@ class KubernetesHubs:
             self._stopping.discard(hub)
         self._served.discard(hub)
         self._addresses.pop(hub, None)
+        self._rolled_out.pop(hub, None)
         if ended:
             log.info("hub.stopped", hub=hub, pods=ended)
 
@@ -179,7 +181,7 @@ class KubernetesHubs:
         return Census.of(await self.api.items(paths.pods(hub)))
 
     async def _view(self, place: HubNamespace, record: HubRecord, census: Census) -> HubView:
-        phase, message = await self._phase(place.name, census)
+        phase, message = await self._phase(place.name, record, census)
         address = self._addresses.get(place.name)
         draining = record.draining and phase is Phase.SERVING
         active = 0
@@ -200,9 +202,11 @@ class KubernetesHubs:
             active_servers=active,
         )
 
-    async def _phase(self, hub: str, census: Census) -> tuple[Phase, str]:
+    async def _phase(self, hub: str, record: HubRecord, census: Census) -> tuple[Phase, str]:
         if hub in self._stopping:
             return Phase.STOPPING, f"{len(census.pods)} pods left"
+        if not await self._is_rolled_out(hub, record):
+            return Phase.STARTING, "; ".join(census.troubles()) or "what is to run is being put in place"
         away = [name for name in (HUB, PROXY) if not census.ready(name)]
         if away:
             troubles = census.troubles()
@@ -213,6 +217,16 @@ class KubernetesHubs:
             return Phase.STARTING, "the hub does not answer through its proxy yet"
         self._served.add(hub)
         return Phase.SERVING, ""
+
+    async def _is_rolled_out(self, hub: str, record: HubRecord) -> bool:
+        """Whether what was applied is what runs; asked until it is, and then not again."""
+        if record.applied and self._rolled_out.get(hub) == record.applied:
+            return True
+        core = [one for path, one in (await self._workloads(hub)).items() if path.rpartition("/")[2] in (HUB, PROXY)]
+        if not record.applied or not core or not all(up_to_date(one) for one in core):
+            return False
+        self._rolled_out[hub] = record.applied
+        return True
 
     async def _cluster_ip(self, hub: str, service: str) -> str:
         found = await self.api.get(paths.service(hub, service))

@@ -71,6 +71,14 @@ class Census:
         return any(waiting.get("reason") in STUCK for pod in core for _, waiting, _ in _containers(pod))
 
 
+def up_to_date(workload: Object) -> bool:
+    """Whether Kubernetes has made of a Deployment what it says now: a pod that is ready may, for a moment, still be of what
+    it said before."""
+    status, wanted = workload.get("status") or {}, workload["spec"].get("replicas", 1)
+    seen = status.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
+    return bool(seen and status.get("updatedReplicas", 0) == wanted == status.get("replicas", 0))
+
+
 def username(pod: Object) -> str:
     """Whose server it is, as the hub writes it."""
     return str((pod["metadata"].get("annotations") or {}).get(USERNAME, ""))

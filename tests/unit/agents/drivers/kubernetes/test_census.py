@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agents.drivers.kubernetes.census import Census
+from agents.drivers.kubernetes.census import Census, up_to_date
 from federation.model.scalars import TESTER
 
 Pod = dict[str, Any]
@@ -92,3 +92,26 @@ def test_a_pod_without_a_node_may_still_get_one() -> None:
     census = Census.of([pod("hub", phase="Pending", ready=False, conditions=[why])])
     assert not census.cannot_start()
     assert census.troubles() == ("hub: no node takes it: 0/3 nodes: 3 Insufficient cpu",)
+
+
+@pytest.mark.parametrize(
+    ("status", "done"),
+    [
+        ({"observedGeneration": 3, "replicas": 1, "updatedReplicas": 1}, True),
+        ({"observedGeneration": 2, "replicas": 1, "updatedReplicas": 1}, False),
+        ({"observedGeneration": 3, "replicas": 2, "updatedReplicas": 1}, False),
+        ({"observedGeneration": 3, "replicas": 1}, False),
+        ({}, False),
+    ],
+)
+def test_what_was_written_is_not_yet_what_runs(status: dict[str, int], done: bool) -> None:
+    deployment = {"metadata": {"generation": 3}, "spec": {"replicas": 1}, "status": status}
+    assert up_to_date(deployment) is done
+
+
+def test_a_deployment_of_nothing_is_there_when_nothing_is_left() -> None:
+    def nothing(**status: int) -> bool:
+        return up_to_date({"metadata": {"generation": 1}, "spec": {"replicas": 0}, "status": status})
+
+    assert nothing(observedGeneration=1)
+    assert not nothing(observedGeneration=1, replicas=1)
