@@ -6,7 +6,6 @@ gate is not opened here: the edge reads the lease file itself, so a route withou
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -18,6 +17,7 @@ from agents.hub_orders import HubOrders
 from agents.lease import SiteLease
 from agents.link import read_epoch
 from agents.report import GivenUp, Reporter
+from agents.starts import Starts
 from agents.wanted import WantedHubs
 from federation.api.v1 import agent_pb2
 from federation.core.holding import Held
@@ -61,12 +61,13 @@ class Reconciler:
     _here: frozenset[str] = frozenset()
     _tried: set[str] = field(default_factory=set)
     _discovered: bool = False
-    _starts: dict[str, asyncio.Timeout] = field(default_factory=dict)  # of hubs that are being started now
     _canary_route: Route | None = None
     departed: DepartedHubs = field(init=False)
+    starts: Starts = field(init=False)
 
     def __post_init__(self) -> None:
         self.departed = DepartedHubs(self.clock)
+        self.starts = Starts(self.drivers.hubs)
 
     def hubs(self) -> set[str]:
         """Every hub that is held, ended, wanted, or found running."""
@@ -88,12 +89,6 @@ class Reconciler:
         view, may = self._views.get(hub), hub in self.lease.held and not self.lease.lapsed(hub)
         serves = may and self._open.get(hub, False) and self.phase(hub) is Phase.SERVING
         return view is not None and view.processes > 0, serves
-
-    def interrupt(self, hub: str) -> None:
-        """Give up the start that is under way, if one is: the hub's time is over, and it is to be stopped instead."""
-        start = self._starts.get(hub)
-        if start is not None and not start.expired():
-            start.reschedule(asyncio.get_running_loop().time())
 
     async def discover(self, _key: str = "") -> float:
         """Look for hubs that run here, also those that an earlier agent started."""
@@ -235,7 +230,7 @@ class Reconciler:
                 await self._prepare_homes(view, order)
                 if not self._may_start(hub, order):
                     return "it may not run, or is not wanted, any more since it was prepared"
-                await self._start(order)
+                await self.starts.start(order)
                 if view.processes == 0:
                     self._record("history.start", hub, str(order.epoch))
             case Act.STOP:
@@ -257,19 +252,6 @@ class Reconciler:
                     self.lease.conclude(hub, read_epoch(directive.epoch))
                 return "" if view.processes else decision.reason
         return ""
-
-    async def _start(self, order: HubOrder) -> None:
-        """A start may take minutes where a cluster is slow; what fences the hub waits for nobody."""
-        try:
-            async with asyncio.timeout(None) as start:
-                self._starts[order.hub] = start
-                await self.drivers.hubs.start(order)
-        except TimeoutError:
-            if not start.expired():
-                raise
-            raise DriverError(f"{order.hub}: its time was over while it was being started", delay_s=0.0) from None
-        finally:
-            del self._starts[order.hub]
 
     async def _prepare_homes(self, view: HubView, order: HubOrder) -> None:
         """No server starts before the homes are what they must be at this epoch (I6): restored, or known to be here."""
