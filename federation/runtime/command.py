@@ -95,9 +95,11 @@ async def _run(argv: tuple[str, ...], given: bytes, env: Mapping[str, str], limi
     except TimeoutError as error:
         raise DeadlineExceeded(f"{argv[0]} did not end within {limits.limit_s:g} s") from error
     finally:
-        if not talk.ended.done():
-            await _end(transport, talk, limits.grace_s)
-        transport.close()
+        try:
+            if not talk.ended.done():
+                await _end(transport, talk, limits.grace_s)
+        finally:
+            transport.close()
 
 
 async def _end(transport: asyncio.SubprocessTransport, talk: _Talk, grace_s: float) -> None:
@@ -108,7 +110,7 @@ async def _end(transport: asyncio.SubprocessTransport, talk: _Talk, grace_s: flo
     finally:  # also if whoever waits has lost patience a second time
         if not talk.ended.done():
             _signal(transport, signal.SIGKILL)
-    await _wait(talk.exited, BURIAL_S)
+        await _wait(talk.exited, BURIAL_S)
 
 
 def _signal(transport: asyncio.SubprocessTransport, number: int) -> None:

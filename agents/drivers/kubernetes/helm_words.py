@@ -106,6 +106,10 @@ NAME = re.compile(r"[a-z0-9][a-z0-9./:_-]*")
 RANDOM = re.compile(r"(?<![a-z0-9])(?=[a-z]*\d)[a-z0-9]{20,}|://")
 
 
+# What the API server shows of an object that it refuses.
+SHOWN_VALUE = re.compile(r'(?<=Invalid value: )("(?:[^"\\]|\\.)*"|(?:map)?[\[{].*[\]}])')
+
+
 class HelmFailed(DriverError):
     """Helm could not do it."""
 
@@ -142,6 +146,11 @@ def without_values(said: str, given: bytes) -> str:
     for form in sorted(hidden, key=len, reverse=True):
         said = said.replace(form, SHOWN)
     return said
+
+
+def without_shown(description: str) -> str:
+    """What Helm wrote into a release that failed, whose values are not known any more."""
+    return SHOWN_VALUE.sub(SHOWN, description)[:LONGEST]
 
 
 def _hidden(value: Any, path: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import structlog
 
 from agents.drivers.kubernetes.helm_command import GRACE_S, HelmCommand, HelmPlace
-from agents.drivers.kubernetes.helm_words import HelmFailed, Trouble
+from agents.drivers.kubernetes.helm_words import HelmFailed, Trouble, without_shown
 from agents.drivers.kubernetes.release import Release, Status, fingerprint
 from agents.drivers.kubernetes.release_records import ReleaseRecords
 from federation.model.errors import FederationError
@@ -32,8 +32,8 @@ CUT_SHORT = (Trouble.SLOW, Trouble.KILLED)
 
 @dataclass(slots=True)
 class Releases:
-    """The releases of one cluster. One Helm at a time changes a namespace, of those of this agent; waiting for that turn
-    is not part of any limit. Values are secret: they go to Helm over standard input, and nowhere else.
+    """The releases of one cluster. One Helm at a time changes a namespace, of those of this agent; waiting for that turn,
+    and mending, is not part of any limit. Values are secret: they go to Helm over standard input, and nowhere else.
 
     All errors are HelmFailed or, of the cluster's own API, DriverError. `marks` tell this site's processes from all others.
     A release on which somebody else's Helm is at work is left to it for `patience_s`; then that one is taken for dead.
@@ -145,7 +145,9 @@ class Releases:
                 return []
             raise
         past = [
-            Release(namespace, name, row["revision"], Status(row["status"]), row["chart"], row["description"])
+            Release(
+                namespace, name, row["revision"], Status(row["status"]), row["chart"], without_shown(row["description"])
+            )
             for row in rows
         ]
         return sorted(past, key=lambda release: release.revision)

@@ -28,6 +28,7 @@ def end(*_):
     open(sys.argv[1], "a").write("asked ")
     sys.exit(sys.argv[2] == "stubborn" and time.sleep(60))
 signal.signal(signal.SIGTERM, end)
+sys.stdin.read()  # who starts it has got that far
 open(sys.argv[1], "w").write("began ")
 time.sleep(60)
 """

@@ -7,7 +7,7 @@ from base64 import b64encode
 
 import pytest
 
-from agents.drivers.kubernetes.helm_words import HelmFailed, Trouble, failure, without_values
+from agents.drivers.kubernetes.helm_words import HelmFailed, Trouble, failure, without_shown, without_values
 from federation.runtime.command import Answered
 
 OTHER_RELEASE = """level=ERROR msg="unable to continue with install"
@@ -116,3 +116,10 @@ def test_values_are_not_shown(given: object, secret: str) -> None:
 def test_plain_names_are_shown(name: str) -> None:
     text = f'Error: image "{name}"'
     assert without_values(text, json.dumps({"singleuser": {"image": {"name": name}}}).encode()) == text
+
+
+def test_a_failed_release_shows_no_value_that_was_refused() -> None:
+    said = 'Upgrade "tiny" failed: Secret "x" is invalid: [a: Invalid value: "it \\"is\\" so": no, b: Required value]'
+    assert without_shown(said) == said.replace('"it \\"is\\" so"', "[redacted]")
+    said = 'Job "x" is invalid: spec.template: Invalid value: {"env":[{"value":"s"}]}: field is immutable'
+    assert without_shown(said).endswith("Invalid value: [redacted]: field is immutable")

@@ -3,15 +3,13 @@
 import sys
 from pathlib import Path
 
-from traitlets.config import get_config
-
 sys.path.insert(0, str(Path(__file__).parent))
 
 import hub_options
 import server_options
 import z2jh
 
-c = get_config()
+c = get_config()  # type: ignore[name-defined]  # noqa: F821 - whoever loads this file brings it
 hub_options.apply(c)
 server_options.apply(c)
 hub_options.apply_given(c)
