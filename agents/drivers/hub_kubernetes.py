@@ -81,8 +81,9 @@ class KubernetesHubs:
         place = await self.namespaces.write(place, record=record)
         secrets = await self.namespaces.secrets(hub)
         values = hub_values(order, self.settings.part, self.settings.values, secrets)
+        if before is not None:
+            await self._scale_up(hub)  # before Helm: it takes no number for its own that differs and that we have set
         await self._install(place, record, values)
-        await self._scale_up(hub)
 
     async def observe(self, hub: str) -> HubView:
         place = await self.namespaces.look(hub)

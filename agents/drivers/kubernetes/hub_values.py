@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -55,7 +56,7 @@ def check_sign_in(order: HubOrder) -> None:
 
 
 def _announcement(text: str) -> Values:
-    return {"announcement": text}
+    return {"announcement": html.escape(text)}  # the hub's pages take it for HTML
 
 
 def _secret(order: HubOrder, secrets: HubSecrets) -> Values:

@@ -75,7 +75,7 @@ def test_what_servers_are_started_with_has_a_name_of_its_own() -> None:
 
 
 def test_a_notice_closes_the_hub_for_who_comes_and_changes_no_server() -> None:
-    said = 'it moves; "back" at 15:00\n'
+    said = 'it moves; "back" at 15:00 <script>\n'
     before, after = values(), values(replace(order(), notice=said))
     assert after.server == before.server
     (program,) = after.all["hub"]["extraConfig"].values()
@@ -84,6 +84,7 @@ def test_a_notice_closes_the_hub_for_who_comes_and_changes_no_server() -> None:
     with pytest.raises(web.HTTPError, match="503") as closed:
         scope["nobody"]()
     assert closed.value.log_message == said
+    assert "<script>" not in after.all["hub"]["templateVars"]["announcement"]
     assert "extraConfig" not in before.all["hub"]
 
 
