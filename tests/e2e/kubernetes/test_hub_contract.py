@@ -49,7 +49,7 @@ class KubernetesBench:
 
     def drivers_anew(self) -> SiteDrivers:
         values = hub_chart.values_here()
-        values["singleuser"]["image"] = {"pullPolicy": "Never"}
+        values["singleuser"] |= {"image": {"pullPolicy": "Never"}, "cpu": {"guarantee": 0.1}}  # the node has two cores
         cluster = {
             "kubeconfig": str(self.sites.iu.control.files.kubeconfig(credentials.ADMIN)),
             "charts": str(hub_chart.chart().parent),

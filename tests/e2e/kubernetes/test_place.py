@@ -47,7 +47,7 @@ def word(here: ThreeHosts) -> Iterator[str]:
 def site_values() -> dict[str, Any]:
     """Images that the nodes have; which one students get is for each class to say."""
     values = hub_chart.values_here()
-    values["singleuser"]["image"] = {"pullPolicy": "Never"}
+    values["singleuser"] |= {"image": {"pullPolicy": "Never"}, "cpu": {"guarantee": 0.1}}  # the node has two cores
     return values
 
 
