@@ -23,7 +23,7 @@ from federation.store.register import Changes
 
 MOST_SECRET_BYTES = 64 * 1024
 JOIN_ATTEMPTS = 4
-KINDS = ("local",)  # the kinds whose drivers exist
+KINDS = ("local", "kubernetes")  # those whose drivers exist
 
 
 @dataclass(slots=True)

@@ -19,7 +19,11 @@ pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough]
 
 USER_IMAGE, _, USER_TAG = jupyter_images.USER.rpartition(":")
 IMAGE = {"name": USER_IMAGE, "tag": USER_TAG}
-ONLY_IU = {"allow": ["iu"], "prefer": "iu"}
+SMALL = {
+    "memory": {"guarantee": "128M", "limit": "1G"},
+    "cpu": {"guarantee": 0.1, "limit": 2},
+}  # of a node of two cores
+CLASS: dict[str, Any] = {"image": IMAGE, "resources": SMALL, "placement": {"allow": ["iu"], "prefer": "iu"}}
 NAME = "atm101"
 
 
@@ -39,7 +43,7 @@ def here(sites: Sites) -> Iterator[ThreeHosts]:
 @pytest.fixture(scope="module")
 def word(here: ThreeHosts) -> Iterator[str]:
     """The class's password; it serves."""
-    file = here.classroom(NAME, image=IMAGE, placement=ONLY_IU)
+    file = here.classroom(NAME, **CLASS)
     yield password(here.fedctl("place", str(file), limit_s=300))
     here.fedctl("retire", NAME, "--no-wait", ok=False)
 
@@ -47,7 +51,7 @@ def word(here: ThreeHosts) -> Iterator[str]:
 def site_values() -> dict[str, Any]:
     """Images that the nodes have; which one students get is for each class to say."""
     values = hub_chart.values_here()
-    values["singleuser"] |= {"image": {"pullPolicy": "Never"}, "cpu": {"guarantee": 0.1}}  # the node has two cores
+    values["singleuser"]["image"] = {"pullPolicy": "Never"}
     return values
 
 
@@ -120,10 +124,10 @@ def test_a_hub_that_is_deleted_behind_our_back_comes_again_with_its_students(
 def test_a_changed_class_is_upgraded_in_place(here: ThreeHosts, sites: Sites, word: str) -> None:
     namespace, before = uid(here), revisions(sites, uid(here))
     limits: dict[str, Any] = {"cull_after": 7200}
-    here.fedctl("place", str(here.classroom(NAME, image=IMAGE, placement=ONLY_IU, limits=limits)), limit_s=300)
+    here.fedctl("place", str(here.classroom(NAME, **CLASS, limits=limits)), limit_s=300)
     assert revisions(sites, namespace) == before + 1
     until(lambda: here.serves(NAME), "it serves", 90, here.logs)
-    here.fedctl("place", str(here.classroom(NAME, image=IMAGE, placement=ONLY_IU, limits=limits)), limit_s=300)
+    here.fedctl("place", str(here.classroom(NAME, **CLASS, limits=limits)), limit_s=300)
     assert revisions(sites, namespace) == before + 1, "the same again changes nothing"
 
 
@@ -135,7 +139,7 @@ def revisions(sites: Sites, namespace: str) -> int:
 
 def test_what_the_cluster_refuses_is_said_with_its_reason(here: ThreeHosts) -> None:
     """The image is not on the node, and the site forbids to pull any."""
-    file = here.classroom("bad", placement=ONLY_IU, overrides={"values": {"hub": {"image": {"tag": "none"}}}})
+    file = here.classroom("bad", **CLASS, overrides={"values": {"hub": {"image": {"tag": "none"}}}})
     here.fedctl("place", str(file), "--no-wait")
     try:
         until(
