@@ -58,7 +58,7 @@ WORDS: tuple[tuple[Trouble, str], ...] = (
     (Trouble.FORBIDDEN, r"is forbidden"),
     (Trouble.CONFLICT, r"conflict(s)? with \"|Apply failed with \d+ conflict|the object has been modified"),
     (Trouble.FOREIGN, r"invalid ownership metadata|cannot be imported into the current release|cannot be owned"),
-    (Trouble.BUSY, r"another operation .* is in progress|cannot re-use a name that is still in use"),
+    (Trouble.BUSY, r"another operation .* is in progress|a name that is still in use"),
     (Trouble.NOT_FOUND, r"release: not found"),
     (Trouble.HOOK, r"(pre|post)-(install|upgrade|rollback|delete)( hooks)?( failed)?: "),
     (Trouble.NO_CHART, r'path "[^"]*" not found|Chart\.yaml file is missing|chart metadata|not a valid chart'),

@@ -338,7 +338,7 @@ async def test_when_nobody_waits_any_more_it_is_asked_to_end_and_says_so(release
 
 async def test_a_cluster_that_stands_still_in_the_middle_is_not_waited_for(releases: Releases, site: HelmSite) -> None:
     daemons = site.cluster.daemons
-    task = asyncio.ensure_future(apply(releases, site, 15.0, more=[endless("post-install")]))
+    task = asyncio.ensure_future(apply(releases, site, 8.0, more=[endless("post-install")]))
     await asyncio.to_thread(site.wait_for_hook, "post-install")
     daemons.signal("kube-apiserver", signal.SIGSTOP)
     try:
