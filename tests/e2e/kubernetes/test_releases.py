@@ -308,6 +308,18 @@ async def test_a_helm_of_somebody_s_own_is_waited_for_until_it_is_taken_for_dead
     theirs.wait()
 
 
+async def test_a_helm_of_somebody_s_own_that_ends_by_itself_is_left_to_end(site: HelmSite) -> None:
+    theirs = site.by_hand("install", "tiny", TINY, values={"more": [endless("post-install")]})
+    await asyncio.to_thread(site.wait_for_hook, "post-install")
+    with structlog.testing.capture_logs() as lines:
+        task = asyncio.ensure_future(apply(replace(site, patience_s=LIMIT_S).another(), site))
+        await asyncio.to_thread(until, lambda: "release.busy" in [line["event"] for line in lines], "it waits")
+        theirs.terminate()
+        assert (await task).revision == 2
+    assert "release.revision_forgotten" not in [line["event"] for line in lines]
+    theirs.wait()
+
+
 async def test_at_the_limit_it_is_ended_and_its_release_can_be_applied_again(
     releases: Releases, site: HelmSite
 ) -> None:
