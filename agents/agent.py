@@ -256,6 +256,7 @@ class Agent:
             over = {hub for hub in self.lease.held if self.lease.lapsed(hub)}
             for hub in over - told:
                 log.warning("lease.lapsed", hub=hub)
+                self.reconciler.starts.give_up(hub)
                 self._hubs.wake(hub, urgent=True)
                 self._site.wake(EDGE)
             told = over
@@ -288,6 +289,8 @@ class Agent:
         )
 
     def _wake_all(self) -> None:
+        for hub in self.lease.ended:
+            self.reconciler.starts.give_up(hub)
         for hub in self.reconciler.hubs():
             self._hubs.wake(hub, urgent=True)
         self._site.wake(EDGE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,20 +13,16 @@ from random import SystemRandom
 import structlog
 
 from agents.agent import Agent, Place, Ports
-from agents.drivers.base import Capacity, SiteDrivers
-from agents.drivers.local.copy_store import S3
-from agents.drivers.local.settings import FIRST_STUDENT_UID, CopyStore, LocalSettings
-from agents.drivers.local.site import local_site
-from agents.drivers.local.uid_ranges import first_uid
 from agents.grpc_transport import GrpcPeers, GrpcTransport
 from agents.journal import SingleWriter
 from agents.link import Self
 from agents.peer_service import PEER_RIGHTS, PeerService
+from agents.site_drivers import site_drivers
 from federation import __version__
 from federation.api.v1 import agent_pb2_grpc
-from federation.model.errors import InvalidRequest, Refused
+from federation.model.errors import InvalidRequest
 from federation.model.profile import PROFILES
-from federation.model.site_file import AgentSettings, SiteFile, SiteKind
+from federation.model.site_file import AgentSettings
 from federation.runtime.access import AccessCheck
 from federation.runtime.clock import SystemClock
 from federation.runtime.daemon import run_daemon, tls_files
@@ -38,7 +33,6 @@ from federation.runtime.identity_uri import Kind, Principal, agent_host
 from federation.runtime.logs import set_up_logging
 from federation.runtime.own_identity import own_principal
 from federation.runtime.pki import serves_as
-from federation.runtime.processes import SystemProcesses
 from federation.runtime.sealing import SealingKey
 from federation.runtime.settings_files import load_site
 from federation.runtime.supervisor import Supervisor
@@ -124,38 +118,6 @@ async def answering(listen: str | None, tls: TlsFiles, register: str, service: P
         yield
     finally:
         await server.stop()
-
-
-def site_drivers(site: SiteFile, folder: Path, state_dir: Path, runtime_dir: Path, clock: SystemClock) -> SiteDrivers:
-    """The drivers of the site's kind; relative paths in the site file start at its `folder`."""
-    capacity = site.spec.capacity
-    if site.spec.kind is not SiteKind.LOCAL or capacity is None:
-        raise Refused(f"site {site.name}: no drivers for kind {site.spec.kind.value} yet", help="Use kind: local.")
-    host, _, port = site.spec.edge.listen.rpartition(":")
-    settings = LocalSettings(
-        site=site.name,
-        federation=os.environ.get("HUBFED_DIR", str(state_dir)),
-        state_dir=state_dir,
-        runtime_dir=runtime_dir,
-        homes_dir=Path(site.spec.homes_dir) if site.spec.homes_dir else state_dir / "homes",
-        capacity=Capacity(capacity.cpu.millis, capacity.memory.bytes),
-        edge_host=host,
-        edge_port=int(port),
-        edge_address=site.spec.edge.address or "",
-        first_student_uid=first_uid(state_dir) if os.getuid() == 0 else FIRST_STUDENT_UID,
-        copies=copy_store(site, folder),
-    )
-    return local_site(settings, SystemProcesses(clock), clock)
-
-
-def copy_store(site: SiteFile, folder: Path) -> CopyStore | None:
-    """Where the site's copies go."""
-    copies = site.spec.copies
-    if copies is None:
-        return None
-    place = copies.store if copies.store.startswith(S3) else str(folder / copies.store)
-    credentials, cacert = (folder / path if path else None for path in (copies.credentials, copies.cacert))
-    return CopyStore(place, credentials, cacert)
 
 
 def machine_id() -> str:

@@ -17,6 +17,7 @@ from agents.hub_orders import HubOrders
 from agents.lease import SiteLease
 from agents.link import read_epoch
 from agents.report import GivenUp, Reporter
+from agents.starts import Starts
 from agents.wanted import WantedHubs
 from federation.api.v1 import agent_pb2
 from federation.core.holding import Held
@@ -62,9 +63,11 @@ class Reconciler:
     _discovered: bool = False
     _canary_route: Route | None = None
     departed: DepartedHubs = field(init=False)
+    starts: Starts = field(init=False)
 
     def __post_init__(self) -> None:
         self.departed = DepartedHubs(self.clock)
+        self.starts = Starts(self.drivers.hubs)
 
     def hubs(self) -> set[str]:
         """Every hub that is held, ended, wanted, or found running."""
@@ -119,7 +122,8 @@ class Reconciler:
         if decision.act is Act.START:
             if view.draining:
                 return DRAINING_S
-            return STEADY_S * 2 if view.phase is Phase.SERVING and self._open.get(hub) else BUSY_S
+            done = view.phase is Phase.SERVING and self._open.get(hub, False)
+            return STEADY_S * 2 if done else self.drivers.hubs.capabilities.look_s
         return STEADY_S * 2 if view.processes or hub in self.lease.held else None
 
     async def reconcile_edge(self, _key: str = "") -> float:
@@ -226,7 +230,7 @@ class Reconciler:
                 await self._prepare_homes(view, order)
                 if not self._may_start(hub, order):
                     return "it may not run, or is not wanted, any more since it was prepared"
-                await self.drivers.hubs.start(order)
+                await self.starts.start(order)
                 if view.processes == 0:
                     self._record("history.start", hub, str(order.epoch))
             case Act.STOP:

@@ -96,6 +96,7 @@ class HubCapabilities:
     isolates_students: bool
     enforces_limits: bool
     version: str = ""  # of the JupyterHub that it starts; empty: not known
+    look_s: float = 0.1  # so often a hub that is not yet as wanted is looked at
 
 
 class HubDriver(Protocol):

@@ -110,6 +110,10 @@ class LocalEdge:
         """End the edge itself: for `fedctl down` and tests; an agent that ends leaves it running."""
         await self.processes.stop(self._marks(), grace_s=2.0)
 
+    def words(self, install: ProxyInstall, address: str) -> tuple[str, ...]:
+        """The command of an edge that listens there."""
+        return install.launcher("edge", address, self.settings.edge_dir / "routes.json", self.settings.lease_file)
+
     def _choose(self, port: int | None) -> int:
         """The port of last time if it can be had; a fixed one that is taken is an error that says so."""
         if port is not None and can_bind(port, self.settings.edge_host):
@@ -124,7 +128,7 @@ class LocalEdge:
         self.disk.replace(folder / "port", str(chosen).encode())
         install = await self.install()
         address = self._address(chosen)
-        words = install.launcher("edge", address, folder / "routes.json", self.settings.lease_file)
+        words = self.words(install, address)
         who = self.processes.spawn(Launch(words, folder / "edge.log", env={**inherited(), **self._marks()}, cwd=folder))
         deadline_mono = self.clock.mono() + START_S
         while not await self._answers(address):

@@ -15,9 +15,9 @@ from pathlib import Path
 import structlog
 
 from agents.drivers.base import HubCapabilities, HubOrder, HubView, Phase
+from agents.drivers.hub_api import HubApi
 from agents.drivers.local import programs
 from agents.drivers.local.census import Census, hubs_here, look
-from agents.drivers.local.hub_api import HubApi
 from agents.drivers.local.hub_file import (
     NAME,
     HubFile,
@@ -136,7 +136,9 @@ class LocalHubs:
             outdated_servers=sum(1 for started in seen.servers.values() if started != file.server_hash),
             message=message,
             draining=draining,
-            active_servers=await self.api.active_servers(file, self.clock.now()) if draining and seen.servers else 0,
+            active_servers=await self.api.active_servers(file.address, self.clock.now())
+            if draining and seen.servers
+            else 0,
         )
 
     async def list(self) -> tuple[str, ...]:
@@ -162,7 +164,7 @@ class LocalHubs:
             log.info("hub.stopped", hub=hub, processes=ended)
 
     async def roster(self, hub: str) -> tuple[RosterEntry, ...]:
-        return await self.api.users(self._must_file(hub))
+        return await self.api.users(self._must_file(hub).address)
 
     async def logs(self, hub: str, user: str, *, tail: int, follow: bool) -> AsyncIterator[bytes]:
         path = self._log_of(hub, user)
@@ -249,10 +251,10 @@ class LocalHubs:
     async def _tell(self, file: HubFile, attempts: Attempts) -> None:
         """What a running hub has to hear: a changed roster, and that its proxy is new."""
         if attempts.resync or file.applied != file.roster:
-            if not await self.api.healthy(file):
+            if not await self.api.healthy(file.address):
                 return
             if attempts.resync:
-                await self.api.sync_proxy(file)
+                await self.api.sync_proxy(file.address)
                 attempts.resync = False
             await self._apply_roster(file)
 
@@ -261,11 +263,11 @@ class LocalHubs:
         if before == wanted:
             return
         for name in sorted(before.names - wanted.names):
-            await self.api.remove_user(file, name)
-        await self.api.add_users(file, wanted.names - before.names)
+            await self.api.remove_user(file.address, name)
+        await self.api.add_users(file.address, wanted.names - before.names)
         for name in sorted(set(wanted.admins) ^ set(before.admins)):
             if name in wanted.names:
-                await self.api.set_admin(file, name, name in wanted.admins)
+                await self.api.set_admin(file.address, name, name in wanted.admins)
         self._write(file.revise(applied=wanted))
         log.info("hub.roster_applied", hub=file.hub, users=len(wanted.names))
 
@@ -283,7 +285,7 @@ class LocalHubs:
         gone = [role for role, lives in ((HUB, seen.hub_lives), (PROXY, seen.proxy_lives)) if not lives]
         if gone:
             return Phase.STARTING, f"the {' and the '.join(gone)} died; {len(seen.servers)} servers live on"
-        if attempts.resync or not await self.api.healthy(file, has_served=not attempts.started_mono):
+        if attempts.resync or not await self.api.healthy(file.address, has_served=not attempts.started_mono):
             return Phase.STARTING, "the hub does not answer through its proxy yet"
         attempts.started_mono, attempts.early_deaths = 0.0, 0
         return Phase.SERVING, ""

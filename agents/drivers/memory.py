@@ -76,6 +76,7 @@ class MemorySite:
     routes_by_hub: dict[str, Route] = field(default_factory=dict)
     edge_alive: bool = False
     refusals: dict[str, str] = field(default_factory=dict)
+    hangs: set[str] = field(default_factory=set)  # hubs whose start does not return
     stuck: set[str] = field(default_factory=set)
     events: list[tuple[float, str, str]] = field(default_factory=list)
     store: MemoryStore = field(default_factory=MemoryStore)  # the same object at every site that shares it
@@ -194,6 +195,8 @@ class MemoryHubs:
     async def start(self, order: HubOrder) -> None:
         if message := self._site.refusals.get(order.hub, ""):
             raise DriverError(f"{order.hub}: cannot start: {message}")
+        while order.hub in self._site.hangs:
+            await self._site.clock.sleep(1.0)
         here = self._site.hubs.get(order.hub)
         if here is None or here.processes == 0:
             self._site.hubs[order.hub] = self._fresh(order)

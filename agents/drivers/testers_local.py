@@ -38,15 +38,15 @@ class LocalTesters:
             tester_home(self.settings.homes_dir, hub).mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise DriverError(f"{hub}: no home for a test server can be made: {error.strerror}") from error
-        await self.hubs.api.add_users(file, (TESTER,))
-        return await self.hubs.api.own_server_token(file, TESTER, valid_s)
+        await self.hubs.api.add_users(file.address, (TESTER,))
+        return await self.hubs.api.own_server_token(file.address, TESTER, valid_s)
 
     async def dismiss(self, hub: str) -> None:
         await self.processes.stop(self.settings.marks(HUB=hub, USER=slug(TESTER)), grace_s=GRACE_S, limit_s=LIMIT_S)
         file = self.hubs.file(hub)
         seen = await look(self.settings, self.processes, self.hubs.cgroups, hub)
         if file is not None and seen.hub_lives:
-            await self.hubs.api.remove_user(file, TESTER)
+            await self.hubs.api.remove_user(file.address, TESTER)
         elif file is not None:  # the user is in its database: the folder stays, so that this is not forgotten
             raise DriverError(f"{hub}: its hub does not run, so that the user of test servers is still known to it")
         try:

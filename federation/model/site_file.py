@@ -1,7 +1,7 @@
 """A site file (kind Site): what one site is, read by its agent. Validated and immutable.
 
-Today only the fields of `local` sites have an effect; those of clouds are accepted and kept, so that files can be
-written and checked before their drivers come.
+Today the fields of `local` and `kubernetes` sites have an effect; those of clouds are accepted and kept, so that files can
+be written and checked before their drivers come.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, model_validator
 from federation.model.profile import ProfileName
 from federation.model.quantities import Cpu, Memory
 from federation.model.refusal import Problem, refuse, refuse_all
-from federation.model.scalars import Count, Day, Flag, Listen, Number, Positive, SecretName, Site, Text, Url
+from federation.model.scalars import Count, Day, Flag, JsonObject, Listen, Number, Positive, SecretName, Site, Text, Url
 from federation.model.schema import Model
 
 EVERYWHERE = ("0.0.0.0", "::", "*")  # noqa: S104 - refused as an address, not listened on
@@ -152,6 +152,26 @@ class Pool(Model):
         return self
 
 
+class Cluster(Model):
+    """The Kubernetes cluster of a site that brings its own."""
+
+    kubeconfig: Text = Field(
+        description="How the agent reaches the cluster, and as whom: its current context.",
+        examples=["/etc/hubfed/kubeconfig"],
+    )
+    charts: Text | None = Field(
+        None,
+        description="Folder with the upstream charts; default: the one that HUBFED_CHARTS names.",
+        examples=["/var/lib/hubfed/charts"],
+    )
+    values: JsonObject = Field(
+        {},
+        description="Values of the JupyterHub chart for every hub of the site: mirrors of images, for example. A class's "
+        "overrides.values beat them.",
+        examples=[{"prePuller": {"continuous": {"enabled": False}}}],
+    )
+
+
 class StorageBackend(StrEnum):
     ROOK = "rook"
     CINDER = "cinder"
@@ -267,6 +287,7 @@ class SiteSpec(Model):
     cloud: Cloud | None = Field(None, description="OpenStack project.")
     magnum: Magnum | None = Field(None, description="Cluster service.")
     pools: tuple[Pool, ...] = Field((), description="Groups of nodes.")
+    cluster: Cluster | None = Field(None, description="Sites of kind kubernetes: the cluster.")
     storage: SiteStorage | None = Field(None, description="Volumes.")
     copies: Copies | None = Field(None, description="Copies of homes; without it none are made, and no class can move.")
     allocation: Allocation | None = Field(None, description="Service units.")
@@ -292,6 +313,11 @@ class SiteSpec(Model):
         if self.kind is SiteKind.LOCAL and host in EVERYWHERE and self.edge.address is None:
             wrong = f"the edge listens at {self.edge.listen}, every address of this host, and names must lead to one"
             problems.append(Problem(wrong, "address beside it", "192.0.2.10:80", ("edge", "address")))
+        if self.kind is SiteKind.KUBERNETES and self.cluster is None:
+            example = "cluster: {kubeconfig: /etc/hubfed/kubeconfig}"
+            problems.append(
+                Problem("a kubernetes site names its cluster, and none is given", "cluster", example, ("cluster",))
+            )
         if self.kind is SiteKind.OPENSTACK and self.cloud is None:
             example = "cloud: {auth: openstack-iu}"
             problems.append(

@@ -30,6 +30,7 @@ class ConditionType(StrEnum):
     ISOLATED = "Isolated"
     OVERCOMMITTED = "Overcommitted"
     LIMITS_ENFORCED = "LimitsEnforced"
+    NODES_READY = "NodesReady"
     READY = "Ready"
     UP_TO_DATE = "UpToDate"
 

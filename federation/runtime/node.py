@@ -62,6 +62,12 @@ class ProxyInstall:
             words += ["--lease", str(lease)]
         return (*words, "--package", str(self.package_dir))
 
+    def asking_edge(self, listen: str, url: str, ca: Path, name: str) -> tuple[str, ...]:
+        """The command of an edge on another host than the agent's: it asks at `url` what may be open, of whoever has a
+        certificate of `ca` for `name`."""
+        words = (str(self.node), str(LAUNCHER), "edge", "--listen", listen)
+        return (*words, "--ask", url, "--ca", str(ca), "--name", name, "--package", str(self.package_dir))
+
 
 async def ensure_proxy(
     processes: Processes, clock: Clock, *, env: Mapping[str, str] = os.environ, progress: Progress = lambda _line: None

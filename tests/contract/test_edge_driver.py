@@ -18,7 +18,7 @@ S = 10**9
 sequence = count(1)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["memory", "local"])
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["memory", "local", "asked"])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[EdgeBench]:
     async with edge_bench(request.param) as made:
         yield made

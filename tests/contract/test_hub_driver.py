@@ -148,14 +148,12 @@ async def test_a_hub_with_a_notice_lets_nobody_new_in_says_why_and_leaves_those_
 ) -> None:
     await bench.start_server(newest.hub, "ada")
     pids = bench.pids(newest.hub)
-    await bench.drivers.hubs.start(replace(newest, notice="This class moves. <b>Save</b> your work."))
-    view = await bench.drivers.hubs.observe(newest.hub)
+    view = await serving(bench.drivers, replace(newest, notice="This class moves. <b>Save</b> your work."))
     assert (view.draining, view.servers, view.active_servers) == (True, 1, 1)
     assert "This class moves." in await bench.turned_away(newest.hub, "bob")
     assert "<b>Save</b>" not in await bench.turned_away(newest.hub, "bob") or not pids, "it is text, not a page"
     assert pids == bench.pids(newest.hub)
-    await bench.drivers.hubs.start(newest)
-    assert not (await bench.drivers.hubs.observe(newest.hub)).draining
+    assert not (await serving(bench.drivers, newest)).draining
     await bench.start_server(newest.hub, "bob")
 
 

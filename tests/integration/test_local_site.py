@@ -204,7 +204,7 @@ async def test_a_change_of_sign_in_restarts_the_hub_and_no_server(atm101: Class)
     hubs = local_hubs(atm101.site.drivers.hubs)
     file = hubs.file(atm101.order.hub)
     assert file is not None
-    await hubs.api.remove_user(file, "guest")
+    await hubs.api.remove_user(file.address, "guest")
 
 
 async def test_the_hubs_files_are_private_and_its_database_is_its_own(atm101: Class) -> None:

@@ -185,6 +185,22 @@ async def test_a_dead_agent_is_no_way_to_run_on_the_fencer_stops_its_hubs() -> N
         assert ("fenced", hub) in [(event, which) for _, event, which in federation.sites["iu"].events]
 
 
+async def test_a_start_that_hangs_keeps_nobody_from_stopping_the_hub_in_time() -> None:
+    """As where a cluster's API or Helm is slow, and the order of a hub that runs is given once more. The agent's own F is
+    kept: the fencer has nothing to do."""
+    async with protected_class() as (federation, replica, hub):
+        site = federation.sites["iu"]
+        site.hangs.add(hub)
+        await asyncio.sleep(60)
+        assert await serves(federation, "iu", hub)
+        federation.transport.cut.add("iu")
+        began = federation.clock.mono()
+        await until(lambda: hub not in site.hubs)
+        assert federation.clock.mono() - began <= LAB.contact_s + LAB.fence_s
+        assert "fenced" not in {event for _, event, _ in site.events}
+        await until(lambda: owner(replica, hub) == "tacc")
+
+
 async def test_a_deaf_site_is_granted_nothing_and_taken_over() -> None:
     """Its renewals arrive, the answers do not: it has fenced itself, and must not look alive for ever."""
     async with protected_class() as (federation, replica, hub):

@@ -6,17 +6,27 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+import aiohttp
 from aiohttp import WSMsgType, web
 
 from agents.drivers.base import Capacity, EdgeDriver, Route
+from agents.drivers.edge_local import LocalEdge
 from agents.drivers.local.marks import EDGE
 from agents.drivers.memory import MemorySite
+from agents.lease_desk import LeaseDesk, open_desk
 from federation.model.identity import Epoch
 from federation.runtime.clock import SystemClock
+from federation.runtime.disk import LocalDisk
+from federation.runtime.identity_uri import agent_host
+from federation.runtime.node import ProxyInstall, ensure_proxy
+from federation.runtime.once import once
+from tests.support.certificates import Certificates
 from tests.support.hub_bench import local_site_or_skip
-from tests.support.local_site import E1, GIB, LocalSite, order
+from tests.support.local_site import E1, GIB, LocalSite, order, until
 
 HUB = order().hub
 HOST = "atm101.localhost"
@@ -58,9 +68,9 @@ class MemoryEdgeBench:
 
 
 class LocalEdgeBench:
-    def __init__(self, site: LocalSite, target: str) -> None:
+    def __init__(self, site: LocalSite, target: str, edge: EdgeDriver) -> None:
         self.site = site
-        self.edge = site.drivers.edge
+        self.edge = edge
         self._target = target
 
     def route(self, epoch: Epoch = E1) -> Route:
@@ -79,16 +89,69 @@ class LocalEdgeBench:
                 await self.site.clock.sleep(0.01)
 
 
+@dataclass(slots=True)
+class AskedEdge(LocalEdge):
+    """One that asks an agent's desk, as on another host."""
+
+    url: str = ""
+    ca: Path = Path()
+    name: str = ""
+
+    def words(self, install: ProxyInstall, address: str) -> tuple[str, ...]:
+        return install.asking_edge(address, self.url, self.ca, self.name)
+
+    async def is_open(self, hub: str) -> bool:
+        """After it has asked once more."""
+        before = await self._asks()
+        if before is not None:
+
+            async def asked() -> bool:
+                now = await self._asks()
+                return now is None or now >= before + 2  # one may have been under way
+
+            await until(asked, "the edge has asked the agent", 10)
+        return await LocalEdge.is_open(self, hub)
+
+    async def _asks(self) -> int | None:
+        """How often it has asked, and was answered or not; None if it is not there."""
+        port = self._known_port()
+        try:
+            async with self._open_session().get(f"http://{self._address(port or 1)}/.hubfed/proxy") as answer:
+                return int((await answer.json())["asks"])
+        except (aiohttp.ClientError, TimeoutError):
+            return None
+
+
+@asynccontextmanager
+async def asked_edge(site: LocalSite) -> AsyncIterator[AskedEdge]:
+    """It asks the desk of this site's lease file."""
+    tls = Certificates(site.root).agent("iu", "u1")
+    routes = site.settings.edge_dir / "routes.json"
+    desk = LeaseDesk(site.settings.lease_file, LocalDisk(), site.clock, lambda: LocalDisk().read(routes))
+    async with open_desk(desk, "127.0.0.1", 0, tls) as port:
+        url, name = f"https://127.0.0.1:{port}/lease", agent_host("iu", "u1")
+        install = once(lambda: ensure_proxy(site.processes, site.clock))
+        edge = AskedEdge(site.settings, site.processes, site.clock, LocalDisk(), install, url=url, ca=tls.ca, name=name)
+        try:
+            yield edge
+        finally:
+            await edge.close()
+
+
 @asynccontextmanager
 async def edge_bench(kind: str) -> AsyncIterator[EdgeBench]:
-    """`memory` or `local`."""
+    """`memory`, `local`, or `asked`: an edge on another host than the agent's."""
     if kind == "memory":
         bench = MemoryEdgeBench()
         await bench.site.drivers().hubs.start(order())
         yield bench
         return
     async with local_site_or_skip() as site, answering() as target:
-        yield LocalEdgeBench(site, target)
+        if kind == "local":
+            yield LocalEdgeBench(site, target, site.drivers.edge)
+        else:
+            async with asked_edge(site) as edge:
+                yield LocalEdgeBench(site, target, edge)
 
 
 @asynccontextmanager

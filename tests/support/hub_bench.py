@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from agents.drivers.base import Capacity, HubDriver, SiteDrivers
+from agents.drivers.hub_address import HubAddress
 from agents.drivers.hub_local import LocalHubs
 from agents.drivers.memory import MemorySite
 from federation.model.errors import DriverError, Unavailable
@@ -92,38 +93,47 @@ class LocalBench:
             os.kill(found.pid, signal.SIGKILL)
 
     async def start_server(self, hub: str, user: str) -> None:
-        file = local_hubs(self.drivers.hubs).file(hub)
-        assert file is not None
-        url = f"http://127.0.0.1:{file.ports.hub}/hub/api/users/{user}"
-        headers = {"Authorization": f"token {file.secrets.api_token}"}
-        async with aiohttp.ClientSession(headers=headers) as session:
-            async with session.post(f"{url}/server") as answer:
-                assert answer.status in (201, 202, 400), await answer.text()
-
-            async def ready() -> bool:
-                async with session.get(url) as answer:
-                    return bool((await answer.json())["servers"].get("", {}).get("ready"))
-
-            await until(ready, f"the server of {user} is ready", 60)
+        await start_server(self._address(hub), user)
 
     async def turned_away(self, hub: str, user: str) -> str:
+        return await turned_away(self._address(hub), user)
+
+    def _address(self, hub: str) -> HubAddress:
         file = local_hubs(self.drivers.hubs).file(hub)
         assert file is not None
-        async with Student(f"http://127.0.0.1:{file.ports.proxy}", f"{hub}.localhost", user) as student:
-            assert await student.sign_in(PASSWORD) == HTTPStatus.SERVICE_UNAVAILABLE
-            async with student.session.get(student.base / "hub/login") as page:
-                text = await page.text()
-        url = f"http://127.0.0.1:{file.ports.hub}/hub/api/users/{user}"
-        headers = {"Authorization": f"token {file.secrets.api_token}"}
-        async with aiohttp.ClientSession(headers=headers) as session:
-            async with session.post(f"{url}/server") as answer:
-                await answer.read()
-            async with session.get(url) as answer:
-                assert "" not in (await answer.json())["servers"]
-        return text
+        return file.address
 
     def pids(self, hub: str) -> set[int]:
         return {found.pid for found in self.site.processes.find(self.site.settings.marks(HUB=hub))}
+
+
+async def start_server(hub: HubAddress, user: str, limit_s: float = 60) -> None:
+    """As an admin does it; returns when it is ready."""
+    url, headers = f"http://{hub.direct}/hub/api/users/{user}", {"Authorization": f"token {hub.token}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        async with session.post(f"{url}/server") as answer:
+            assert answer.status in (201, 202, 400), await answer.text()
+
+        async def ready() -> bool:
+            async with session.get(url) as answer:
+                return bool((await answer.json())["servers"].get("", {}).get("ready"))
+
+        await until(ready, f"the server of {user} is ready", limit_s)
+
+
+async def turned_away(hub: HubAddress, user: str) -> str:
+    """What the login page says to them; neither sign-in nor an admin gets them a server."""
+    async with Student(f"http://{hub.proxy}", f"{hub.hub}.localhost", user) as student:
+        assert await student.sign_in(PASSWORD) == HTTPStatus.SERVICE_UNAVAILABLE
+        async with student.session.get(student.base / "hub/login") as page:
+            text = await page.text()
+    url, headers = f"http://{hub.direct}/hub/api/users/{user}", {"Authorization": f"token {hub.token}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        async with session.post(f"{url}/server") as answer:
+            await answer.read()
+        async with session.get(url) as answer:
+            assert "" not in (await answer.json())["servers"]
+    return text
 
 
 def local_hubs(driver: HubDriver) -> LocalHubs:

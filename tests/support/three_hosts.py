@@ -12,7 +12,7 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from tests.support.network import MEMORY, Network, network
 from tests.support.network_daemons import HOSTS, SITES, Daemons
 from tests.support.onlooker import Onlooker
 from tests.support.student import Student
-from tests.support.three_hosts_setup import start, write_files
+from tests.support.three_hosts_setup import SiteKind, start, write_files
 
 A = TypeVar("A")
 NAMES, OFFICE = "names", "office"
@@ -117,14 +117,18 @@ class ThreeHosts(Federation):
         return said == ["True"] * len(SITES) and "STALE" not in answer.err
 
 
+EVERY_HOST = (*HOSTS, NAMES, OFFICE)
+
+
 @contextmanager
-def three_hosts() -> Iterator[ThreeHosts]:
-    """Set up, and down again whatever happens; what is left running afterwards is a failure."""
+def three_hosts(given: Network | None = None, kinds: Mapping[str, SiteKind] | None = None) -> Iterator[ThreeHosts]:
+    """Set up, and down again whatever happens; what is left running afterwards is a failure. On a network of its own, or
+    on one that has EVERY_HOST; `kinds` are of sites that are not local."""
     subprocess.run([ROOT / "scripts/get-restic"], check=True, capture_output=True, timeout=300)
     asyncio.run(ensure_proxy(SystemProcesses(SystemClock()), SystemClock()))  # no registry is reached from the hosts
     safe_etcd()
     with ExitStack() as stack:
-        net = stack.enter_context(network(*HOSTS, NAMES, OFFICE))
+        net = given or stack.enter_context(network(*EVERY_HOST))
         folder = Path(tempfile.mkdtemp(prefix="hubfed-network-"))
         memory = MEMORY / f"hubfed-{net.mark}"
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -143,8 +147,8 @@ def three_hosts() -> Iterator[ThreeHosts]:
             names.start()
         with net.inside(OFFICE):
             resolver.start()
-        write_files(here)
-        start(here, memory)
+        write_files(here, kinds or {})
+        start(here, memory, kinds or {})
         yield here
         here.judge()
         assert any(entry.event == "start" for entry in here.history()), "nothing was recorded that could be judged"

@@ -6,8 +6,10 @@ import shutil
 import subprocess
 import sys
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -25,7 +27,18 @@ if TYPE_CHECKING:
 COORDINATORS = dict(zip(HOSTS, ("c1", "c2", "c3"), strict=True))
 
 
-def write_files(here: ThreeHosts) -> None:
+@dataclass(frozen=True, slots=True)
+class SiteKind:
+    """What a site file says of a site that is not local. `fenced`: a fencer runs beside the agent."""
+
+    spec: dict[str, Any]
+    fenced: bool = False
+
+
+LOCAL: dict[str, Any] = {"kind": "local", "capacity": {"cpu": 30, "memory": "60G"}}
+
+
+def write_files(here: ThreeHosts, kinds: Mapping[str, SiteKind]) -> None:
     """The federation file and the site files; certificates; each host's folder."""
     net, folder = here.net, here.folder
     for name in ("logs", "copies"):
@@ -69,8 +82,7 @@ def write_files(here: ThreeHosts) -> None:
         (home / "names.key").chmod(0o600)
     for site in SITES:
         spec = {
-            "kind": "local",
-            "capacity": {"cpu": 30, "memory": "60G"},
+            **(kinds[site].spec if site in kinds else LOCAL),
             "copies": {"store": str(folder / "copies")},
             "edge": {"listen": f"{at(site)}:80"},
             "agent": {
@@ -83,7 +95,7 @@ def write_files(here: ThreeHosts) -> None:
         write(folder / "pki/hosts" / site / "site.yaml", "Site", site, spec)
 
 
-def start(here: ThreeHosts, memory: Path) -> None:
+def start(here: ThreeHosts, memory: Path, kinds: Mapping[str, SiteKind]) -> None:
     """In the order of the how-to; returns when classes can be placed."""
     net, folder, daemons = here.net, here.folder, here.daemons
     for host in HOSTS:
@@ -110,7 +122,8 @@ def start(here: ThreeHosts, memory: Path) -> None:
         until(lambda: joins(here, home, uid), f"{site} is let in", 60, here.logs)  # noqa: B023 - called at once
         places = ("--state-dir", state, "--runtime-dir", volatile)
         longest = f"{PROFILES[ProfileName.LAB].longest_s:g}"
-        daemons.start(site, "fencer", program("fed-fencer"), "--site", site, *places, "--longest", longest)
+        if site not in kinds or kinds[site].fenced:
+            daemons.start(site, "fencer", program("fed-fencer"), "--site", site, *places, "--longest", longest)
         daemons.start(site, "agent", program("fed-agent"), "--site", home / "site.yaml", *places)
     until(here.well, "both sites are heard", 60, here.logs)
 

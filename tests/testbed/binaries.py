@@ -60,5 +60,5 @@ def _made_by(script: str, *words: str) -> Path:
         folder = running.stdout.read().strip()
         code = running.wait()
     if code != 0:
-        unavailable(f"no Kubernetes to test with: {' '.join(said[-3:])}")
+        unavailable(f"scripts/{script} has nothing to test with: {' '.join(said[-3:])}")
     return Path(folder)

@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import Field, JsonValue
 
 from agents.drivers.base import HubOrder
+from agents.drivers.hub_address import HubAddress
 from agents.drivers.local.marks import HUB_FILE_NAME
 from agents.drivers.local.settings import LocalSettings
 from federation.model.errors import DriverError
@@ -123,6 +124,12 @@ class HubFile(Document):
     def server_hash(self) -> str:
         """Marks servers, so that outdated ones can be counted."""
         return hashlib.sha256(self.server_settings.model_dump_json().encode()).hexdigest()[:12]
+
+    @property
+    def address(self) -> HubAddress:
+        """Where the agent reaches it."""
+        at = self.ports
+        return HubAddress(self.hub, f"127.0.0.1:{at.hub}", f"127.0.0.1:{at.proxy}", self.secrets.api_token)
 
     @classmethod
     def read(cls, path: Path) -> HubFile | None:

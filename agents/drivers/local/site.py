@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
 from agents.drivers.base import SiteDrivers
 from agents.drivers.canary_local import LocalCanary
 from agents.drivers.cluster_local import LocalCluster
@@ -20,10 +16,9 @@ from federation.runtime.cgroups import Cgroups, site_group
 from federation.runtime.clock import Clock
 from federation.runtime.disk import LocalDisk
 from federation.runtime.node import Progress, ensure_proxy
+from federation.runtime.once import once
 from federation.runtime.processes import Processes
 from federation.runtime.restic_program import find_restic
-
-T = TypeVar("T")
 
 
 def local_site(
@@ -37,9 +32,9 @@ def local_site(
     """Drivers over what runs on this machine now; nothing is started or installed before it is needed."""
     disk = LocalDisk()
     groups = cgroups if cgroups is not None else Cgroups.probe(site_group(settings.federation, settings.site))
-    install = _once(lambda: ensure_proxy(processes, clock, progress=progress))
-    isolation = _once(lambda: probe(settings, processes))
-    restic = _once(lambda: find_restic(processes, settings.copies_dir / "restic.log"))
+    install = once(lambda: ensure_proxy(processes, clock, progress=progress))
+    isolation = once(lambda: probe(settings, processes))
+    restic = once(lambda: find_restic(processes, settings.copies_dir / "restic.log"))
     edge = LocalEdge(settings, processes, clock, disk, install)
     homes = LocalHomes(settings, disk)
     hubs = LocalHubs(settings, processes, clock, disk, groups, install, isolation)
@@ -52,17 +47,3 @@ def local_site(
         copies=ResticCopies(settings, processes, clock, disk, homes, hubs, restic, isolation),
         testers=LocalTesters(settings, processes, hubs),
     )
-
-
-def _once(make: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
-    """Remember the first success; callers meanwhile wait for it, a failure is tried again by the next."""
-    lock = asyncio.Lock()
-    made: list[T] = []
-
-    async def get() -> T:
-        async with lock:
-            if not made:
-                made.append(await make())
-            return made[0]
-
-    return get

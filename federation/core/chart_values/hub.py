@@ -76,6 +76,7 @@ ROWS: tuple[Row, ...] = (
     row("limits.max_age", "cull/maxAge", lambda g: g.spec.limits.max_age),
     row("(hubfed)", "cull/every", always(CULL_EVERY_S)),
     row("(hubfed)", "cull/users", always(value=False)),
+    row("(hubfed)", "hub/config/KubeSpawner/delete_pvc", always(value=False)),  # a user who is taken off keeps the home
     row("dns.host", "ingress/enabled", always(value=False)),
     row("(hubfed)", "proxy/service/type", always("ClusterIP")),
     row("roster.expected", "proxy/chp/resources", _proxy_size),

@@ -62,7 +62,8 @@ export class Gate {
   }
 }
 
-function permit(entry) {
+// As the lease file has it; times stay what they are.
+export function permit(entry) {
   const [era, n] = entry.epoch;
   if (entry.epoch.length !== 2 || entry.close_at === undefined) throw new Error("not a permit");
   return { era: Number(whole(era)), n: Number(whole(n)), closeAt: entry.close_at === null ? null : whole(entry.close_at) };
@@ -74,6 +75,6 @@ function whole(value) {
   return BigInt(value);
 }
 
-function before(left, right) {
+export function before(left, right) {
   return left[0] < right[0] || (left[0] === right[0] && left[1] < right[1]);
 }

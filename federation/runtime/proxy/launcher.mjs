@@ -1,11 +1,16 @@
 // Edge and front door of a local site: configurable-http-proxy as a library, with tables in files instead of its REST API
 // (none listens). Who may pass the edge is read from the lease file at each request and every 250 ms (gate.mjs).
 //
-// usage: launcher.mjs edge|frontdoor --listen HOST:PORT --table FILE [--lease FILE] --package DIR
+// On another host than the agent's an edge asks the agent for both (asked.mjs).
+//
+// usage: launcher.mjs edge --listen HOST:PORT --table FILE --lease FILE --package DIR
+//        launcher.mjs edge --listen HOST:PORT --ask URL --ca FILE --name NAME --package DIR
+//        launcher.mjs frontdoor --listen HOST:PORT --table FILE --package DIR
 
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { AskedGate } from "./asked.mjs";
 import { Gate } from "./gate.mjs";
 import { answer, answerJson, answerSocket } from "./pages.mjs";
 import { edgeRoutes, frontDoorNames, hostOf, Table } from "./table.mjs";
@@ -19,6 +24,9 @@ const { values, positionals } = parseArgs({
     listen: { type: "string" },
     table: { type: "string" },
     lease: { type: "string" },
+    ask: { type: "string" },
+    ca: { type: "string" },
+    name: { type: "string" },
     package: { type: "string" },
   },
 });
@@ -62,6 +70,11 @@ class SiteProxy extends ConfigurableProxy {
     return Promise.resolve(req.hubfed && { prefix: "/", target: req.hubfed.target });
   }
 
+  // What whoever looks after this proxy wants to know besides.
+  about() {
+    return {};
+  }
+
   updateLastActivity() {
     return Promise.resolve();
   }
@@ -69,7 +82,7 @@ class SiteProxy extends ConfigurableProxy {
   handleHealthCheck() {}
 
   handleProxyWeb(req, res) {
-    if (req.url === "/.hubfed/proxy") return answerJson(res, 200, { mode, pid: process.pid });
+    if (req.url === "/.hubfed/proxy") return answerJson(res, 200, { mode, pid: process.pid, ...this.about() });
     const entry = (req.hubfed = this.table.look(hostOf(req)));
     if (!entry) return answer(res, "unknown");
     if (entry.departed) return answer(res, "departed");
@@ -120,12 +133,21 @@ class Edge extends SiteProxy {
     return this.gate.isOpen(hub, epoch) ? undefined : "closed";
   }
 
+  about() {
+    return { order: this.gate.order, asks: this.gate.asks };
+  }
+
   entered(stream, entry) {
     this.passages.add(stream, entry);
   }
 }
 
 function make() {
+  if (mode === "edge" && values.ask) {
+    const asked = new AskedGate({ url: values.ask, ca: values.ca, name: values.name, parse: edgeRoutes, log });
+    asked.run();
+    return new Edge(asked, asked);
+  }
   if (mode === "edge") return new Edge(new Table(values.table, edgeRoutes, log), new Gate(values.lease));
   if (mode === "frontdoor") return new SiteProxy(new Table(values.table, frontDoorNames, log));
   throw new Error(`no such mode: ${mode}`);

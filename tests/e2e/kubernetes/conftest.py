@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.network import Network, network
+from tests.support.three_hosts import EVERY_HOST
+from tests.testbed import hub_chart
 from tests.testbed.api import Api
 from tests.testbed.cluster import Cluster, api_cluster, node_clusters, nodes_can_be_had
 from tests.testbed.machine import Machine
@@ -30,7 +32,7 @@ def sites() -> Iterator[Sites]:
     nodes_can_be_had()
     before = Machine.now()
     with ExitStack() as stack:
-        net = stack.enter_context(network("iu", "tacc"))
+        net = stack.enter_context(network(*EVERY_HOST))
         iu, tacc = stack.enter_context(node_clusters(net, "iu", "tacc"))
         yield Sites(net, iu, tacc, before)
     assert Machine.now() == before, "something of the clusters is left, or a setting is not what it was"
@@ -47,3 +49,10 @@ def new_namespace(api: Api) -> str:
     name = f"test-{secrets.token_hex(4)}"
     api.create("/api/v1/namespaces", {"metadata": {"name": name}})
     return name
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Which chart tests of charts have shown something of."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    if any("test_chart" in report.nodeid for report in reports):
+        terminalreporter.write_line(f"hubs: from {hub_chart.which()}")

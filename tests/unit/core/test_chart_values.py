@@ -161,6 +161,7 @@ CASES: list[tuple[str, dict[str, Any], Any]] = [
     ("cull/maxAge", {"limits": {"max_age": 86400}}, 86400),
     ("cull/every", {}, 600),
     ("cull/users", {}, False),
+    ("hub/config/KubeSpawner/delete_pvc", {}, False),
     ("ingress/enabled", {}, False),
     ("proxy/service/type", {}, "ClusterIP"),
     ("proxy/chp/resources", {"roster": {**WHO, "expected": 201}}, LARGE_PROXY),

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from agents.drivers.local.hub_file import HubFile
+from agents.drivers.hub_address import HubAddress
 from federation.model.errors import DriverError
 from federation.model.scalars import TESTER
 from federation.model.status import RosterEntry
@@ -25,61 +25,61 @@ class HubApi:
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
 
-    async def healthy(self, file: HubFile, *, has_served: bool = False) -> bool:
+    async def healthy(self, hub: HubAddress, *, has_served: bool = False) -> bool:
         """Whether the hub answers through its proxy, as a user would reach it. One that has not served yet is asked
         directly first: a proxy that is asked for a hub that is still starting fills its log."""
-        return (has_served or await self._is_ok(file.ports.hub)) and await self._is_ok(file.ports.proxy)
+        return (has_served or await self._is_ok(hub.direct)) and await self._is_ok(hub.proxy)
 
-    async def _is_ok(self, port: int) -> bool:
-        url = f"http://127.0.0.1:{port}/hub/health"
+    async def _is_ok(self, address: str) -> bool:
+        url = f"http://{address}/hub/health"
         try:
             async with self._open().get(url, timeout=aiohttp.ClientTimeout(total=2.0)) as answer:
                 return answer.status == HTTPStatus.OK
         except (aiohttp.ClientError, TimeoutError):
             return False
 
-    async def users(self, file: HubFile) -> tuple[RosterEntry, ...]:
+    async def users(self, hub: HubAddress) -> tuple[RosterEntry, ...]:
         """Everybody the hub knows, sorted by name; without the user of test servers, which is there for a moment."""
         found: list[RosterEntry] = []
         while True:
-            batch = await self._call(file, "GET", f"users?offset={len(found)}&limit={PAGE}")
+            batch = await self._call(hub, "GET", f"users?offset={len(found)}&limit={PAGE}")
             found += [RosterEntry(name=user["name"], admin=bool(user["admin"])) for user in batch]
             if len(batch) < PAGE:
                 people = (entry for entry in found if entry.name != TESTER)
                 return tuple(sorted(people, key=lambda entry: entry.name))
 
-    async def active_servers(self, file: HubFile, now: datetime) -> int:
+    async def active_servers(self, hub: HubAddress, now: datetime) -> int:
         """Students' servers in which something happened within ACTIVE_S before `now`. The hub hears of a server's activity
         every five minutes, so a shorter time would call a student who works idle."""
         since = (now - timedelta(seconds=ACTIVE_S)).isoformat()
-        running = await self._call(file, "GET", f"users?state=active&limit={PAGE}")
+        running = await self._call(hub, "GET", f"users?state=active&limit={PAGE}")
         students = (user for user in running if user["name"] != TESTER)
         servers = (server for user in students for server in (user.get("servers") or {}).values())
         return sum(1 for server in servers if (server.get("last_activity") or since) >= since)
 
-    async def add_users(self, file: HubFile, names: Iterable[str]) -> None:
+    async def add_users(self, hub: HubAddress, names: Iterable[str]) -> None:
         """Make them known; who is known already stays as they are."""
         if wanted := sorted(names):
-            await self._call(file, "POST", "users", {"usernames": wanted}, fine=(HTTPStatus.CONFLICT,))
+            await self._call(hub, "POST", "users", {"usernames": wanted}, fine=(HTTPStatus.CONFLICT,))
 
-    async def set_admin(self, file: HubFile, name: str, admin: bool) -> None:
+    async def set_admin(self, hub: HubAddress, name: str, admin: bool) -> None:
         """Give or take the admin role."""
-        await self._call(file, "PATCH", f"users/{name}", {"admin": admin}, fine=(HTTPStatus.NOT_FOUND,))
+        await self._call(hub, "PATCH", f"users/{name}", {"admin": admin}, fine=(HTTPStatus.NOT_FOUND,))
 
-    async def remove_user(self, file: HubFile, name: str) -> None:
+    async def remove_user(self, hub: HubAddress, name: str) -> None:
         """End their server and sign-ins; the home stays."""
-        await self._call(file, "DELETE", f"users/{name}", fine=(HTTPStatus.NOT_FOUND,))
+        await self._call(hub, "DELETE", f"users/{name}", fine=(HTTPStatus.NOT_FOUND,))
 
-    async def own_server_token(self, file: HubFile, name: str, valid_s: float) -> str:
+    async def own_server_token(self, hub: HubAddress, name: str, valid_s: float) -> str:
         """A token with which somebody starts, reaches and stops the one server of this user, for so long."""
         scopes = [f"{scope}!user={name}" for scope in ("servers", "read:users", "access:servers")]
         body = {"expires_in": int(valid_s), "note": "test server", "scopes": scopes}
-        made = await self._call(file, "POST", f"users/{name}/tokens", body)
+        made = await self._call(hub, "POST", f"users/{name}/tokens", body)
         return str(made["token"])
 
-    async def sync_proxy(self, file: HubFile) -> None:
+    async def sync_proxy(self, hub: HubAddress) -> None:
         """Let the hub put its routes into a proxy that was started anew."""
-        await self._call(file, "POST", "proxy")
+        await self._call(hub, "POST", "proxy")
 
     async def close(self) -> None:
         """Close the pool."""
@@ -88,11 +88,11 @@ class HubApi:
             self._session = None
 
     async def _call(
-        self, file: HubFile, method: str, path: str, body: object = None, *, fine: tuple[int, ...] = ()
+        self, hub: HubAddress, method: str, path: str, body: object = None, *, fine: tuple[int, ...] = ()
     ) -> Any:
         """Straight to the hub, not through its proxy: works while the proxy is being mended."""
-        url = f"http://127.0.0.1:{file.ports.hub}/hub/api/{path}"
-        headers = {"Authorization": f"token {file.secrets.api_token}"}
+        url = f"http://{hub.direct}/hub/api/{path}"
+        headers = {"Authorization": f"token {hub.token}"}
         limit = aiohttp.ClientTimeout(total=LIMIT_S)
         try:
             async with self._open().request(method, url, json=body, headers=headers, timeout=limit) as answer:
@@ -100,10 +100,10 @@ class HubApi:
                     return None
                 if not answer.ok:
                     said = (await answer.text())[:300]
-                    raise DriverError(f"{file.hub}: the hub answered {answer.status} to {method} {path}: {said}")
+                    raise DriverError(f"{hub.hub}: the hub answered {answer.status} to {method} {path}: {said}")
                 return await answer.json() if answer.content_type == "application/json" else None
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise DriverError(f"{file.hub}: the hub's API does not answer: {error!r}", delay_s=1.0) from error
+            raise DriverError(f"{hub.hub}: the hub's API does not answer: {error!r}", delay_s=1.0) from error
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

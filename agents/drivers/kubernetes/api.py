@@ -1,0 +1,158 @@
+"""The API server of a site's cluster: objects as dictionaries, paths as in Kubernetes' reference.
+
+Connections, TLS and signing in (tokens, certificates, programs that kubeconfig names) are those of the package
+`kubernetes`. Objects stay as they came: this agent changes few fields of few kinds, and models of all kinds cost a
+hundred times what reading a list does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import kubernetes.aio.client as kube
+from kubernetes.aio.config import ConfigException, load_kube_config
+
+from agents.drivers.kubernetes.refusals import ApiRefused, refused
+from federation.model.errors import DriverError
+
+Object = dict[str, Any]
+MANAGER = "hubfed"  # our field manager: fields that somebody else has set are theirs, and a conflict names them
+LIMIT_S = 10.0
+PAGE = 500
+APPLY, MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
+
+
+@dataclass(slots=True)
+class Api:
+    """As the identity that `kubeconfig` names. Every call ends within LIMIT_S; errors are DriverErrors naming the site."""
+
+    site: str
+    kubeconfig: Path
+    _client: kube.ApiClient | None = None
+    _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def get(self, path: str, **query: str) -> Object | None:
+        """One object; None if there is none."""
+        return await self._call("GET", path, query, missing=True)
+
+    async def items(self, path: str, *, labels: str = "", fields: str = "") -> list[Object]:
+        """All objects of a kind, page by page."""
+        found: list[Object] = []
+        query = {"limit": str(PAGE), "labelSelector": labels, "fieldSelector": fields}
+        query = {name: value for name, value in query.items() if value}
+        while True:
+            page = await self._call("GET", path, query) or {}
+            found += page.get("items") or []
+            more = page.get("metadata", {}).get("continue")
+            if not more:
+                return found
+            query["continue"] = more
+
+    async def apply(self, path: str, body: Object, *, force: bool = False) -> Object:
+        """Server-side: our fields of it become these, those of others stay."""
+        query = {"fieldManager": MANAGER, "force": "true" if force else "false"}
+        return await self._call("PATCH", path, query, body, APPLY) or {}
+
+    async def merge(self, path: str, patch: Object) -> Object | None:
+        """These fields of it, whoever set them; None if there is no such object."""
+        return await self._call("PATCH", path, {"fieldManager": MANAGER}, patch, MERGE, missing=True)
+
+    async def create(self, path: str, body: Object) -> Object | None:
+        """None if one of this name is there already."""
+        try:
+            return await self._call("POST", path, {"fieldManager": MANAGER}, body)
+        except ApiRefused as error:
+            if error.reason == "AlreadyExists":
+                return None
+            raise
+
+    async def delete(self, path: str, *, grace_s: float | None = None) -> bool:
+        """Ask for its end, or that of all objects of a kind; False if there was none. A pod gets a second at least: with
+        none it is taken off the list at once, and nobody would know whether its node has ended it (I1)."""
+        query = {} if grace_s is None else {"gracePeriodSeconds": str(max(1, round(grace_s)))}
+        return await self._call("DELETE", path, query, missing=True) is not None
+
+    async def lines(self, path: str, *, container: str, tail: int, follow: bool) -> AsyncIterator[bytes]:
+        """The log of a container, as it comes."""
+        query = {"container": container, "tailLines": str(tail), "follow": "true" if follow else "false"}
+        timeout = aiohttp.ClientTimeout(total=None if follow else LIMIT_S, sock_connect=LIMIT_S)
+        answer = await self._ask("GET", path, query, None, "", timeout)
+        try:
+            if answer.status >= HTTPStatus.BAD_REQUEST:
+                raise refused(self.site, "GET", path, answer.status, await answer.read())
+            async for chunk in answer.response.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._silent(error) from error
+        finally:
+            answer.response.close()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Object | None = None,
+        kind: str = "application/json",
+        *,
+        missing: bool = False,
+    ) -> Object | None:
+        try:
+            answer = await self._ask(method, path, query, body, kind, aiohttp.ClientTimeout(total=LIMIT_S))
+            content = await answer.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._silent(error) from error
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            await self.close()  # a token that was renewed meanwhile is read from the file by the next call
+        if answer.status == HTTPStatus.NOT_FOUND and missing:
+            return None
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise refused(self.site, method, path, answer.status, content)
+        found: Object = json.loads(content)
+        return found
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Object | None,
+        kind: str,
+        timeout: aiohttp.ClientTimeout,
+    ) -> Any:
+        client = await self._connected()
+        headers = {"Accept": "application/json", "Content-Type": kind or "application/json"}
+        pairs = list(query.items())
+        _, url, headers, content, _ = await client.param_serialize(
+            method, path, query_params=pairs, header_params=headers, body=body, auth_settings=["BearerToken"]
+        )
+        return await client.call_api(method, url, headers, content, _request_timeout=timeout)
+
+    async def _connected(self) -> kube.ApiClient:
+        async with self._connecting:
+            if self._client is None:
+                settings = kube.Configuration()
+                try:
+                    await load_kube_config(str(self.kubeconfig), client_configuration=settings, persist_config=False)
+                except (ConfigException, OSError, ValueError) as error:
+                    wrong = f"site {self.site}: {self.kubeconfig} does not say how to reach the cluster: {error}"
+                    raise DriverError(wrong, help="Look at spec.cluster.kubeconfig in the site file.") from error
+                self._client = kube.ApiClient(settings)
+            return self._client
+
+    def _silent(self, error: Exception) -> DriverError:
+        said = str(error) or type(error).__name__
+        return DriverError(f"site {self.site}: the cluster's API server does not answer: {said}", delay_s=2.0)

@@ -1,0 +1,54 @@
+"""A chart as it lies on the disk, in a folder or as an archive."""
+
+from __future__ import annotations
+
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from federation.model.errors import InvalidRequest
+
+ARCHIVE = ".tgz"
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What its Chart.yaml says. `app_version`: of what it runs, here JupyterHub."""
+
+    path: Path
+    name: str
+    version: str
+    app_version: str
+
+    @classmethod
+    def find(cls, folder: Path, name: str) -> Chart:
+        """The folder `name` in `folder`, else its one archive. InvalidRequest names what is missing."""
+        here = folder / name
+        if not here.is_dir():
+            archives = sorted(folder.glob(f"{name}-[0-9]*{ARCHIVE}"))
+            if len(archives) != 1:
+                found = "is not there" if not archives else f"is there as {len(archives)} archives"
+                wrong = f"the chart {name} {found} in {folder}"
+                raise InvalidRequest(wrong, help="spec.cluster.charts, or HUBFED_CHARTS, is a folder with one of it.")
+            here = archives[0]
+        return cls.read(here)
+
+    @classmethod
+    def read(cls, path: Path) -> Chart:
+        """InvalidRequest if it is no chart."""
+        try:
+            said = yaml.safe_load(_chart_yaml(path))
+            return cls(path, str(said["name"]), str(said["version"]), str(said.get("appVersion", "")))
+        except (OSError, KeyError, TypeError, AttributeError, tarfile.TarError, yaml.YAMLError) as error:
+            raise InvalidRequest(f"{path} is no chart: {type(error).__name__}: {error}") from None
+
+
+def _chart_yaml(path: Path) -> bytes:
+    if path.is_dir():
+        return (path / "Chart.yaml").read_bytes()
+    with tarfile.open(path) as archive:
+        first = next(one for one in archive.getnames() if one.count("/") == 1 and one.endswith("/Chart.yaml"))
+        content = archive.extractfile(first)
+        return content.read() if content is not None else b""

@@ -1,0 +1,67 @@
+"""The namespaces of a site's hubs: looked at, written, found. One apply for each change, and none where nothing changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents.drivers.kubernetes import paths
+from agents.drivers.kubernetes.api import Api
+from agents.drivers.kubernetes.hub_record import (
+    SECRET,
+    SITE,
+    HubNamespace,
+    HubRecord,
+    HubSecrets,
+    namespace_body,
+)
+from federation.model.errors import DriverError
+
+
+@dataclass(frozen=True, slots=True)
+class Namespaces:
+    """Shared by the drivers of hubs and homes: both write on it, in turns of the one loop that a hub has."""
+
+    site: str
+    api: Api
+
+    async def look(self, hub: str) -> HubNamespace | None:
+        """None if there is none. DriverError if it is somebody else's."""
+        found = await self.api.get(paths.namespace(hub))
+        return HubNamespace.of(self.site, hub, found) if found is not None else None
+
+    async def to_write_on(self, hub: str) -> HubNamespace:
+        """As it is now, perhaps not there yet. DriverError while it is going away."""
+        found = await self.look(hub)
+        if found is not None and found.ending:
+            raise DriverError(f"{hub}: its namespace is being deleted, and has not gone: {found.ending}", help=STUCK)
+        return found or HubNamespace(hub, None)
+
+    async def write(
+        self, now: HubNamespace, *, record: HubRecord | None = None, homes: str | None = None
+    ) -> HubNamespace:
+        """Make it if it is new, and change what is given."""
+        wanted = HubNamespace(now.name, now.record if record is None else record, now.homes if homes is None else homes)
+        if wanted == now and (now.record is not None or now.homes):
+            return now
+        body = namespace_body(self.site, now.name, wanted.record, wanted.homes)
+        found = await self.api.apply(paths.namespace(now.name), body)
+        return HubNamespace.of(self.site, now.name, found)
+
+    async def secrets(self, hub: str) -> HubSecrets:
+        """Those of the hub; drawn the first time."""
+        path = paths.secret(hub, SECRET)
+        found = await self.api.get(path)
+        if found is None:
+            await self.api.create(path.rpartition("/")[0], HubSecrets.draw().body())
+            found = await self.api.get(path)  # whoever made it: all go by what is there
+        if found is None:
+            raise DriverError(f"{hub}: the Secret {SECRET} went away as soon as it was made")
+        return HubSecrets.of(hub, found)
+
+    async def hubs(self) -> tuple[str, ...]:
+        """All hubs that have a namespace of this site."""
+        found = await self.api.items(paths.NAMESPACES, labels=f"{SITE}={self.site}")
+        return tuple(sorted(one["metadata"]["name"] for one in found))
+
+
+STUCK = "kubectl get namespace NAME -o yaml says what holds it: often objects whose controller is gone."

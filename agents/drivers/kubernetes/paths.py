@@ -1,0 +1,40 @@
+"""Where things are in the API."""
+
+from __future__ import annotations
+
+NAMESPACES = "/api/v1/namespaces"
+NODES = "/api/v1/nodes"
+ALL_PODS = "/api/v1/pods"
+
+
+def namespace(name: str) -> str:
+    return f"{NAMESPACES}/{name}"
+
+
+def pods(name: str) -> str:
+    return f"{namespace(name)}/pods"
+
+
+def secret(name: str, secret_name: str) -> str:
+    return f"{namespace(name)}/secrets/{secret_name}"
+
+
+def service(name: str, service_name: str) -> str:
+    return f"{namespace(name)}/services/{service_name}"
+
+
+def claims(name: str) -> str:
+    return f"{namespace(name)}/persistentvolumeclaims"
+
+
+def deployments(name: str) -> str:
+    return f"/apis/apps/v1/namespaces/{name}/deployments"
+
+
+def stateful_sets(name: str) -> str:
+    return f"/apis/apps/v1/namespaces/{name}/statefulsets"
+
+
+def scale(workload: str) -> str:
+    """Of a deployment or a stateful set."""
+    return f"{workload}/scale"

@@ -1,0 +1,22 @@
+"""What a site with a cluster is told by its file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from federation.core.chart_values.row import SitePart
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesSettings:
+    """`chart`: the upstream JupyterHub chart, a folder or an archive. `values`: the site's own, for every hub."""
+
+    site: str
+    kubeconfig: Path
+    chart: Path
+    state_dir: Path
+    part: SitePart = field(default_factory=SitePart)
+    values: Mapping[str, Any] = field(default_factory=dict)

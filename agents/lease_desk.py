@@ -1,0 +1,84 @@
+"""Answers edges on other hosts: what the lease file permits, as the time that is left (PROTOCOL.md H13).
+
+Clocks of two hosts are never compared: whoever asks counts what is left from its own send, which was earlier. The
+file stays the only truth, read anew for each answer, so an agent that hangs opens nothing and one that is dead is silent.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from federation.core.lease_file import LeaseFile, Permit, read_lease
+from federation.runtime.clock import Clock
+from federation.runtime.disk import Disk
+from federation.runtime.tls import TlsFiles
+
+PATH = "/lease"
+NO_ROUTES: dict[str, Any] = {"routes": []}
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseDesk:
+    """`table`: the edge's routes as it reads them, or None while there are none."""
+
+    lease: Path
+    disk: Disk
+    clock: Clock
+    table: Callable[[], bytes | None]
+
+    def answer(self) -> Answer:
+        """What may be open from now on."""
+        table = self.table()
+        routes = json.loads(table) if table is not None else NO_ROUTES
+        return {**permitted(self._file(), self.clock.boot_id(), self.clock.boottime_ns()), "table": routes}
+
+    def _file(self) -> LeaseFile | None:
+        content = self.disk.read(self.lease)
+        try:
+            return read_lease(content) if content is not None else None
+        except ValueError:
+            return None
+
+
+def permitted(file: LeaseFile | None, boot_id: str, now_ns: int) -> Answer:
+    """A file of another boot permits nothing, and has no order that means anything in this one. Nor has none at all."""
+    if file is None or file.boot_id != boot_id:
+        return {"boot_id": boot_id, "order": None, "hubs": {}}
+    hubs = {hub: _left(permit, now_ns) for hub, permit in file.permits.items()}
+    return {"boot_id": boot_id, "order": list(file.order), "hubs": hubs}
+
+
+def _left(permit: Permit, now_ns: int) -> Answer:
+    close_in = None if permit.close_at is None else max(0, permit.close_at - now_ns)
+    return {"epoch": list(permit.epoch), "close_in": close_in}
+
+
+@asynccontextmanager
+async def open_desk(desk: LeaseDesk, host: str, port: int, tls: TlsFiles) -> AsyncIterator[int]:
+    """Answer until the end; yields the port. Who asks shows no certificate: what they hear is no secret, and what the
+    agent says of itself is what they have to be sure of."""
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.json_response(desk.answer(), headers={"Cache-Control": "no-store"})
+
+    app = web.Application()
+    app.router.add_get(PATH, answer)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tls.cert, tls.key)
+    try:
+        site = web.TCPSite(runner, host, port, ssl_context=context)
+        await site.start()
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()

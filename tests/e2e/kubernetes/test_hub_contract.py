@@ -1,0 +1,118 @@
+"""What every HubDriver promises, on a real cluster: the suite of tests/contract, with another bench.
+
+Left out are its two tests of test servers, which are not started in a cluster yet.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from agents.drivers.base import SiteDrivers
+from agents.drivers.hub_address import HubAddress
+from agents.drivers.hub_kubernetes import KubernetesHubs
+from agents.drivers.kubernetes.census import SERVERS
+from agents.site_drivers import site_drivers
+from federation.model.identity import Epoch
+from federation.model.site_file import SiteFile
+from federation.runtime.clock import SystemClock
+from tests.contract import test_hub_driver as contract
+from tests.e2e.kubernetes.conftest import Sites
+from tests.support.hub_bench import start_server, turned_away
+from tests.support.local_site import E1
+from tests.testbed import binaries, credentials, hub_chart, jupyter_images
+from tests.testbed.api import Object
+from tests.testbed.binaries import BUILT_S
+
+pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough, pytest.mark.asyncio(loop_scope="module")]
+
+TAGS = ("2026a", *(f"2026-{n}" for n in range(2, 8)))  # of the classes of that suite
+
+
+@dataclass
+class KubernetesBench:
+    """The HubBench of a site whose agent's host is a node."""
+
+    sites: Sites
+    folder: Path
+    drivers: SiteDrivers = field(init=False)
+    epoch: Epoch = E1
+    generation: int = 1
+
+    def __post_init__(self) -> None:
+        self.drivers = self.drivers_anew()
+
+    def drivers_anew(self) -> SiteDrivers:
+        values = hub_chart.values_here()
+        values["singleuser"] |= {"image": {"pullPolicy": "Never"}, "cpu": {"guarantee": 0.1}}  # the node has two cores
+        cluster = {
+            "kubeconfig": str(self.sites.iu.control.files.kubeconfig(credentials.ADMIN)),
+            "charts": str(hub_chart.chart().parent),
+            "values": values,
+        }
+        body = {"apiVersion": "hubfed/v1", "kind": "Site", "metadata": {"name": "iu"}}
+        site = SiteFile.model_validate({**body, "spec": {"kind": "kubernetes", "cluster": cluster}})
+        return site_drivers(site, self.folder, self.folder, self.folder, SystemClock())
+
+    def kill(self, hub: str, role: str) -> None:
+        for pod in self._pods(hub, role):
+            self.sites.iu.api.delete(f"{_pods(hub)}/{pod['metadata']['name']}", gracePeriodSeconds="1")
+
+    async def start_server(self, hub: str, user: str) -> None:
+        await start_server(await self._address(hub), user, 180)
+
+    async def turned_away(self, hub: str, user: str) -> str:
+        return await turned_away(await self._address(hub), user)
+
+    def pids(self, hub: str) -> set[int]:
+        """Of students' servers, which nothing may restart; a hub in a cluster restarts when its settings change."""
+        return {zlib.crc32(pod["metadata"]["uid"].encode()) for pod in self._pods(hub, SERVERS)}
+
+    async def _address(self, hub: str) -> HubAddress:
+        hubs = self.drivers.hubs
+        assert isinstance(hubs, KubernetesHubs)
+        return await hubs.address(hub)
+
+    def _pods(self, hub: str, component: str) -> list[Object]:
+        return self.sites.iu.api.items(_pods(hub), labelSelector=f"component={component}")
+
+
+def _pods(hub: str) -> str:
+    return f"/api/v1/namespaces/{hub}/pods"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def bench(sites: Sites, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[KubernetesBench]:
+    assert sites.iu.node is not None
+    binaries.helm()
+    hub, user, proxy = jupyter_images.jupyter()
+    seats = [replace(user, name=f"docker.io/unidata/atm101:{tag}") for tag in TAGS]
+    sites.iu.node.add_images([hub, user, proxy, *seats])
+    with sites.net.inside("iu"):
+        made = KubernetesBench(sites, tmp_path_factory.mktemp("site"))
+        yield made
+        for namespace in await made.drivers.hubs.list():
+            await made.drivers.homes.delete(namespace)
+        await made.drivers.hubs.close()
+
+
+newest = contract.newest
+test_never_here = contract.test_a_hub_that_was_never_here_is_stopped_and_has_no_processes
+test_serves = contract.test_a_started_hub_serves_at_the_orders_epoch_and_generation
+test_same_again = contract.test_the_same_order_again_changes_nothing
+test_older_epoch = contract.test_an_order_of_an_older_epoch_is_refused
+test_newer_epoch = contract.test_a_newer_epoch_is_taken_without_a_restart
+test_mended = contract.test_what_was_killed_is_mended_by_the_next_start_and_servers_live_on
+test_adopted = contract.test_a_new_agent_finds_and_adopts_what_runs
+test_roster = contract.test_the_roster_is_read_back_with_its_admins
+test_no_roster = contract.test_the_roster_of_a_hub_that_is_not_here_is_an_error
+test_new_image = contract.test_a_new_image_is_for_new_servers_only_and_old_ones_are_counted
+test_notice = contract.test_a_hub_with_a_notice_lets_nobody_new_in_says_why_and_leaves_those_alone_who_are_in
+test_logs = contract.test_logs_end_with_the_newest_line
+test_no_logs = contract.test_logs_of_a_hub_that_is_not_here_are_an_error
+test_stop = contract.test_stop_ends_every_process_and_can_be_repeated

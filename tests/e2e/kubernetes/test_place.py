@@ -1,0 +1,166 @@
+"""A class in a cluster: placed by fedctl, run by Helm and Kubernetes, used by a student, kept over restarts, retired."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.kubernetes.conftest import Sites
+from tests.support.federation import password, until
+from tests.support.three_hosts import ThreeHosts, three_hosts
+from tests.support.three_hosts_setup import SiteKind
+from tests.testbed import binaries, hub_chart, jupyter_images
+from tests.testbed.api import Object, Refused
+from tests.testbed.binaries import BUILT_S
+
+pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough]
+
+USER_IMAGE, _, USER_TAG = jupyter_images.USER.rpartition(":")
+IMAGE = {"name": USER_IMAGE, "tag": USER_TAG}
+ONLY_IU = {"allow": ["iu"], "prefer": "iu"}
+NAME = "atm101"
+
+
+@pytest.fixture(scope="module")
+def here(sites: Sites) -> Iterator[ThreeHosts]:
+    """The site iu is the cluster, tacc a local one."""
+    assert sites.iu.node is not None
+    binaries.helm()
+    sites.iu.node.add_images(jupyter_images.jupyter())
+    kubeconfig = sites.iu.control.files.kubeconfig("admin")
+    cluster = {"kubeconfig": str(kubeconfig), "charts": str(hub_chart.chart().parent), "values": site_values()}
+    kind = SiteKind({"kind": "kubernetes", "cluster": cluster})
+    with three_hosts(sites.net, {"iu": kind}) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def word(here: ThreeHosts) -> Iterator[str]:
+    """The class's password; it serves."""
+    file = here.classroom(NAME, image=IMAGE, placement=ONLY_IU)
+    yield password(here.fedctl("place", str(file), limit_s=300))
+    here.fedctl("retire", NAME, "--no-wait", ok=False)
+
+
+def site_values() -> dict[str, Any]:
+    """Images that the nodes have; which one students get is for each class to say."""
+    values = hub_chart.values_here()
+    values["singleuser"] |= {"image": {"pullPolicy": "Never"}, "cpu": {"guarantee": 0.1}}  # the node has two cores
+    return values
+
+
+def uid(here: ThreeHosts) -> str:
+    return str(here.hub(NAME)["metadata"]["uid"])
+
+
+def pods(sites: Sites, namespace: str) -> list[Object]:
+    return [
+        pod
+        for pod in sites.iu.api.items(f"/api/v1/namespaces/{namespace}/pods")
+        if "hook" not in pod["metadata"]["name"]
+    ]
+
+
+def core(sites: Sites, namespace: str) -> set[str]:
+    """Uids of the hub's and the proxy's pods."""
+    return {
+        p["metadata"]["uid"] for p in pods(sites, namespace) if p["metadata"]["labels"]["component"] in ("hub", "proxy")
+    }
+
+
+def test_a_student_signs_in_starts_a_server_and_finds_the_file_again(here: ThreeHosts, word: str) -> None:
+    async def work() -> None:
+        async with here.student(NAME) as one:
+            assert await one.sign_in("wrong") == 403
+            assert await one.sign_in(word) == 200
+            await one.start_server(120)
+            await one.save("notes.txt", "kept")
+            await one.stop_server(60)
+            await one.start_server(120)
+            assert await one.read("notes.txt") == "kept"
+
+    here.in_the_office(work)
+
+
+def test_what_is_shown_is_true(here: ThreeHosts, sites: Sites, word: str) -> None:
+    assert here.condition(NAME, "Serving") == "True"
+    assert here.condition(NAME, "Protected") == "False", "nothing ends pods when the agent cannot, so nothing is armed"
+    until(lambda: {"s01", "s02", "s03", "prof"} <= roster(here), "the roster was read back", 60, here.logs)
+    assert "JupyterHub" in here.fedctl("logs", NAME, "--tail", "200").out
+    namespace = sites.iu.api.get(f"/api/v1/namespaces/{uid(here)}")
+    assert namespace["metadata"]["labels"]["hubfed.io/site"] == "iu"
+
+
+def roster(here: ThreeHosts) -> set[str]:
+    return {entry["name"] for entry in here.hub(NAME)["status"].get("roster", [])}
+
+
+def test_a_new_agent_adopts_the_class_as_it_runs(here: ThreeHosts, sites: Sites, word: str) -> None:
+    before = core(sites, uid(here))
+    here.daemons.running["iu", "agent"].kill()
+    until(lambda: "agent at iu: -9" in here.daemons.ended, "its end is seen", 30, here.logs)
+    until(lambda: here.serves(NAME), "the class is served again", 60, here.logs)
+    assert core(sites, uid(here)) == before
+    assert here.login_page(NAME)
+    here.daemons.ended.clear()
+
+
+def test_a_hub_that_is_deleted_behind_our_back_comes_again_with_its_students(
+    here: ThreeHosts, sites: Sites, word: str
+) -> None:
+    namespace = uid(here)
+    (hub,) = [p for p in pods(sites, namespace) if p["metadata"]["labels"]["component"] == "hub"]
+    sites.iu.api.delete(f"/api/v1/namespaces/{namespace}/pods/{hub['metadata']['name']}")
+    until(lambda: hub["metadata"]["uid"] not in core(sites, namespace), "another hub is there", 60, here.logs)
+    until(lambda: here.serves(NAME) and here.login_page(NAME), "it serves", 90, here.logs)
+
+
+def test_a_changed_class_is_upgraded_in_place(here: ThreeHosts, sites: Sites, word: str) -> None:
+    namespace, before = uid(here), revisions(sites, uid(here))
+    limits: dict[str, Any] = {"cull_after": 7200}
+    here.fedctl("place", str(here.classroom(NAME, image=IMAGE, placement=ONLY_IU, limits=limits)), limit_s=300)
+    assert revisions(sites, namespace) == before + 1
+    until(lambda: here.serves(NAME), "it serves", 90, here.logs)
+    here.fedctl("place", str(here.classroom(NAME, image=IMAGE, placement=ONLY_IU, limits=limits)), limit_s=300)
+    assert revisions(sites, namespace) == before + 1, "the same again changes nothing"
+
+
+def revisions(sites: Sites, namespace: str) -> int:
+    """Of the release: Helm keeps each in a Secret."""
+    secrets = sites.iu.api.items(f"/api/v1/namespaces/{namespace}/secrets", labelSelector="owner=helm")
+    return max(int(one["metadata"]["labels"]["version"]) for one in secrets)
+
+
+def test_what_the_cluster_refuses_is_said_with_its_reason(here: ThreeHosts) -> None:
+    """The image is not on the node, and the site forbids to pull any."""
+    file = here.classroom("bad", placement=ONLY_IU, overrides={"values": {"hub": {"image": {"tag": "none"}}}})
+    here.fedctl("place", str(file), "--no-wait")
+    try:
+        until(
+            lambda: "its image is not on the node" in here.message("bad", "Serving"),
+            "the reason is shown", 120, lambda: str(here.hub("bad")["status"]),
+        )  # fmt: skip
+    finally:
+        here.fedctl("retire", "bad", "--no-wait")
+
+
+def test_a_retired_class_keeps_its_homes_until_somebody_types_its_name(
+    here: ThreeHosts, sites: Sites, word: str
+) -> None:
+    namespace = uid(here)
+    here.fedctl("retire", NAME, limit_s=180)
+    assert pods(sites, namespace) == []
+    claims = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
+    assert "claim-s01" in {one["metadata"]["name"] for one in sites.iu.api.items(claims)}
+    here.fedctl("retire", NAME, "--delete-homes", "--yes-delete", NAME, limit_s=180)
+    until(lambda: gone(sites, namespace), "the namespace is gone", 120, here.logs)
+
+
+def gone(sites: Sites, namespace: str) -> bool:
+    try:
+        sites.iu.api.get(f"/api/v1/namespaces/{namespace}")
+    except Refused as error:
+        return error.status == 404
+    return False

@@ -1,0 +1,56 @@
+"""A chart on the disk: a folder, or an archive as it is downloaded."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from agents.drivers.kubernetes.charts import Chart
+from federation.model.errors import InvalidRequest
+
+ABOUT = "apiVersion: v2\nname: jupyterhub\nversion: 4.4.0\nappVersion: '5.5.0'\n"
+
+
+def chart(folder: Path) -> Path:
+    made = folder / "jupyterhub"
+    made.mkdir(parents=True)
+    (made / "Chart.yaml").write_text(ABOUT)
+    return made
+
+
+def archive(folder: Path, of: Path, version: str = "4.4.0") -> Path:
+    folder.mkdir(exist_ok=True)
+    made = folder / f"jupyterhub-{version}.tgz"
+    with tarfile.open(made, "w:gz") as tar:
+        tar.add(of, "jupyterhub")
+    return made
+
+
+def test_a_folder_and_an_archive_of_it_are_the_same_chart(tmp_path: Path) -> None:
+    unpacked = chart(tmp_path / "here")
+    packed = archive(tmp_path / "there", unpacked)
+    assert Chart.find(tmp_path / "here", "jupyterhub") == Chart(unpacked, "jupyterhub", "4.4.0", "5.5.0")
+    assert Chart.find(tmp_path / "there", "jupyterhub") == Chart(packed, "jupyterhub", "4.4.0", "5.5.0")
+
+
+def test_which_of_two_archives_is_meant_is_not_guessed(tmp_path: Path) -> None:
+    unpacked = chart(tmp_path / "here")
+    for version in ("4.3.5", "4.4.0"):
+        archive(tmp_path / "there", unpacked, version)
+    with pytest.raises(InvalidRequest, match="as 2 archives"):
+        Chart.find(tmp_path / "there", "jupyterhub")
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match=f"the chart jupyterhub is not there in {tmp_path}"):
+        Chart.find(tmp_path, "jupyterhub")
+
+
+@pytest.mark.parametrize("text", ["", "name: jupyterhub\n", "- a\n", "a: [\n"])
+def test_what_is_no_chart_is_named(tmp_path: Path, text: str) -> None:
+    made = chart(tmp_path)
+    (made / "Chart.yaml").write_text(text)
+    with pytest.raises(InvalidRequest, match="is no chart"):
+        Chart.find(tmp_path, "jupyterhub")
