@@ -7,7 +7,6 @@ import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from agents.drivers.kubernetes.releases import MARK, Releases
 from federation.runtime.clock import SystemClock
@@ -75,10 +74,10 @@ class HelmSite:
         every = SystemProcesses(SystemClock()).find(self.marks)
         return [found for found in every if MARK in found.marks]
 
-    def wait_for_status(self, name: str, status: str) -> None:
-        until(
-            lambda: self.statuses(name)[-1:] == [status], f"{name} is {status}", 60.0, lambda: str(self.statuses(name))
-        )
+    def wait_for_hook(self, hook: str) -> None:
+        """Until Helm waits for it."""
+        job = f"/apis/batch/v1/namespaces/{self.namespace}/jobs/endless-{hook}"
+        until(lambda: self.at(job) is not None, f"the hook {hook} has begun")
 
     def statuses(self, name: str) -> list[str]:
         """Of its revisions, oldest first, as Helm's records in the namespace say."""
@@ -89,9 +88,12 @@ class HelmSite:
     def path(self, what: str, name: str = "") -> str:
         return f"/api/v1/namespaces/{self.namespace}/{what}" + (f"/{name}" if name else "")
 
-    def found(self, what: str, name: str) -> dict[str, Any] | None:
+    def found(self, what: str, name: str) -> Object | None:
+        return self.at(self.path(what, name))
+
+    def at(self, path: str) -> Object | None:
         with suppress(Refused):
-            return self.cluster.api.get(self.path(what, name))
+            return self.cluster.api.get(path)
         return None
 
     def greeting(self, name: str) -> str:

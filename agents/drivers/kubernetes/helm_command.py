@@ -17,7 +17,7 @@ from federation.runtime.processes import inherited
 
 GRACE_S = 5.0  # asked to end, Helm writes into the release that it did not succeed
 MOST_BYTES = 64 * 1024 * 1024  # a release as JSON has the chart and all that it made in it
-OWN_LIMIT = 0.9  # of ours: what Helm itself waits for, so that it is Helm that ends it and says why
+OWN_LIMIT = 0.8  # of ours: what Helm itself waits for, so that it is Helm that ends it and says why
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class HelmCommand(Command):  # type: ignore[misc] # pyhelm3 says nothing of its 
     """One call of Helm, named by `what` in its error. Values go over standard input, as pyhelm3 has it."""
 
     def __init__(self, place: HelmPlace, what: str, limit_s: float, marks: Mapping[str, str]) -> None:
-        super().__init__(default_timeout=f"{max(1, round(limit_s * OWN_LIMIT))}s")
+        super().__init__(default_timeout=f"{max(1, int(limit_s * OWN_LIMIT))}s")
         self._place, self._what, self._limit_s, self._marks = place, what, limit_s, marks
 
     async def run(self, command: list[Any], input: bytes | None = None) -> bytes:  # noqa: A002 - pyhelm3's word

@@ -43,6 +43,7 @@ class Trouble(StrEnum):
 
 # In order: the first that is found in what Helm said.
 WORDS: tuple[tuple[Trouble, str], ...] = (
+    (Trouble.KILLED, r"context canceled"),
     (Trouble.VALUES, r"values don't meet the specifications of the schema"),
     (Trouble.RENDERING, r"execution error at|YAML parse error|parse error at|error calling|error converting YAML"),
     (Trouble.RENDERING, r"failed to render chart|template: .*: (executing|function)|nil pointer evaluating"),
@@ -57,7 +58,7 @@ WORDS: tuple[tuple[Trouble, str], ...] = (
     (Trouble.FORBIDDEN, r"is forbidden"),
     (Trouble.CONFLICT, r"conflict(s)? with \"|Apply failed with \d+ conflict|the object has been modified"),
     (Trouble.FOREIGN, r"invalid ownership metadata|cannot be imported into the current release|cannot be owned"),
-    (Trouble.BUSY, r"another operation .* is in progress|cannot re.use a name that is still in use"),
+    (Trouble.BUSY, r"another operation .* is in progress|a name that is still in use"),
     (Trouble.NOT_FOUND, r"release: not found"),
     (Trouble.HOOK, r"(pre|post)-(install|upgrade|rollback|delete)( hooks)?( failed)?: "),
     (Trouble.NO_CHART, r'path "[^"]*" not found|Chart\.yaml file is missing|chart metadata|not a valid chart'),
@@ -96,12 +97,13 @@ AGAIN_S: dict[Trouble, float | None] = {
 
 OWNER = re.compile(r'key "meta\.helm\.sh/release-(name|namespace)" must equal "[^"]*": current value is "([^"]*)"')
 MANAGER = re.compile(r'conflicts? with "([^"]+)"')
-PREFIXES = re.compile(r"^(Error: )?((UPGRADE|INSTALLATION) FAILED: )?")
+PREFIXES = re.compile(r"^(Error: )?((UPGRADE|INSTALLATION) FAILED: )?(1 error occurred: \* )?")
 ADVICE = "Use --debug flag"
 SECRET_PATH = re.compile(  # and people
     r"passw|passphrase|secret|token|cookie|credential|private|key|cert|salt|dsn|users|extra(env|config|files)",
     re.IGNORECASE,
 )
+WORD_PATH, WORD = re.compile(r"(kind|type|policy|modes)$", re.IGNORECASE), re.compile(r"[A-Za-z]+")
 NAME = re.compile(r"[a-z0-9][a-z0-9./:_-]*")
 RANDOM = re.compile(r"(?<![a-z0-9])(?=[a-z]*\d)[a-z0-9]{20,}|://")
 
@@ -160,11 +162,17 @@ def _hidden(value: Any, path: str) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from _hidden(inner, path)
-    elif isinstance(value, str):
-        plain = NAME.fullmatch(value) and not RANDOM.search(value) and not SECRET_PATH.search(path)
-        if not plain:
-            yield value
-            yield from (line.strip() for line in value.splitlines())
+    elif isinstance(value, str) and not _is_plain(path, value):
+        yield value
+        yield from (line.strip() for line in value.splitlines())
+
+
+def _is_plain(path: str, value: str) -> bool:
+    if SECRET_PATH.search(path):
+        return False
+    if WORD_PATH.search(path) and WORD.fullmatch(value):
+        return True
+    return NAME.fullmatch(value) is not None and not RANDOM.search(value)
 
 
 def _forms(text: str) -> Iterator[str]:

@@ -4,9 +4,11 @@ killed at work. No pods run, so a hook that is a job never ends."""
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import structlog
 from agents.drivers.kubernetes.helm_words import HelmFailed, Trouble
 from agents.drivers.kubernetes.releases import Release, Releases, Status
 from tests.e2e.kubernetes.conftest import new_namespace
+from tests.e2e.kubernetes.test_api_only import account_that_reads_settings
 from tests.support.federation import until
 from tests.support.helm import REFUSED, TINY, HelmSite, claim, endless, setting
 from tests.testbed.binaries import BUILT_S
@@ -47,7 +50,8 @@ async def apply(releases: Releases, site: HelmSite, limit_s: float = LIMIT_S, **
 async def hanging(releases: Releases, site: HelmSite, hook: str, status: str, **values: Any) -> asyncio.Task[Release]:
     """An apply whose Helm waits for a hook."""
     task = asyncio.ensure_future(apply(releases, site, more=[endless(hook), *values.pop("more", [])], **values))
-    await asyncio.to_thread(site.wait_for_status, "tiny", status)
+    await asyncio.to_thread(site.wait_for_hook, hook)
+    assert site.statuses("tiny")[-1] == status
     return task
 
 
@@ -115,7 +119,7 @@ async def test_values_are_in_no_argument_no_file_and_no_error(releases: Releases
         await task
     with pytest.raises(HelmFailed) as refused:
         await apply(releases, site, password=SECRET + "!")
-    assert "at '/password'" in str(refused.value)
+    assert "password" in str(refused.value)
     assert SECRET not in str(refused.value)
 
 
@@ -149,7 +153,7 @@ async def test_values_that_the_chart_refuses_change_nothing(releases: Releases, 
         await apply(releases, site, claim=3, nonsense=1)
     assert failed.value.trouble is Trouble.VALUES
     assert failed.value.delay_s is None
-    assert "at '/claim': got number, want boolean" in str(failed.value)
+    assert "claim" in str(failed.value)
     assert "nonsense" in str(failed.value)
     with pytest.raises(HelmFailed, match="a greeting is needed") as unrendered:
         await apply(releases, site, greeting="")
@@ -167,6 +171,8 @@ async def test_what_belongs_to_another_release_is_left_to_it(releases: Releases,
 
 
 async def test_whoever_else_holds_a_field_is_named(releases: Releases, site: HelmSite) -> None:
+    if (await releases.version()).startswith("3"):
+        pytest.skip("Helm 3 overwrites what others hold")
     await apply(releases, site, greeting="hello")
     kind, body = "application/merge-patch+json", {"data": {"greeting": "mine"}}
     site.cluster.api.call("PATCH", site.path("configmaps", "tiny"), body, kind, fieldManager="the-neighbour")
@@ -174,6 +180,7 @@ async def test_whoever_else_holds_a_field_is_named(releases: Releases, site: Hel
         await apply(releases, site, greeting="good morning")
     assert failed.value.trouble is Trouble.CONFLICT
     assert ".data.greeting" in str(failed.value)
+    assert (await apply(releases, site, greeting="mine")).status is Status.DEPLOYED
 
 
 async def test_a_quota_is_named(releases: Releases, site: HelmSite) -> None:
@@ -221,6 +228,24 @@ async def test_a_namespace_that_is_not_there_is_named(releases: Releases, site: 
     assert failed.value.trouble is Trouble.NO_NAMESPACE
 
 
+async def test_who_may_not_is_told_who_that_is(site: HelmSite) -> None:
+    reader = account_that_reads_settings(site.cluster, site.namespace)
+    with pytest.raises(HelmFailed, match=f"{site.namespace}:reader") as forbidden:
+        await releases_as(site, reader.token).get(site.namespace, "tiny")
+    assert forbidden.value.trouble is Trouble.FORBIDDEN
+    with pytest.raises(HelmFailed, match="look at its kubeconfig") as unknown:
+        await releases_as(site, "guessed").get(site.namespace, "tiny")
+    assert unknown.value.trouble is Trouble.STRANGER
+
+
+def releases_as(site: HelmSite, token: str) -> Releases:
+    content = json.loads(site.kubeconfig.read_text())
+    content["users"][0]["user"]["token"] = token
+    other = site.folder / "kubeconfig"
+    other.write_text(json.dumps(content))
+    return replace(site, kubeconfig=other).another()
+
+
 # --- killed at work
 
 
@@ -253,7 +278,8 @@ async def test_a_helm_that_was_killed_in_the_first_install_is_mended(releases: R
 async def test_a_helm_that_was_killed_in_a_removal_is_no_obstacle(releases: Releases, site: HelmSite) -> None:
     await apply(releases, site, more=[endless("post-delete")])
     task = asyncio.ensure_future(releases.remove(site.namespace, "tiny", limit_s=LIMIT_S))
-    await asyncio.to_thread(site.wait_for_status, "tiny", "uninstalling")
+    await asyncio.to_thread(site.wait_for_hook, "post-delete")
+    assert site.statuses("tiny") == ["uninstalling"]
     kill(site)
     with pytest.raises(HelmFailed, match="killed"):
         await task
@@ -273,7 +299,7 @@ async def test_a_helm_of_somebody_s_own_is_waited_for_until_it_is_taken_for_dead
     releases: Releases, site: HelmSite
 ) -> None:
     theirs = site.by_hand("install", "tiny", TINY, values={"more": [endless("post-install")]})
-    await asyncio.to_thread(site.wait_for_status, "tiny", "pending-install")
+    await asyncio.to_thread(site.wait_for_hook, "post-install")
     with structlog.testing.capture_logs() as lines:
         assert (await apply(releases, site, greeting="ours")).status is Status.DEPLOYED
     events = [line["event"] for line in lines]
@@ -282,15 +308,27 @@ async def test_a_helm_of_somebody_s_own_is_waited_for_until_it_is_taken_for_dead
     theirs.wait()
 
 
+async def test_a_helm_of_somebody_s_own_that_ends_by_itself_is_left_to_end(site: HelmSite) -> None:
+    theirs = site.by_hand("install", "tiny", TINY, values={"more": [endless("post-install")]})
+    await asyncio.to_thread(site.wait_for_hook, "post-install")
+    with structlog.testing.capture_logs() as lines:
+        task = asyncio.ensure_future(apply(replace(site, patience_s=LIMIT_S).another(), site))
+        await asyncio.to_thread(until, lambda: "release.busy" in [line["event"] for line in lines], "it waits")
+        theirs.terminate()
+        assert (await task).revision == 2
+    assert "release.revision_forgotten" not in [line["event"] for line in lines]
+    theirs.wait()
+
+
 async def test_at_the_limit_it_is_ended_and_its_release_can_be_applied_again(
     releases: Releases, site: HelmSite
 ) -> None:
     await apply(releases, site)
     with pytest.raises(HelmFailed, match="hook") as waited:
-        await apply(releases, site, 4.0, more=[endless("pre-upgrade")])  # Helm's own limit comes first
+        await apply(releases, site, 10.0, more=[endless("pre-upgrade")])  # Helm's own limit comes first
     assert "rolled back to revision 1" in str(waited.value)
     task = asyncio.ensure_future(apply(releases, site, 4.0, more=[endless("pre-upgrade")]))
-    await asyncio.to_thread(site.wait_for_status, "tiny", "pending-upgrade")
+    await asyncio.to_thread(until, lambda: site.statuses("tiny")[-1] == "pending-upgrade", "it has begun")
     kill(site, signal.SIGSTOP)
     with pytest.raises(HelmFailed, match="did not end within 4 s") as failed:
         await task
@@ -312,8 +350,8 @@ async def test_when_nobody_waits_any_more_it_is_asked_to_end_and_says_so(release
 
 async def test_a_cluster_that_stands_still_in_the_middle_is_not_waited_for(releases: Releases, site: HelmSite) -> None:
     daemons = site.cluster.daemons
-    task = asyncio.ensure_future(apply(releases, site, 15.0, more=[endless("post-install")]))
-    await asyncio.to_thread(site.wait_for_status, "tiny", "pending-install")
+    task = asyncio.ensure_future(apply(releases, site, 8.0, more=[endless("post-install")]))
+    await asyncio.to_thread(site.wait_for_hook, "post-install")
     daemons.signal("kube-apiserver", signal.SIGSTOP)
     try:
         with pytest.raises(HelmFailed):

@@ -1,4 +1,4 @@
-"""What Helm's words mean, and what of them is never shown. All texts are what Helm 4 said."""
+"""What Helm's words mean, and what of them is never shown. All texts are what Helm 4.3 and 3.18 said."""
 
 from __future__ import annotations
 
@@ -10,11 +10,23 @@ import pytest
 from agents.drivers.kubernetes.helm_words import HelmFailed, Trouble, failure, without_shown, without_values
 from federation.runtime.command import Answered
 
-OTHER_RELEASE = """level=ERROR msg="unable to continue with install"
-Error: unable to continue with install: ConfigMap "shared" in namespace "test-1" exists and cannot be imported into the \
-current release: invalid ownership metadata; annotation validation error: key "meta.helm.sh/release-name" must equal \
-"tiny": current value is "other"
-"""
+APPLYING = "Error: server-side apply failed for object test-1/"
+SERVICE = (
+    'Service "refused" is invalid: [spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive, '
+    "spec.ports[0].targetPort: Invalid value: 0: must be between 1 and 65535, inclusive]"
+)
+OTHER_RELEASE = (
+    'Error: unable to continue with install: ConfigMap "shared" in namespace "test-1" exists and cannot be imported into '
+    "the current release: invalid ownership metadata; annotation validation error: key "
+    '"meta.helm.sh/release-name" must equal "tiny": current value is "other"\n'
+)
+CONFLICT = (
+    "conflict occurred while applying object x/tiny /v1, Kind=ConfigMap: Apply failed with 1 conflict: conflict with "
+)
+UPGRADE_CONFLICT = (
+    f'level=WARN msg="upgrade failed" name=tiny error="{CONFLICT}\\"the-neighbour\\" using v1: .data.greeting"\n'
+    f'Error: UPGRADE FAILED: {CONFLICT}"the-neighbour" using v1: .data.greeting\n'
+)
 
 
 def said(text: str, given: object = None, code: int = 1) -> HelmFailed:
@@ -74,6 +86,79 @@ def said(text: str, given: object = None, code: int = 1) -> HelmFailed:
         ),
         (OTHER_RELEASE, Trouble.FOREIGN, "belongs to the release other: unable to continue with install: ConfigMap"),
         ("Error: uninstall: Release not loaded: tiny: release: not found\n", Trouble.NOT_FOUND, "no such release"),
+        (
+            UPGRADE_CONFLICT,
+            Trouble.CONFLICT,
+            f'the-neighbour holds fields that the chart sets: {CONFLICT}"the-neighbour"',
+        ),
+        (
+            f"{APPLYING}refused /v1, Kind=Service: {SERVICE}\n",
+            Trouble.INVALID,
+            "refuses what the chart makes: server-side",
+        ),
+        (
+            f"Error: UPGRADE FAILED: failed to create resource: {SERVICE}\n",
+            Trouble.INVALID,
+            f"the cluster refuses what the chart makes: failed to create resource: {SERVICE}",
+        ),
+        (
+            (
+                f'{APPLYING}tiny /v1, Kind=PersistentVolumeClaim: persistentvolumeclaims "tiny" is forbidden: exceeded '
+                "quota: few-claims, requested: persistentvolumeclaims=1, used: persistentvolumeclaims=0, limited: "
+                "persistentvolumeclaims=0\n"
+            ),
+            Trouble.QUOTA,
+            "a quota of the namespace refuses it: ",
+        ),
+        (
+            (
+                "Error: 1 error occurred:\n\t* configmaps \"tiny\" is forbidden: ValidatingAdmissionPolicy 'no-tiny' with "
+                "binding 'no-tiny' denied request: not this one\n\n\n"
+            ),
+            Trouble.WEBHOOK,
+            "policy of the cluster refuses it: configmaps \"tiny\" is forbidden: ValidatingAdmissionPolicy 'no-tiny'",
+        ),
+        (
+            (
+                'Error: query: failed to query with labels: secrets is forbidden: User "system:serviceaccount:x:reader" '
+                'cannot list resource "secrets" in API group "" in the namespace "test-1"\n'
+            ),
+            Trouble.FORBIDDEN,
+            "the cluster does not let this site do it: query",
+        ),
+        (
+            "Error: kubernetes cluster unreachable: the server has asked for the client to provide credentials\n",
+            Trouble.STRANGER,
+            "the cluster does not know who this site is: look at its kubeconfig",
+        ),
+        (
+            'Error: create: failed to create: namespaces "nowhere" not found\n',
+            Trouble.NO_NAMESPACE,
+            "the namespace is not there, or is going away",
+        ),
+        (
+            (
+                "Error: UPGRADE FAILED: pre-upgrade hooks failed: resource Job/test-1/endless not ready. status: InProgress"
+                ", message: Job in progress\ncontext deadline exceeded\n"
+            ),
+            Trouble.HOOK,
+            "message: Job in progress context deadline exceeded",
+        ),
+        (
+            "Error: UPGRADE FAILED: pre-upgrade hooks failed: 1 error occurred:\n\t* timed out waiting for the condition\n",
+            Trouble.HOOK,
+            "a hook of the chart did not succeed: pre-upgrade hooks failed",
+        ),
+        ("Error: context canceled\n", Trouble.KILLED, "Helm was killed (context canceled)"),
+        (
+            (
+                "Error: values don't meet the specifications of the schema(s) in the following chart(s):\ntiny:\n"
+                "- (root): Additional property nonsense is not allowed\n"
+                "- claim: Invalid type. Expected: boolean, given: integer\n\n"
+            ),
+            Trouble.VALUES,
+            "(root): Additional property nonsense is not allowed; claim: Invalid type. Expected: boolean, given: integer",
+        ),
         ("Error: something new\n", Trouble.OTHER, "Helm failed: something new"),
         ("", Trouble.OTHER, "Helm failed: code 1, it said nothing"),
     ],
@@ -123,3 +208,9 @@ def test_a_failed_release_shows_no_value_that_was_refused() -> None:
     assert without_shown(said) == said.replace('"it \\"is\\" so"', "[redacted]")
     said = 'Job "x" is invalid: spec.template: Invalid value: {"env":[{"value":"s"}]}: field is immutable'
     assert without_shown(said).endswith("Invalid value: [redacted]: field is immutable")
+
+
+def test_words_of_kubernetes_are_shown() -> None:
+    given = {"service": {"type": "ClusterIP"}, "more": [{"kind": "Service", "name": "TopSecret"}]}
+    text = without_values("Service of ClusterIP: TopSecret", json.dumps(given).encode())
+    assert text == "Service of ClusterIP: [redacted]"
