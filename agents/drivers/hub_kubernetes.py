@@ -30,7 +30,6 @@ from federation.runtime.clock import Clock
 
 log = structlog.get_logger(__name__)
 
-RELEASE = "hub"
 HELM_S = 120.0
 LOOK_S = 1.0  # how often a hub that is starting or stopping is looked at
 STOP_GRACE_S = 5.0
@@ -160,8 +159,9 @@ class KubernetesHubs:
         place = await self.namespaces.write(place, record=record.revise(applied=""))
         self._addresses.pop(place.name, None)
         said = f"epoch {record.epoch}, generation {record.generation}"
+        # named as the hub: some of what the chart makes is not in a namespace, and takes its name from the release
         release = await self.releases.apply(
-            place.name, RELEASE, self.settings.chart, values.all, description=said, limit_s=HELM_S
+            place.name, place.name, self.settings.chart, values.all, description=said, limit_s=HELM_S
         )
         log.info("hub.installed", hub=place.name, chart=release.chart, revision=release.revision)
         await self.namespaces.write(place, record=record.revise(applied=wanted, server=values.server))
