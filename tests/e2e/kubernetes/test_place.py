@@ -60,11 +60,9 @@ def uid(here: ThreeHosts) -> str:
 
 
 def pods(sites: Sites, namespace: str) -> list[Object]:
-    return [
-        pod
-        for pod in sites.iu.api.items(f"/api/v1/namespaces/{namespace}/pods")
-        if "hook" not in pod["metadata"]["name"]
-    ]
+    """Those in which something runs: one that has ended stays on the list for a moment."""
+    found = sites.iu.api.items(f"/api/v1/namespaces/{namespace}/pods")
+    return [pod for pod in found if pod["status"]["phase"] not in ("Succeeded", "Failed")]
 
 
 def core(sites: Sites, namespace: str) -> set[str]:
