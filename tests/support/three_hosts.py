@@ -95,7 +95,7 @@ class ThreeHosts(Federation):
         """What a condition says; empty while nobody answers."""
         answer = self.fedctl("get", name, "-o", "json", ok=False)
         said = json.loads(answer.out)["status"]["conditions"] if answer.code == 0 else []
-        return next((str(c["message"]) for c in said if c["type"] == kind), "")
+        return next((str(c.get("message", "")) for c in said if c["type"] == kind), "")
 
     def status(self, name: str) -> int:
         """What a browser gets for the login page: 0 from an address that nobody answers at, 404 without one."""
