@@ -16,7 +16,7 @@ import structlog
 
 from agents.drivers.base import CanaryDriver, Passage, Route
 from federation.core.fencing import canary_of
-from federation.model.errors import FederationError
+from federation.model.errors import DriverError, FederationError
 from federation.model.identity import Epoch
 from federation.runtime.clock import Clock
 
@@ -49,6 +49,7 @@ class Proof:
     ok: bool
     reason: str  # empty if ok
     at_mono: float
+    hopeless: bool = False  # this kind of site has nothing that could be proven
 
 
 class NotProvenError(Exception):
@@ -78,12 +79,13 @@ class Canary:
         self.newest: Proof | None = None
 
     async def run(self) -> None:
-        """Prove now and every hour; after a failure again in a minute, sooner if nothing was ever proven. Eternal."""
+        """Prove now and every hour; after a failure again in a minute, sooner if nothing was ever proven. Eternal. Where
+        there is nothing that could be proven, an hour is soon enough."""
         retry_s = FIRST_RETRY_S
         while True:
             proof = await self.prove()
             retry_s = RETRY_S if proof.ok else retry_s
-            await self._clock.sleep(EVERY_S if proof.ok else retry_s)
+            await self._clock.sleep(EVERY_S if proof.ok or proof.hopeless else retry_s)
 
     def verdict(self) -> tuple[bool, str]:
         """Whether gate and fencer may be relied on now, and why, as a sentence for people."""
@@ -103,16 +105,17 @@ class Canary:
 
     async def prove(self) -> Proof:
         """One proof, from start to clean-up; a few seconds. It raises nothing: what goes wrong is its reason."""
-        reason = ""
+        reason, hopeless = "", False
         try:
             await self._prove()
         except NotProvenError as error:
             reason = str(error)
         except FederationError as error:
             reason = error.message
+            hopeless = isinstance(error, DriverError) and error.delay_s is None
         finally:
             await self._clear()
-        self.newest = Proof(not reason, reason, self._clock.mono())
+        self.newest = Proof(not reason, reason, self._clock.mono(), hopeless)
         if reason:
             log.error("canary.failed", reason=reason)
         else:

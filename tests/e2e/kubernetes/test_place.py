@@ -143,15 +143,30 @@ def test_what_the_cluster_refuses_is_said_with_its_reason(here: ThreeHosts) -> N
         here.fedctl("retire", "bad", "--no-wait")
 
 
-def test_a_retired_class_keeps_its_homes_until_somebody_types_its_name(
-    here: ThreeHosts, sites: Sites, word: str
+def test_a_retired_class_keeps_its_homes_for_a_restore_until_somebody_types_its_name(
+    here: ThreeHosts, sites: Sites
 ) -> None:
-    namespace = uid(here)
-    here.fedctl("retire", NAME, limit_s=180)
-    assert pods(sites, namespace) == []
-    claims = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
-    assert "claim-s01" in {one["metadata"]["name"] for one in sites.iu.api.items(claims)}
-    here.fedctl("retire", NAME, "--delete-homes", "--yes-delete", NAME, limit_s=180)
+    word = password(here.fedctl("place", str(here.classroom("met202", **CLASS)), limit_s=300))
+    namespace = str(here.hub("met202")["metadata"]["uid"])
+
+    async def save() -> None:
+        async with here.student("met202") as one:
+            assert await one.sign_in(word) == 200
+            await one.start_server(120)
+            await one.save("notes.txt", "kept")
+
+    async def read() -> None:
+        async with here.student("met202") as one:
+            assert await one.sign_in(word) == 200
+            await one.start_server(120)
+            assert await one.read("notes.txt") == "kept"
+
+    here.in_the_office(save)
+    here.fedctl("retire", "met202", limit_s=180)
+    assert pods(sites, namespace) == [], "students' servers are ended too"
+    here.fedctl("restore", "met202", limit_s=180)
+    here.in_the_office(read)
+    here.fedctl("retire", "met202", "--delete-homes", "--yes-delete", "met202", limit_s=180)
     until(lambda: gone(sites, namespace), "the namespace is gone", 120, here.logs)
 
 
