@@ -98,7 +98,7 @@ def test_a_new_agent_adopts_the_class_as_it_runs(here: ThreeHosts, sites: Sites,
     before = core(sites, uid(here))
     here.daemons.running["iu", "agent"].kill()
     until(lambda: "agent at iu: -9" in here.daemons.ended, "its end is seen", 30, here.logs)
-    until(here.well, "the new agent is heard", 60, here.logs)
+    until(lambda: here.fedctl("logs", NAME, ok=False).code == 0, "the new agent is asked", 60, here.logs)
     until(lambda: here.serves(NAME), "the class is served again", 60, here.logs)
     assert core(sites, uid(here)) == before
     assert here.login_page(NAME)
