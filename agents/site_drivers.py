@@ -17,7 +17,7 @@ from federation.runtime.clock import Clock
 from federation.runtime.processes import Processes, SystemProcesses
 
 NOWHERE = Capacity(0, 0)
-LIBRARIES = "pip install 'hubfed[kubernetes]'"
+LIBRARIES = "Install hubfed with its extra `kubernetes`, as scripts/setup does."
 
 
 def site_drivers(site: SiteFile, folder: Path, state_dir: Path, runtime_dir: Path, clock: Clock) -> SiteDrivers:

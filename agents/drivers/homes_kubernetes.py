@@ -1,6 +1,6 @@
 """Homes in a cluster: claims of the hub's namespace, one for each student, which the hub makes when they first come.
 
-The mark (whose epoch it is, and as which copy the homes began) is on the namespace. Copies of them are not made yet.
+The mark, which epoch they are of, is on the namespace. Copies of them are not made or restored yet.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from agents.drivers.base import CopyRef, HomesMark
+from agents.drivers.base import HomesMark
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.api import Api
 from agents.drivers.kubernetes.namespaces import STUCK, Namespaces
@@ -29,9 +29,6 @@ class MarkText(Document):
     """As it is written on the namespace."""
 
     epoch: Epoch
-    site: str = ""
-    hub: str = ""
-    snapshot: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +47,7 @@ class KubernetesHomes:
         if before is None or before.epoch != epoch:
             if before is not None and not lasting:
                 await self._delete_claims(hub)
-            text = MarkText(epoch=epoch) if before is None else before.revise(epoch=epoch)
-            await self.namespaces.write(place, homes=text.model_dump_json())
+            await self.namespaces.write(place, homes=MarkText(epoch=epoch).model_dump_json())
         return f"namespace {hub}"
 
     async def where(self, hub: str) -> str | None:
@@ -61,10 +57,7 @@ class KubernetesHomes:
     async def mark(self, hub: str) -> HomesMark | None:
         place = await self.namespaces.look(hub)
         text = _mark(place.homes) if place is not None else None
-        if text is None:
-            return None
-        copy = CopyRef(text.site, text.hub, text.snapshot) if text.snapshot else None
-        return HomesMark(text.epoch, copy)
+        return HomesMark(text.epoch) if text is not None else None
 
     async def delete(self, hub: str) -> None:
         """With the whole namespace: the hub's database is a claim in it too."""

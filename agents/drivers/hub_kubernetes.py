@@ -18,7 +18,6 @@ from agents.drivers.hub_api import HubApi
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.api import Api, Object
 from agents.drivers.kubernetes.census import HUB, PROXY, SERVERS, Census, up_to_date, username
-from agents.drivers.kubernetes.charts import Chart
 from agents.drivers.kubernetes.hub_record import REPLICAS, HubNamespace, HubRecord
 from agents.drivers.kubernetes.hub_values import HubValues, check_sign_in, hub_values
 from agents.drivers.kubernetes.namespaces import Namespaces
@@ -45,7 +44,6 @@ class KubernetesHubs:
     api: Api
     namespaces: Namespaces
     releases: Releases
-    chart: Chart
     clock: Clock
     hub_api: HubApi = field(default_factory=HubApi)
     _stopping: set[str] = field(default_factory=set)
@@ -60,7 +58,7 @@ class KubernetesHubs:
             adopts_servers=True,
             isolates_students=True,
             enforces_limits=True,
-            version=self.chart.app_version,
+            version=self.settings.chart.app_version,
             look_s=LOOK_S,
         )
 
@@ -153,7 +151,7 @@ class KubernetesHubs:
 
     async def _install(self, place: HubNamespace, record: HubRecord, values: HubValues) -> None:
         """Helm, if what is installed is not this, or is not known to be there wholly."""
-        wanted = fingerprint(self.settings.chart, values.all)
+        wanted = fingerprint(self.settings.chart.path, values.all)
         if record.applied == wanted:
             return
         place = await self.namespaces.write(place, record=record.revise(applied=""))
@@ -161,7 +159,7 @@ class KubernetesHubs:
         said = f"epoch {record.epoch}, generation {record.generation}"
         # named as the hub: some of what the chart makes is not in a namespace, and takes its name from the release
         release = await self.releases.apply(
-            place.name, place.name, self.settings.chart, values.all, description=said, limit_s=HELM_S
+            place.name, place.name, self.settings.chart.path, values.all, description=said, limit_s=HELM_S
         )
         log.info("hub.installed", hub=place.name, chart=release.chart, revision=release.revision)
         await self.namespaces.write(place, record=record.revise(applied=wanted, server=values.server))

@@ -46,17 +46,14 @@ def hub_values(order: HubOrder, site: SitePart, own: Mapping[str, Any], secrets:
     values = merged(values, {"singleuser": {"extraLabels": {SERVER: server}}})
     if order.notice:
         closed = CLOSED.format(notice=repr(order.notice))
-        values = merged(values, {"hub": {"extraConfig": {NOTICE: closed}, "templateVars": _announcement(order.notice)}})
+        said = html.escape(order.notice)  # the hub's pages take it for HTML
+        values = merged(values, {"hub": {"extraConfig": {NOTICE: closed}, "templateVars": {"announcement": said}}})
     return HubValues(merged(values, _secret(order, secrets)), server)
 
 
 def check_sign_in(order: HubOrder) -> None:
     """DriverError if what is needed to sign anybody in is not there: before the cluster is touched."""
     _sign_in(order, order.classroom.spec.auth.type)
-
-
-def _announcement(text: str) -> Values:
-    return {"announcement": html.escape(text)}  # the hub's pages take it for HTML
 
 
 def _secret(order: HubOrder, secrets: HubSecrets) -> Values:

@@ -33,8 +33,3 @@ def deployments(name: str) -> str:
 
 def stateful_sets(name: str) -> str:
     return f"/apis/apps/v1/namespaces/{name}/statefulsets"
-
-
-def scale(workload: str) -> str:
-    """Of a deployment or a stateful set."""
-    return f"{workload}/scale"

@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agents.drivers.kubernetes.charts import Chart
 from federation.core.chart_values.row import SitePart
 
 
 @dataclass(frozen=True, slots=True)
 class KubernetesSettings:
-    """`chart`: the upstream JupyterHub chart, a folder or an archive. `values`: the site's own, for every hub."""
+    """`chart`: the upstream JupyterHub chart. `values`: the site's own, for every hub."""
 
-    site: str
     kubeconfig: Path
-    chart: Path
-    state_dir: Path
+    chart: Chart
     part: SitePart = field(default_factory=SitePart)
     values: Mapping[str, Any] = field(default_factory=dict)

@@ -35,7 +35,7 @@ from federation.runtime.processes import Processes
 def from_file(site: SiteFile, folder: Path, here: LocalSettings, processes: Processes, clock: Clock) -> SiteDrivers:
     """Nothing is asked of the cluster before it is needed. `here`: what runs on the agent's own host. InvalidRequest if
     the chart is not where the file says."""
-    settings = read(site, folder, here.state_dir)
+    settings = read(site, folder)
     spec = site.spec
     api = Api(site.name, settings.kubeconfig)
     namespaces = Namespaces(site.name, api)
@@ -43,7 +43,7 @@ def from_file(site: SiteFile, folder: Path, here: LocalSettings, processes: Proc
     install = once(lambda: ensure_proxy(processes, clock))
     return SiteDrivers(
         cluster=KubernetesCluster(api, Capacity(spec.reserve.cpu.millis, spec.reserve.memory.bytes)),
-        hubs=KubernetesHubs(settings, api, namespaces, releases, Chart.read(settings.chart), clock),
+        hubs=KubernetesHubs(settings, api, namespaces, releases, clock),
         homes=KubernetesHomes(api, namespaces, clock),
         edge=LocalEdge(here, processes, clock, LocalDisk(), install),
         canary=NoCanary(),
@@ -52,7 +52,7 @@ def from_file(site: SiteFile, folder: Path, here: LocalSettings, processes: Proc
     )
 
 
-def read(site: SiteFile, folder: Path, state_dir: Path) -> KubernetesSettings:
+def read(site: SiteFile, folder: Path) -> KubernetesSettings:
     """The part of the file that is of clusters."""
     cluster = site.spec.cluster
     if cluster is None:
@@ -67,10 +67,8 @@ def read(site: SiteFile, folder: Path, state_dir: Path) -> KubernetesSettings:
         storage_class=storage_class or "", node_group=users[0].name if len(users) == 1 else "", core_nodes=core
     )
     return KubernetesSettings(
-        site=site.name,
         kubeconfig=folder / cluster.kubeconfig,
-        chart=Chart.find(Path(charts), "jupyterhub").path,
-        state_dir=state_dir,
+        chart=Chart.find(Path(charts), "jupyterhub"),
         part=part,
         values=cluster.values,
     )
