@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from federation.core.operation_facts import LATER_S, Facts, Finish, Move, Name, Probe, Wait
+from federation.core.operation_facts import LATER_S, Facts, Finish, Move, Name, Probe, Seen, Wait
 from federation.model.operation import Step
 
 
@@ -11,8 +11,10 @@ def serve(facts: Facts, owner: str | None) -> Move:
     step = facts.operation.step
     if owner is None:
         return Wait("nobody owns the hub although it was assigned: the register was changed by hand", LATER_S)
+    if facts.seen is None:  # at any step: a new leader that has heard nothing yet must not say that all is done
+        return Wait(f"{owner}: no report from the site's agent yet")
     if step in (Step.ASSIGNED, Step.OWNED):
-        return _await_start(facts, owner)
+        return _await_start(facts.seen, facts.operation.generation, owner)
     if step is Step.STARTED:
         return _verified(facts, owner)
     if step is Step.VERIFIED:
@@ -20,17 +22,14 @@ def serve(facts: Facts, owner: str | None) -> Move:
     return Finish(Step.DONE, "serving")
 
 
-def _await_start(facts: Facts, owner: str) -> Move:
-    seen = facts.seen
-    if seen is None:
-        return Wait(f"{owner}: no report from the site's agent yet")
+def _await_start(seen: Seen, generation: int, owner: str) -> Move:
     if not seen.epoch_matches:
         return Wait(f"{owner}: has not heard of this epoch yet")
     if seen.phase != "serving" or not seen.gate_open:
         detail = f": {seen.message}" if seen.message else ""
         return Wait(f"{owner}: hub is {seen.phase}{detail}")
-    if seen.generation < facts.operation.generation:
-        return Wait(f"{owner}: serves generation {seen.generation}, applying {facts.operation.generation}")
+    if seen.generation < generation:
+        return Wait(f"{owner}: serves generation {seen.generation}, applying {generation}")
     return Finish(Step.STARTED, f"serving at {owner}")
 
 
