@@ -17,7 +17,7 @@ from pathlib import Path
 
 from federation.model.profile import PROFILES, ProfileName
 from tests.bench.failover_page import AT_ONCE, KINDS, hits_leader, lines, medians, planned
-from tests.bench.outages import EVERY_MINUTE, ONLOOKER_S, OTHER, Faults, Loss, moved, outage
+from tests.bench.outages import EVERY_MINUTE, ONLOOKER_S, OTHER, SELDOM_S, Faults, Loss, moved, outage
 from tests.bench.quiet import Quiet
 from tests.bench.timeline import timeline
 from tests.support.federation import Federation, federation, until
@@ -150,7 +150,7 @@ def with_leader(faults: Faults) -> str:
     here = faults.here
     if leads_at(here) not in SITES:
         with faults.without_coordinator("witness"):
-            until(lambda: leads_at(here) in SITES, "a site's coordinator leads", 60, here.logs)
+            until(lambda: leads_at(here) in SITES, "a site's coordinator leads", 60, here.logs, SELDOM_S)
     return leads_at(here)
 
 
@@ -160,7 +160,7 @@ def without_leader(faults: Faults) -> str:
     while (place := leads_at(here)) != "witness":
         if place in SITES:
             with faults.without_coordinator(place):
-                until(lambda: leads_at(here) not in ("", place), "another one leads", 60, here.logs)
+                until(lambda: leads_at(here) not in ("", place), "another one leads", 60, here.logs, SELDOM_S)
     return SITES[0]
 
 

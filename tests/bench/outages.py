@@ -28,7 +28,9 @@ OTHER = {"iu": "tacc", "tacc": "iu"}
 EVERY_MINUTE = {"type": "dynamic", "protect": {"every": "1m"}}  # so that a copy falls into each run
 ONLOOKER_S = 0.1
 SAVE_LIMIT_S = 2.0
-SELDOM_S = 2.0
+SELDOM_S = (
+    2.0  # whoever waits asks so often: each call of fedctl takes from what is measured, also by the other federation
+)
 
 
 class Faults(Protocol):
@@ -148,7 +150,7 @@ def working(faults: Faults, words: dict[str, str], site: str) -> Iterator[list[W
     """Students at work in these classes (name -> password), armed at the site, with a copy of what they save."""
     here = faults.here
     for name in words:
-        wait_until_armed(here, name, site)
+        wait_until_armed(here, name, site, SELDOM_S)
     writers = [Writer(here, name, word) for name, word in words.items()]
     try:
         with faults.quiet.busy():
@@ -158,7 +160,8 @@ def working(faults: Faults, words: dict[str, str], site: str) -> Iterator[list[W
                 until(lambda: len(writer.saved) > 3, "the student saves", 90, here.logs)  # noqa: B023 - called at once
         before = {writer.name: fresh(here, writer.name) for writer in writers}
         for writer in writers:
-            until(lambda: fresh(here, writer.name) != before[writer.name], "it is copied", 120, here.logs)  # noqa: B023
+            copied = lambda: fresh(here, writer.name) != before[writer.name]  # noqa: B023, E731 - called at once
+            until(copied, "it is copied", 120, here.logs, SELDOM_S)
         yield writers
     finally:
         for writer in writers:
@@ -180,7 +183,8 @@ def outage(faults: Faults, kind: str, site: str, words: dict[str, str], wait_s: 
                 faults.mend(site)
     with faults.quiet.busy():
         for name in words:
-            until(lambda: here.condition(name, "PeerClean") == "True", f"{site} confirms", 120, here.logs)  # noqa: B023
+            clean = lambda: here.condition(name, "PeerClean") == "True"  # noqa: B023, E731 - called at once
+            until(clean, f"{site} confirms", 120, here.logs, SELDOM_S)
         return [one.loss(fault, fault_at, planned=False) for one in watched]
 
 
@@ -200,18 +204,13 @@ def moved(faults: Faults, site: str, words: dict[str, str]) -> list[Loss]:
 
 
 def wait_until_served(here: Federation, names: Sequence[str], site: str) -> None:
-    """By this site, and under their names. Asked for seldom: onlookers measure, and each call of fedctl takes from what is
-    being started."""
-
-    def seldom(there: bool) -> bool:
-        time.sleep(0.0 if there else SELDOM_S)
-        return there
-
+    """By this site, and under their names."""
     for name in names:
         said = f"{site} takes {name} over"
-        until(lambda: seldom(site_or_nothing(here, name) == site), said, 150, here.logs)  # noqa: B023
+        until(lambda: site_or_nothing(here, name) == site, said, 150, here.logs, SELDOM_S)  # noqa: B023
     for name in names:
-        until(lambda: seldom(here.serves(name) and here.login_page(name)), f"{name} serves", 120, here.logs)  # noqa: B023
+        serves = lambda: here.serves(name) and here.login_page(name)  # noqa: B023, E731 - called at once
+        until(serves, f"{name} serves", 120, here.logs, SELDOM_S)
 
 
 def site_or_nothing(here: Federation, name: str) -> str:

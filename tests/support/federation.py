@@ -227,8 +227,14 @@ def groups(directory: str) -> list[str]:
     return [str(path) for path in Path("/sys/fs/cgroup").rglob(f"{own}*")]
 
 
-def until(true: Callable[[], bool], what: str, limit_s: float = 60.0, explain: Callable[[], str] = lambda: "") -> None:
+def until(
+    true: Callable[[], bool],
+    what: str,
+    limit_s: float = 60.0,
+    explain: Callable[[], str] = lambda: "",
+    every_s: float = 0.1,
+) -> None:
     deadline = time.monotonic() + limit_s
     while not true():
         assert time.monotonic() < deadline, f"not within {limit_s:g} s: {what}\n{explain()}"
-        time.sleep(0.1)
+        time.sleep(every_s)

@@ -18,13 +18,13 @@ def site_of(here: Federation, name: str) -> str:
     return str(here.hub(name)["status"]["site"])
 
 
-def wait_until_armed(here: Federation, name: str, site: str) -> None:
+def wait_until_armed(here: Federation, name: str, site: str, every_s: float = 0.1) -> None:
     """At this site, and to be taken over if it dies."""
 
     def armed() -> bool:
         return site_of(here, name) == site and here.condition(name, "Protected") == "True"
 
-    until(armed, f"{name} is armed at {site}", 120, here.logs)
+    until(armed, f"{name} is armed at {site}", 120, here.logs, every_s)
 
 
 def wait_until_served_at(here: Federation, name: str, site: str) -> None:
