@@ -1,7 +1,8 @@
 """fed-fencer: ends hubs whose lease has lapsed, also when the agent is dead, hung or silent (DESIGN.md 4.2).
 
-A small process of its own on the agent's machine. It needs no network, reads nothing but the lease file, answers in
-`ack.json` beside it, and shares nothing with the agent but that directory, which lies on tmpfs.
+A small process of its own on the agent's machine. It reads nothing but the lease file, answers in `ack.json` beside it, and
+shares nothing with the agent but that directory, which lies on tmpfs. At a local site it needs no network; where hubs are in
+a cluster it asks the API server, and says so when it cannot.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ import os
 import signal
 import stat
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+from agents.drivers.stopper import Stopper
 from agents.drivers.stopper_local import LocalStopper
 from agents.guard import Guard, newest_of
 from federation.core.fencing import Fence, canary_of
-from federation.model.errors import ExitCode
+from federation.model.errors import CATALOGUE, ExitCode, FederationError
 from federation.runtime import machine_time
-from federation.runtime.process_table import ProcessId
 from federation.runtime.volatile import MEMORY_FILESYSTEMS, file_system
 
 SECOND_NS = 1_000_000_000
@@ -41,6 +44,9 @@ def main() -> int:
         metavar="SECONDS",
         help="how far ahead a deadline can lie: (D + F)(1 + rho) of the site's profile",
     )
+    parser.add_argument(
+        "--kubeconfig", type=Path, metavar="FILE", help="hubs are pods of this cluster, instead of processes of this machine"
+    )
     arguments = parser.parse_args()
     wrong = unfit(arguments.runtime_dir, arguments.longest)
     if wrong:
@@ -53,7 +59,12 @@ def main() -> int:
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
-    guard = assemble(arguments.site, arguments.state_dir, arguments.runtime_dir, arguments.longest)
+    try:
+        stopper = stopper_of(arguments.site, arguments.state_dir, arguments.kubeconfig)
+    except FederationError as error:
+        sys.stderr.write(f"error: {error.message}\n{error.help}\n")
+        return int(CATALOGUE[error.code].exit_code)
+    guard = assemble(arguments.site, stopper, arguments.runtime_dir, arguments.longest)
     say("fencer.started", site=arguments.site, pid=os.getpid(), longest_s=arguments.longest)
     while not stopping:
         machine_time.pause(guard.tick() / SECOND_NS)
@@ -62,13 +73,24 @@ def main() -> int:
     return int(ExitCode.OK)
 
 
-def assemble(site: str, state_dir: Path, runtime_dir: Path, longest_s: float) -> Guard[ProcessId]:
-    """The fencer of a `local` site."""
+def stopper_of(site: str, state_dir: Path, kubeconfig: Path | None) -> Stopper[Any]:
+    """Of the site's kind. What speaks to clusters is read only where there is one: it takes some MiB."""
+    if kubeconfig is None:
+        return LocalStopper(os.environ.get("HUBFED_DIR", str(state_dir)), site, state_dir)
+    api = import_module("agents.drivers.kubernetes.blocking_api")
+    kind = import_module("agents.drivers.stopper_kubernetes")
+    found: Stopper[Any] = kind.KubernetesStopper(
+        site, api.BlockingApi(api.Access.read(kubeconfig)), machine_time.boottime_ns
+    )
+    return found
+
+
+def assemble(site: str, stopper: Stopper[Any], runtime_dir: Path, longest_s: float) -> Guard[Any]:
+    """The fencer of a site of any kind."""
     boot_id = machine_time.boot_id()
     longest_ns = int(longest_s * SECOND_NS)
     files = RuntimeFiles(runtime_dir)
     least = newest_of(files.acknowledged(), boot_id)
-    stopper = LocalStopper(os.environ.get("HUBFED_DIR", str(state_dir)), site, state_dir)
     return Guard(
         fence=Fence(boot_id, longest_ns, machine_time.boottime_ns(), canary=canary_of(site), least=least),
         lease=files,

@@ -18,8 +18,9 @@ from agents.drivers.hub_api import HubApi
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.api import Api, Object
 from agents.drivers.kubernetes.census import HUB, PROXY, SERVERS, Census, up_to_date, username
-from agents.drivers.kubernetes.hub_record import REPLICAS, HubNamespace, HubRecord
+from agents.drivers.kubernetes.hub_record import HubNamespace, HubRecord
 from agents.drivers.kubernetes.hub_values import HubValues, check_sign_in, hub_values
+from agents.drivers.kubernetes.marks import REPLICAS, noted_replicas
 from agents.drivers.kubernetes.namespaces import Namespaces
 from agents.drivers.kubernetes.releases import Releases, fingerprint
 from agents.drivers.kubernetes.settings import KubernetesSettings
@@ -238,10 +239,8 @@ class KubernetesHubs:
     async def _stop(self, hub: str, grace_s: float) -> int:
         """Nothing may start any more, then everything ends; returns how many pods there were."""
         for path, workload in (await self._workloads(hub)).items():
-            replicas = workload["spec"].get("replicas", 1)
-            if replicas:
-                note = {"metadata": {"annotations": {REPLICAS: str(replicas)}}}
-                await self.api.merge(path, {**note, "spec": {"replicas": 0}})
+            if workload["spec"].get("replicas", 1):
+                await self.api.merge(path, dict(noted_replicas(workload)))
         deadline_mono = self.clock.mono() + grace_s + STOP_LIMIT_S
         seen: set[str] = set()
         asked: set[str] = set()

@@ -150,7 +150,7 @@ async def test_closing_a_class_ends_requests_in_flight(bench: LocalEdgeBench, br
 
 
 async def test_a_broken_table_keeps_the_last_good_one(bench: LocalEdgeBench, browser: aiohttp.ClientSession) -> None:
-    path = bench.site.settings.edge_dir / "routes.json"
+    path = bench.site.settings.edge_table
     for content in (path.read_text(), '{"routes": [{"hub"'):
         path.write_text(content)
         async with browser.get("/hub/health") as answer:

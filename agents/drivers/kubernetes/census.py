@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agents.drivers.kubernetes.hub_record import SERVER
+from agents.drivers.kubernetes.marks import OVER, SERVER
 from federation.model.scalars import TESTER
 
 Object = dict[str, Any]
-OVER = ("Succeeded", "Failed")
 HUB, PROXY, SERVERS = "hub", "proxy", "singleuser-server"  # the upstream chart's components
 USERNAME = "hub.jupyter.org/username"
 STUCK = (
@@ -44,7 +43,7 @@ class Census:
     def ready(self, component: str) -> bool:
         """Whether one that is not about to go says that it is ready."""
         staying = (pod for pod in self.of_component(component) if not pod["metadata"].get("deletionTimestamp"))
-        return any(_is_ready(pod) for pod in staying)
+        return any(is_ready(pod) for pod in staying)
 
     @property
     def servers(self) -> Mapping[str, str]:
@@ -63,7 +62,7 @@ class Census:
     def troubles(self) -> tuple[str, ...]:
         """Why hub or proxy do not run, in Kubernetes' and our words; empty: nothing is known to be wrong."""
         core = (*self.of_component(HUB), *self.of_component(PROXY))
-        return tuple(f"{_labels(pod).get('component')}: {said}" for pod in core for said in _troubles(pod))
+        return tuple(f"{_labels(pod).get('component')}: {said}" for pod in core for said in troubles(pod))
 
     def cannot_start(self) -> bool:
         """Whether Kubernetes has tried and failed: waiting alone will not help."""
@@ -88,12 +87,14 @@ def _labels(pod: Object) -> Mapping[str, str]:
     return pod["metadata"].get("labels") or {}
 
 
-def _is_ready(pod: Object) -> bool:
+def is_ready(pod: Object) -> bool:
+    """Whether it says that it answers."""
     conditions = (pod.get("status") or {}).get("conditions") or ()
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
-def _troubles(pod: Object) -> Iterator[str]:
+def troubles(pod: Object) -> Iterator[str]:
+    """Why one pod does not run, in Kubernetes' and our words."""
     for condition in (pod.get("status") or {}).get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             yield f"no node takes it: {condition.get('message', condition.get('reason', ''))}"

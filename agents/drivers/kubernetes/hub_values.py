@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.drivers.base import HubOrder
-from agents.drivers.kubernetes.hub_record import SERVER, HubSecrets
+from agents.drivers.kubernetes.hub_record import HubSecrets
+from agents.drivers.kubernetes.marks import SERVER
 from federation.core.chart_values.hub import AUTHENTICATORS
 from federation.core.chart_values.row import Given, SitePart
 from federation.core.chart_values.table import merged, values_of

@@ -6,14 +6,8 @@ from dataclasses import dataclass
 
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.api import Api
-from agents.drivers.kubernetes.hub_record import (
-    SECRET,
-    SITE,
-    HubNamespace,
-    HubRecord,
-    HubSecrets,
-    namespace_body,
-)
+from agents.drivers.kubernetes.hub_record import SECRET, HubNamespace, HubRecord, HubSecrets, namespace_body
+from agents.drivers.kubernetes.marks import CLASSROOM, SITE
 from federation.model.errors import DriverError
 
 
@@ -59,8 +53,8 @@ class Namespaces:
         return HubSecrets.of(hub, found)
 
     async def hubs(self) -> tuple[str, ...]:
-        """All hubs that have a namespace of this site."""
-        found = await self.api.items(paths.NAMESPACES, labels=f"{SITE}={self.site}")
+        """All hubs that have a namespace of this site; a canary has one too, and is none."""
+        found = await self.api.items(paths.NAMESPACES, labels=f"{SITE}={self.site},{CLASSROOM}")
         return tuple(sorted(one["metadata"]["name"] for one in found))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.drivers.base import Capacity
+from agents.drivers.edge_table import table_file
 from agents.drivers.local.marks import HUBS, site_marks
 
 FIRST_STUDENT_UID = 200_000
@@ -48,6 +49,11 @@ class LocalSettings:
     def edge_dir(self) -> Path:
         """The edge's table, log and chosen port."""
         return self.state_dir / "edge"
+
+    @property
+    def edge_table(self) -> Path:
+        """Host names and where they lead."""
+        return table_file(self.state_dir)
 
     @property
     def uids_file(self) -> Path:
