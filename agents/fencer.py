@@ -1,8 +1,8 @@
 """fed-fencer: ends hubs whose lease has lapsed, also when the agent is dead, hung or silent (DESIGN.md 4.2).
 
 A small process of its own on the agent's machine. It reads nothing but the lease file, answers in `ack.json` beside it, and
-shares nothing with the agent but that directory, which lies on tmpfs. At a local site it needs no network; where hubs are in
-a cluster it asks the API server, and says so when it cannot.
+shares nothing with the agent but that directory, which lies on tmpfs. At a local site it needs no network; where hubs are
+in a cluster it asks the API server, and says so when it cannot.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ def main() -> int:
         help="how far ahead a deadline can lie: (D + F)(1 + rho) of the site's profile",
     )
     parser.add_argument(
-        "--kubeconfig", type=Path, metavar="FILE", help="hubs are pods of this cluster, instead of processes of this machine"
+        "--kubeconfig",
+        type=Path,
+        metavar="FILE",
+        help="hubs are pods of this cluster, instead of processes of this machine",
     )
     arguments = parser.parse_args()
     wrong = unfit(arguments.runtime_dir, arguments.longest)

@@ -1,4 +1,4 @@
-"""The canary of a site with a cluster: a pod that answers, in a namespace like a hub's, behind the site's real edge (H13)."""
+"""The canary of a site with a cluster: a pod that answers, in a namespace like a hub's, behind the site's edge (H13)."""
 
 from __future__ import annotations
 

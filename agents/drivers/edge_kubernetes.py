@@ -1,4 +1,4 @@
-"""The edge of a site with a cluster: our own proxy in a pod, between ingress and hubs, which asks the agent what may be open.
+"""The edge of a site with a cluster: our proxy in a pod, between ingress and hubs, which asks the agent what may be open.
 
 I1 never depends on an ingress controller: whatever leads to this edge, it closes by itself (`federation/runtime/proxy`).
 This side applies its objects, writes the table that the agent's desk tells it, and looks at it from outside.

@@ -66,7 +66,11 @@ class _Asked:
 
     def covers(self, verdict: Verdict) -> bool:
         same_edge = self.verdict.edge_before == verdict.edge_before
-        return verdict.hubs.keys() <= self.verdict.hubs.keys() and self.verdict.every_hub == verdict.every_hub and same_edge
+        return (
+            verdict.hubs.keys() <= self.verdict.hubs.keys()
+            and self.verdict.every_hub == verdict.every_hub
+            and same_edge
+        )
 
 
 @dataclass(slots=True)
@@ -140,8 +144,8 @@ class KubernetesStopper:
         return Running(by_hub, self._edge_of(verdict))
 
     def _edge_of(self, verdict: Verdict) -> Sequence[Pod]:
-        """Edges that were there when all leases had lapsed. A cluster's clock is not this machine's, so those are taken that
-        the first look after that moment finds: one that was started since may be among them, and is ended for nothing."""
+        """Edges that were there when all leases had lapsed. A cluster's clock is not this machine's, so those are taken
+        that the first look after that moment finds: one that was started since may be among them, and is ended for nothing."""
         if verdict.edge_before is None:
             return ()
         here = self._pods(paths.pods(edge_namespace(self.site)), labelSelector=EDGE)

@@ -47,8 +47,8 @@ class Edge(Model):
 
     listen: Listen = Field(
         "127.0.0.1:0",
-        description="host:port; port 0 takes a free one and keeps it. Of an edge in a cluster the port is one of every node "
-        "(NodePort), and 0 means that it is reached inside of the cluster alone, by an ingress.",
+        description="host:port; port 0 takes a free one and keeps it. Of an edge in a cluster the port is one of every "
+        "node (NodePort), and 0 means that it is reached inside of the cluster alone, by an ingress.",
     )
     address: Listen | None = Field(
         None,
@@ -79,8 +79,8 @@ class AgentSettings(Model):
     )
     edge_address: Listen | None = Field(
         None,
-        description="Sites with a cluster: where the edge in the cluster reaches the agent, to ask what may be open. Without it "
-        "the edge runs beside the agent.",
+        description="Sites with a cluster: where the edge in the cluster reaches the agent, to ask what may be open. "
+        "Without it the edge runs beside the agent.",
         examples=["10.0.0.5:8446"],
     )
     edge_listen: Listen | None = Field(

@@ -1,7 +1,7 @@
 """The API server for the fencer: few calls, blocking, of the standard library and YAML, so that the process stays small.
 
-It signs in with what a kubeconfig has in files or in itself: a certificate, a token. Programs and services that would have to
-be asked for a token are refused: whoever ends hubs must not depend on more than the API server.
+It signs in with what a kubeconfig has in files or in itself: a certificate, a token. Programs and services that would have
+to be asked for a token are refused: whoever ends hubs must not depend on more than the API server.
 """
 
 from __future__ import annotations

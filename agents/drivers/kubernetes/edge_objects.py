@@ -1,7 +1,7 @@
 """What the site's edge is made of in a cluster, and the pod of a canary: objects as they are applied. Pure.
 
-The programs are those of the edge of local sites, in a ConfigMap; what runs them is the image of the hubs' own proxy, which has
-Node and the proxy's library, and is in the cluster anyway.
+The programs are those of the edge of local sites, in a ConfigMap; what runs them is the image of the hubs' own proxy, which
+has Node and the proxy's library, and is in the cluster anyway.
 """
 
 from __future__ import annotations
@@ -105,7 +105,10 @@ class EdgeObjects:
             "volumes": [{"name": "programs", "configMap": {"name": NAME}}],
             "tolerations": [_tolerated("not-ready"), _tolerated("unreachable")],
         }
-        template = {"metadata": {"labels": self._meta(NAME)["labels"], "annotations": {MARK: self._mark()}}, "spec": pod}
+        template = {
+            "metadata": {"labels": self._meta(NAME)["labels"], "annotations": {MARK: self._mark()}},
+            "spec": pod,
+        }
         spec = {
             "replicas": 1,
             "selector": {"matchLabels": {EDGE: self.site}},
@@ -136,7 +139,12 @@ def canary_pod(name: str, image: ProxyImage) -> Object:
         "terminationGracePeriodSeconds": 1,
         "activeDeadlineSeconds": CANARY_S,
     }
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {MANAGED_BY: "hubfed"}}, "spec": spec}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {MANAGED_BY: "hubfed"}},
+        "spec": spec,
+    }
 
 
 def _container(name: str, image: ProxyImage, words: list[str]) -> Object:

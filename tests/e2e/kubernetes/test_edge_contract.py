@@ -1,4 +1,4 @@
-"""What every EdgeDriver promises, of the edge that is a pod and asks the agent: the suite of tests/contract, another bench."""
+"""What every EdgeDriver promises, of the edge that is a pod and asks the agent: the suite of tests/contract."""
 
 from __future__ import annotations
 

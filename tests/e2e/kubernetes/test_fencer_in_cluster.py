@@ -1,4 +1,4 @@
-"""The real fencer over a real cluster: hubs whose time is over end, although no agent runs, and whatever it cannot reach is said.
+"""The real fencer over a real cluster: hubs whose time is over end, although no agent runs; what is not reached is said.
 
 What stands for a hub here is a namespace with its labels, a Deployment and a pod of its own, as a student's server is one.
 """
@@ -108,7 +108,7 @@ def run_hub(sites: Sites, name: str, site: str = "iu") -> None:
     template = {"metadata": {"labels": {"app": "hub"}}, "spec": {**server["spec"], "restartPolicy": "Always"}}
     spec = {"replicas": 1, "selector": {"matchLabels": {"app": "hub"}}, "template": template}
     api.create(paths.deployments(name), {"metadata": {"name": "hub"}, "spec": spec})
-    until(lambda: running(sites, name) == 2, "both run", 60)  # noqa: PLR2004
+    until(lambda: running(sites, name) == 2, "both run", 60)
 
 
 def running(sites: Sites, name: str) -> int:
@@ -209,4 +209,3 @@ def test_it_is_small(fenced: Fenced) -> None:
     resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
     assert resident < 30 * 1024, f"{resident} KiB"
     assert "grpc" not in Path(f"/proc/{fenced.fencer.pid}/maps").read_text()
-

@@ -17,8 +17,8 @@ S = 1_000_000_000
 
 @dataclass
 class Machine:
-    """Hubs by name with their processes; `stuck` ones survive. `looked` runs between look and kill. `blind`: why nothing can
-    be seen."""
+    """Hubs by name with their processes; `stuck` ones survive. `looked` runs between look and kill. `blind`: why nothing
+    can be seen."""
 
     hubs: dict[str, list[str]] = field(default_factory=dict)
     stuck: set[str] = field(default_factory=set)

@@ -86,12 +86,14 @@ def bench() -> Iterator[Bench]:
 
 
 def lapsed(*hubs: str, edge_before: int | None = None) -> Verdict:
-    return Verdict({hub: (1, 1) for hub in hubs}, edge_before=edge_before)
+    return Verdict(dict.fromkeys(hubs, (1, 1)), edge_before=edge_before)
 
 
 def test_pods_of_the_hubs_that_must_not_run_are_seen_and_no_others(bench: Bench) -> None:
     seen = bench.stopper.look(lapsed("a-1", "c-3", "../secrets"))
-    assert {hub: [str(pod) for pod in pods] for hub, pods in seen.hubs.items()} == {"a-1": ["a-1/hub", "a-1/jupyter-s01"]}
+    assert {hub: [str(pod) for pod in pods] for hub, pods in seen.hubs.items()} == {
+        "a-1": ["a-1/hub", "a-1/jupyter-s01"]
+    }
     assert seen.edge == ()
     assert not any("secrets" in path for path in bench.cluster.asked)
 
