@@ -1,4 +1,4 @@
-"""Answers edges on other hosts: what the lease file permits, as the time that is left (PROTOCOL.md H13).
+"""Answers edges and fencers on other hosts: what the lease file permits, as the time that is left (PROTOCOL.md H13).
 
 Clocks of two hosts are never compared: whoever asks counts what is left from its own send, which was earlier. The
 file stays the only truth, read anew for each answer, so an agent that hangs opens nothing and one that is dead is silent.
@@ -58,8 +58,8 @@ def permitted(file: LeaseFile | None, boot_id: str, now_ns: int) -> Answer:
 
 
 def _left(permit: Permit, now_ns: int) -> Answer:
-    close_in = None if permit.close_at is None else max(0, permit.close_at - now_ns)
-    return {"epoch": list(permit.epoch), "close_in": close_in}
+    close_in, stop_in = (None if at is None else max(0, at - now_ns) for at in (permit.close_at, permit.stop_by))
+    return {"epoch": list(permit.epoch), "close_in": close_in, "stop_in": stop_in}
 
 
 @asynccontextmanager

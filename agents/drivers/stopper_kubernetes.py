@@ -145,7 +145,7 @@ class KubernetesStopper:
 
     def _edge_of(self, verdict: Verdict) -> Sequence[Pod]:
         """Edges that were there when all leases had lapsed. A cluster's clock is not this machine's, so those are taken
-        that the first look after that moment finds: one that was started since may be among them, and is ended for nothing."""
+        that the first look after that moment finds: one that was started since may be among them, and ends for nothing."""
         if verdict.edge_before is None:
             return ()
         here = self._pods(paths.pods(edge_namespace(self.site)), labelSelector=EDGE)

@@ -24,6 +24,7 @@ from federation.core.fencing import canary_of
 from federation.model.site_file import SiteFile
 from federation.runtime.clock import SystemClock
 from federation.runtime.disk import LocalDisk
+from federation.runtime.identity_uri import agent_host
 from federation.runtime.processes import Launch, ProcessId, SystemProcesses, inherited
 from federation.runtime.tls import TlsFiles
 from federation.runtime.volatile import volatile_dir
@@ -106,6 +107,17 @@ class ClusterSite:
         words = ("--site", SITE, *folders, "--longest", f"{LONGEST_S:g}", "--kubeconfig", str(fencer_kubeconfig(self)))
         argv = (sys.executable, "-m", "agents.fencer", *words)
         return self.processes.spawn(Launch(argv, self.fencer_log, env={**inherited(), **self.marks}, cwd=ROOT))
+
+    def start_node_fencer(self) -> ProcessId:
+        """On the node, where a DaemonSet would have it: it sees the kubelet's folders, and asks the agent's desk."""
+        assert self.sites.iu.node is not None
+        own = self.runtime / "node"
+        own.mkdir(mode=0o700, exist_ok=True)
+        asked = ("--ask", f"https://{self.address}:{DESK_PORT}/lease", "--ca", str(self.tls.ca))
+        words = ("--site", SITE, "--runtime-dir", str(own), "--longest", f"{LONGEST_S:g}", *asked)
+        argv = (sys.executable, "-m", "agents.fencer", *words, "--name", agent_host(SITE, UID))
+        env = {**inherited(), **self.marks}
+        return self.processes.spawn(Launch((*self.sites.iu.node.entering(), *argv), self.fencer_log, env=env, cwd=ROOT))
 
     @property
     def fencer_log(self) -> Path:
