@@ -1,8 +1,8 @@
 """Ends hubs on one node of a cluster, also when its API server is dead: SIGKILL to every process of their pods.
 
-Which pods are here, and of which hub, is read where the kubelet keeps their logs, /var/log/pods/<namespace>_<name>_<uid>; what
-runs of a pod is in the control group that carries its uid. The kubelet starts containers again, so that it is done again
-at each look. Standard library alone; needs the machine's process ids and the rights to end them.
+Which pods are here, and of which hub, is read where the kubelet keeps their logs, /var/log/pods/<namespace>_<name>_<uid>;
+what runs of a pod is in the control group that carries its uid. The kubelet starts containers again, so that it is done
+again at each look. Standard library alone; needs the machine's process ids and the rights to end them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The fencer on a node: it ends the pods of a lapsed hub although the cluster's API server hangs, and whoever holds them."""
+"""The fencer on a node: it ends the pods of a lapsed hub although the cluster's API server hangs."""
 
 from __future__ import annotations
 
