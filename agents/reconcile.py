@@ -310,6 +310,10 @@ class Reconciler:
         await self._publish()
 
     async def _publish(self) -> None:
+        """Not before everything here was looked at: an agent that has just started would take away the routes of hubs that
+        run, while the table of the one before it is right."""
+        if not self.reporter.has_looked:
+            return
         self.departed.note(self.wanted.hubs.values())
         await self.drivers.edge.publish(self._routes(), self.departed.look(self.lease.held))
 

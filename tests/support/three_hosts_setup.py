@@ -33,11 +33,7 @@ class SiteKind:
     edge is a pod, at port 80 of the host."""
 
     spec: dict[str, Any]
-
-    @property
-    def fencer(self) -> tuple[str, ...]:
-        """Words that its fencer is given besides."""
-        return ("--kubeconfig", str(self.spec["cluster"]["kubeconfig"]))
+    fencer: tuple[str, ...]  # words that it is given besides
 
 
 LOCAL: dict[str, Any] = {"kind": "local", "capacity": {"cpu": 30, "memory": "60G"}}

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from agents.drivers.base import SiteDrivers
 from agents.drivers.edge_table import table_file
@@ -30,13 +26,13 @@ from federation.runtime.tls import TlsFiles
 from federation.runtime.volatile import volatile_dir
 from tests.e2e.kubernetes.conftest import Sites, remove_namespace
 from tests.support.certificates import Certificates
-from tests.testbed import credentials, hub_chart
+from tests.testbed import hub_chart
+from tests.testbed.accounts import account
 
 ROOT = Path(__file__).resolve().parents[3]
 SITE, UID = "iu", "u1"
 DESK_PORT, EDGE_PORT = 8446, 80
 LONGEST_S = 9.18
-FENCER_SECRETS = "/api/v1/namespaces/hubfed/secrets"
 
 
 @dataclass
@@ -57,7 +53,8 @@ class ClusterSite:
 
     @property
     def kubeconfig(self) -> Path:
-        return self.sites.iu.control.files.kubeconfig(credentials.ADMIN)
+        """Of an agent with the rights that ours has."""
+        return account(self.sites.iu, "agent", self.folder)
 
     @property
     def address(self) -> str:
@@ -104,7 +101,15 @@ class ClusterSite:
     def start_fencer(self) -> ProcessId:
         """Detached, logging to `fencer_log`."""
         folders = ("--state-dir", str(self.folder), "--runtime-dir", str(self.runtime))
-        words = ("--site", SITE, *folders, "--longest", f"{LONGEST_S:g}", "--kubeconfig", str(fencer_kubeconfig(self)))
+        words = (
+            "--site",
+            SITE,
+            *folders,
+            "--longest",
+            f"{LONGEST_S:g}",
+            "--kubeconfig",
+            str(account(self.sites.iu, "fencer", self.folder)),
+        )
         argv = (sys.executable, "-m", "agents.fencer", *words)
         return self.processes.spawn(Launch(argv, self.fencer_log, env={**inherited(), **self.marks}, cwd=ROOT))
 
@@ -126,27 +131,6 @@ class ClusterSite:
     @property
     def marks(self) -> dict[str, str]:
         return {"HUBFED_DIR": f"test-{self.folder.name}", "HUBFED_SITE": SITE, "HUBFED_ROLE": "fencer"}
-
-
-def fencer_kubeconfig(here: ClusterSite) -> Path:
-    """As whom a fencer signs in: with the rights of `configs/kubernetes/fencer.yaml` and no others."""
-    api, path = here.sites.iu.api, here.folder / "fencer.kubeconfig"
-    for body in yaml.safe_load_all((ROOT / "configs/kubernetes/fencer.yaml").read_text()):
-        api.apply(_path(body), body)
-    while not (data := api.get(f"{FENCER_SECRETS}/fed-fencer").get("data", {}).get("token")):
-        time.sleep(0.1)  # a controller puts it there
-    (here.folder / "fencer.token").write_bytes(base64.b64decode(data))
-    content = yaml.safe_load(here.kubeconfig.read_text())
-    content["users"][0]["user"] = {"tokenFile": "fencer.token"}
-    path.write_text(yaml.safe_dump(content))
-    return path
-
-
-def _path(body: dict[str, Any]) -> str:
-    meta, group = body["metadata"], body["apiVersion"]
-    base = f"/apis/{group}" if "/" in group else f"/api/{group}"
-    below = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""
-    return f"{base}{below}/{body['kind'].lower()}s/{meta['name']}"
 
 
 @contextmanager

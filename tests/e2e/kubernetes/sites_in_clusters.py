@@ -8,21 +8,23 @@ from agents.drivers.kubernetes.marks import edge_namespace
 from federation.core.fencing import canary_of
 from tests.e2e.kubernetes.conftest import remove_namespace
 from tests.support.three_hosts_setup import SiteKind
-from tests.testbed import binaries, credentials, hub_chart, jupyter_images
+from tests.testbed import binaries, hub_chart, jupyter_images
+from tests.testbed.accounts import account
 from tests.testbed.cluster import Cluster
 
 
 def cluster_kind(cluster: Cluster) -> SiteKind:
     """The site is this cluster, which has the images of classes from now on. Which one students get is for each class to
-    say."""
+    say. Agent and fencer sign in as accounts of their own."""
     assert cluster.node is not None
     binaries.helm()
     cluster.node.add_images(jupyter_images.jupyter())
     values = hub_chart.values_here()
     values["singleuser"]["image"] = {"pullPolicy": "Never"}
-    kubeconfig = cluster.control.files.kubeconfig(credentials.ADMIN)
-    spec = {"kubeconfig": str(kubeconfig), "charts": str(hub_chart.chart().parent), "values": values}
-    return SiteKind({"kind": "kubernetes", "cluster": spec})
+    folder = cluster.control.files.folder
+    agent, fencer = (account(cluster, name, folder) for name in ("agent", "fencer"))
+    spec = {"kubeconfig": str(agent), "charts": str(hub_chart.chart().parent), "values": values}
+    return SiteKind({"kind": "kubernetes", "cluster": spec}, fencer=("--kubeconfig", str(fencer)))
 
 
 def class_in_cluster() -> dict[str, Any]:

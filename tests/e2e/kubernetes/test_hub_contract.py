@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import pytest
 import pytest_asyncio
@@ -17,15 +16,13 @@ from agents.drivers.base import SiteDrivers
 from agents.drivers.hub_address import HubAddress
 from agents.drivers.hub_kubernetes import KubernetesHubs
 from agents.drivers.kubernetes.census import SERVERS
-from agents.site_drivers import site_drivers
 from federation.model.identity import Epoch
-from federation.model.site_file import SiteFile
-from federation.runtime.clock import SystemClock
 from tests.contract import test_hub_driver as contract
+from tests.e2e.kubernetes.cluster_site import ClusterSite, cluster_site
 from tests.e2e.kubernetes.conftest import Sites
 from tests.support.hub_bench import start_server, turned_away
 from tests.support.local_site import E1
-from tests.testbed import binaries, credentials, hub_chart, jupyter_images
+from tests.testbed import binaries, jupyter_images
 from tests.testbed.api import Object
 from tests.testbed.binaries import BUILT_S
 
@@ -38,26 +35,20 @@ TAGS = ("2026a", *(f"2026-{n}" for n in range(2, 8)))  # of the classes of that 
 class KubernetesBench:
     """The HubBench of a site whose agent's host is a node."""
 
-    sites: Sites
-    folder: Path
-    drivers: SiteDrivers = field(init=False)
+    here: ClusterSite
     epoch: Epoch = E1
     generation: int = 1
 
-    def __post_init__(self) -> None:
-        self.drivers = self.drivers_anew()
+    @property
+    def sites(self) -> Sites:
+        return self.here.sites
+
+    @property
+    def drivers(self) -> SiteDrivers:
+        return self.here.drivers
 
     def drivers_anew(self) -> SiteDrivers:
-        values = hub_chart.values_here()
-        values["singleuser"] |= {"image": {"pullPolicy": "Never"}, "cpu": {"guarantee": 0.1}}  # the node has two cores
-        cluster = {
-            "kubeconfig": str(self.sites.iu.control.files.kubeconfig(credentials.ADMIN)),
-            "charts": str(hub_chart.chart().parent),
-            "values": values,
-        }
-        body = {"apiVersion": "hubfed/v1", "kind": "Site", "metadata": {"name": "iu"}}
-        site = SiteFile.model_validate({**body, "spec": {"kind": "kubernetes", "cluster": cluster}})
-        return site_drivers(site, self.folder, self.folder, self.folder, SystemClock())
+        return self.here.drivers_anew()
 
     def kill(self, hub: str, role: str) -> None:
         for pod in self._pods(hub, role):
@@ -87,14 +78,14 @@ def _pods(hub: str) -> str:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def bench(sites: Sites, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[KubernetesBench]:
+async def bench(sites: Sites) -> AsyncIterator[KubernetesBench]:
     assert sites.iu.node is not None
     binaries.helm()
     hub, user, proxy = jupyter_images.jupyter()
     seats = [replace(user, name=f"docker.io/unidata/atm101:{tag}") for tag in TAGS]
     sites.iu.node.add_images([hub, user, proxy, *seats])
-    with sites.net.inside("iu"):
-        made = KubernetesBench(sites, tmp_path_factory.mktemp("site"))
+    with cluster_site(sites, edge_inside=False) as here:
+        made = KubernetesBench(here)
         yield made
         for namespace in await made.drivers.hubs.list():
             await made.drivers.homes.delete(namespace)
