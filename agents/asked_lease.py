@@ -21,29 +21,28 @@ from federation.core.lease_file import read_lease
 
 LIMIT_S = 2.0
 LARGEST = 8 << 20
+SLACK_NS = 50_000_000
 Answer = Mapping[str, Any]
+Permits = dict[str, dict[str, Any]]
 
 
-def lease_of(answer: Answer, sent_ns: int, boot_id: str) -> bytes | None:
-    """The answer as a lease file of this node's time; None: the agent has no lease file, so nothing changes. ValueError if
-    it is no answer of an agent."""
+def permits_of(answer: Answer, sent_ns: int, without: str) -> Permits | None:
+    """Hub -> its entry of a lease file in this node's time; None: the agent has no lease file, so nothing changes.
+    `without` this hub. ValueError if it is no answer of an agent."""
     try:
         if answer["order"] is None:
             return None
-        incarnation, seq = answer["order"]
-        hubs = {
-            hub: {
-                "epoch": said["epoch"],
+        return {
+            str(hub): {
+                "epoch": [int(part) for part in said["epoch"]],
                 "close_at": _at(said["close_in"], sent_ns),
                 "stop_by": _at(said["stop_in"], sent_ns),
             }
             for hub, said in answer["hubs"].items()
+            if hub != without
         }
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not an answer of an agent: {error!r}") from error
-    content = json.dumps({"boot_id": boot_id, "incarnation": incarnation, "seq": seq, "hubs": hubs}).encode()
-    read_lease(content)
-    return content
 
 
 def _at(left_ns: int | None, sent_ns: int) -> int | None:
@@ -89,36 +88,52 @@ class _Named(http.client.HTTPSConnection):
 
 @dataclass(slots=True)
 class AskedLease:
-    """`turn` asks once and hands on what changed to `write`. Blocking; for a thread of its own."""
+    """`turn` asks once and hands on what changed to `write`. Blocking; for a thread of its own. The file's order is this
+    node's: an agent on a new host, or with a new journal, begins low, and is no older for that.
+
+    `without`: the canary. It is there to prove the fencer of the agent's host, and not this one."""
 
     ask: Callable[[], Answer]
     write: Callable[[bytes], None]
     now_ns: Callable[[], int]
     boot_id: str
     say: Callable[..., None]
-    _known: object = None
-    _trouble: str = field(default="")
+    without: str = ""
+    _mark: object = None
+    _order: tuple[str, list[int]] = ("", [])
+    _permits: Permits = field(default_factory=dict)
+    _trouble: str = ""
 
     def turn(self) -> None:
         """Ask, and write what is permitted now. Whatever goes wrong changes nothing and is said once."""
-        sent_ns = self.now_ns()
         try:
-            answer = self.ask()
-            content = lease_of(answer, sent_ns, self.boot_id)
-            known = _known(answer)
-            if content is not None and known != self._known:
-                self.write(content)
-                self._known = known
+            self._take(self.now_ns())
             trouble = ""
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, RecursionError) as error:
             trouble = str(error) or type(error).__name__
         if trouble != self._trouble:
             self._trouble = trouble
             self.say("lease.unasked" if trouble else "lease.asked", why=trouble)
 
+    def _take(self, sent_ns: int) -> None:
+        answer = self.ask()
+        permits = permits_of(answer, sent_ns, self.without)
+        if permits is None:
+            return
+        boot, order, mark = str(answer["boot_id"]), [int(part) for part in answer["order"]], answer["mark"]
+        if boot == self._order[0] and order < self._order[1]:
+            return  # of an agent that another one has followed
+        if mark == self._mark and not _later(permits, self._permits):
+            return
+        content = {"boot_id": self.boot_id, "incarnation": sent_ns, "seq": 0, "hubs": permits}
+        encoded = json.dumps(content).encode()
+        read_lease(encoded)
+        self.write(encoded)
+        self._mark, self._order, self._permits = mark, (boot, order), permits
 
-def _known(answer: Answer) -> object:
-    """What tells one content of the agent's file from another: a later question of the same file has the same end, so the
-    first one, which counted earlier, stays."""
-    hubs = {hub: (said["epoch"], said["close_in"] is None) for hub, said in answer["hubs"].items()}
-    return answer["boot_id"], answer["order"], hubs
+
+def _later(now: Permits, before: Permits) -> bool:
+    """Whether the same file of the agent ends later than was thought: no conversion is later than the truth, for it counts
+    from a question, so the latest is the best. What an answer took on its way is all that they differ in."""
+    ends = [(now[hub]["stop_by"], before[hub]["stop_by"]) for hub in now.keys() & before.keys()]
+    return any(end is not None and was is not None and end > was + SLACK_NS for end, was in ends)

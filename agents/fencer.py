@@ -18,6 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from agents.armed_names import ArmedNames
 from agents.drivers.kubernetes.marks import edge_namespace
 from agents.drivers.stopper import Stopper
 from agents.drivers.stopper_local import LocalStopper
@@ -31,13 +32,14 @@ from federation.runtime.volatile import MEMORY_FILESYSTEMS, file_system
 
 SECOND_NS = 1_000_000_000
 ASK_EVERY_S = 0.25
+ARMED = "armed.json"
 
 
 def main() -> int:
     """Entry point; runs until SIGTERM. What it found to be stopped stays stopped."""
     parser = argparse.ArgumentParser(prog="fed-fencer", description="Ends hubs of one site whose lease has lapsed.")
     parser.add_argument("--site", required=True, metavar="NAME", help="the site's name")
-    parser.add_argument("--state-dir", type=Path, metavar="DIR", help="as the agent's; at local sites it is needed")
+    parser.add_argument("--state-dir", type=Path, metavar="DIR", help="as the agent's")
     parser.add_argument("--runtime-dir", type=Path, required=True, metavar="DIR", help="as the agent's; on tmpfs")
     parser.add_argument(
         "--longest",
@@ -75,7 +77,8 @@ def main() -> int:
     except FederationError as error:
         sys.stderr.write(f"error: {error.message}\n{error.help}\n")
         return int(CATALOGUE[error.code].exit_code)
-    guard = assemble(arguments.site, stopper, arguments.runtime_dir, arguments.longest)
+    memory = ArmedNames(arguments.state_dir / ARMED) if arguments.kubeconfig else None
+    guard = assemble(arguments.site, stopper, arguments.runtime_dir, arguments.longest, memory)
     if arguments.ask:
         ask_for_ever(arguments)
     say("fencer.started", site=arguments.site, pid=os.getpid(), longest_s=arguments.longest)
@@ -94,11 +97,8 @@ def stopper_of(arguments: argparse.Namespace) -> Stopper[Any]:
     if arguments.kubeconfig is None:
         state_dir = arguments.state_dir
         return LocalStopper(os.environ.get("HUBFED_DIR", str(state_dir)), site, state_dir)
-    api = import_module("agents.drivers.kubernetes.blocking_api")
-    kind = import_module("agents.drivers.stopper_kubernetes")
-    found: Stopper[Any] = kind.KubernetesStopper(
-        site, api.BlockingApi(api.Access.read(arguments.kubeconfig)), machine_time.boottime_ns
-    )
+    kind = import_module("agents.drivers.kubernetes.fencing")
+    found: Stopper[Any] = kind.stopper(site, arguments.kubeconfig, ArmedNames(arguments.state_dir / ARMED))
     return found
 
 
@@ -106,7 +106,9 @@ def ask_for_ever(arguments: argparse.Namespace) -> None:
     """In a thread: what the agent answers becomes the lease file that this fencer reads."""
     asked = import_module("agents.asked_lease")  # TLS takes some MiB, too
     desk, files = asked.Desk(arguments.ask, arguments.ca, arguments.name), RuntimeFiles(arguments.runtime_dir)
-    asking = asked.AskedLease(desk.ask, files.write, machine_time.boottime_ns, machine_time.boot_id(), say)
+    clock = machine_time.boottime_ns
+    canary = canary_of(arguments.site)
+    asking = asked.AskedLease(desk.ask, files.write, clock, machine_time.boot_id(), say, without=canary)
 
     def run() -> None:
         while True:
@@ -116,7 +118,9 @@ def ask_for_ever(arguments: argparse.Namespace) -> None:
     threading.Thread(target=run, name="asking", daemon=True).start()
 
 
-def assemble(site: str, stopper: Stopper[Any], runtime_dir: Path, longest_s: float) -> Guard[Any]:
+def assemble(
+    site: str, stopper: Stopper[Any], runtime_dir: Path, longest_s: float, memory: ArmedNames | None
+) -> Guard[Any]:
     """The fencer of a site of any kind."""
     boot_id = machine_time.boot_id()
     longest_ns = int(longest_s * SECOND_NS)
@@ -130,6 +134,7 @@ def assemble(site: str, stopper: Stopper[Any], runtime_dir: Path, longest_s: flo
         say=say,
         boot_id=boot_id,
         pid=os.getpid(),
+        memory=memory,
     )
 
 
@@ -142,8 +147,8 @@ def unfit(arguments: argparse.Namespace) -> str:
         return "--ask needs --ca and --name: an answer of anybody else must not keep hubs alive"
     if arguments.ask and arguments.kubeconfig:
         return "--ask is for a node, and --kubeconfig for the agent's host: one fencer has one of them"
-    if not (arguments.ask or arguments.kubeconfig or arguments.state_dir):
-        return "--state-dir is missing: it says which processes are this site's"
+    if not (arguments.ask or arguments.state_dir):
+        return "--state-dir is missing: it is where the agent and this keep what has to survive"
     try:
         kind = file_system(runtime_dir)
     except OSError as error:

@@ -45,6 +45,14 @@ class LeasePort(Protocol):
         ...
 
 
+class Memory(Protocol):
+    """What survives the boot of this machine, where hubs do."""
+
+    def remember(self, names: frozenset[str]) -> None:
+        """The hubs that are armed now. OSError if that is not possible."""
+        ...
+
+
 class Say(Protocol):
     """Writes a log line."""
 
@@ -84,6 +92,8 @@ class Guard(Generic[V]):
     say: Say
     boot_id: str
     pid: int
+    memory: Memory | None = None
+    _remembered: frozenset[str] | None = None
     _cases: dict[str, Case] = field(default_factory=dict)
     _reading: Reading = Reading.ACCEPTED
     _look_at_ns: int = 0
@@ -114,6 +124,20 @@ class Guard(Generic[V]):
         if reading is not self._reading and reading is not Reading.ACCEPTED:
             self.say("fencer.unread", why=reading.value)
         self._reading = reading
+        self._remember()
+
+    def _remember(self) -> None:
+        """Before it is acknowledged: what is armed on a word that nobody would remember could not be ended after a boot."""
+        if self.memory is None or self._reading is not Reading.ACCEPTED or self._remembered == self.fence.armed:
+            return
+        try:
+            self.memory.remember(self.fence.armed)
+        except OSError as error:
+            if self._remembered is not None:
+                self.say("fencer.not_remembered", error=error.strerror or str(error))
+            self._remembered = None
+        else:
+            self._remembered = self.fence.armed
 
     def _enforce(self, verdict: Verdict) -> int:
         """One look and, where something lives, one kill; returns ns until the next look."""
@@ -188,6 +212,10 @@ class Guard(Generic[V]):
         now = self.now_ns()
         if news == self._acked and self._acked_ns is not None and now - self._acked_ns < ACK_NS:
             return
+        if self.memory is not None and self._remembered is None:
+            self._remember()
+            if self._remembered is None:
+                return
         incarnation, seq = self.fence.order
         body = {"boot_id": self.boot_id, "incarnation": incarnation, "seq": seq, "at": now, "pid": self.pid}
         body |= {"newest": self.fence.newest, "blind": blind}

@@ -128,8 +128,8 @@ class Reconciler:
 
     async def reconcile_edge(self, _key: str = "") -> float:
         """Keep the edge up and its table right, and look at each gate from outside."""
+        await self._publish()  # an edge that cannot be looked at now may serve all the same
         address = await self.drivers.edge.ensure()
-        await self._publish()
         if self._cluster is None or self.clock.mono() >= self._cluster_mono:
             self._cluster, self._cluster_mono = await self.drivers.cluster.observe(), self.clock.mono() + CLUSTER_S
         cluster = self._cluster
@@ -310,12 +310,10 @@ class Reconciler:
         await self._publish()
 
     async def _publish(self) -> None:
-        """Not before everything here was looked at: an agent that has just started would take away the routes of hubs that
-        run, while the table of the one before it is right."""
-        if not self.reporter.has_looked:
-            return
         self.departed.note(self.wanted.hubs.values())
-        await self.drivers.edge.publish(self._routes(), self.departed.look(self.lease.held))
+        # an agent that has just started must not take away routes of hubs that run
+        unseen = frozenset(self.lease.held.keys() - self._views.keys())
+        await self.drivers.edge.publish(self._routes(), self.departed.look(self.lease.held), unseen)
 
     def _routes(self) -> tuple[Route, ...]:
         routes = []

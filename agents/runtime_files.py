@@ -56,13 +56,15 @@ class RuntimeFiles:
         return found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode
 
 
-def replace(path: Path, content: bytes) -> None:
+def replace(path: Path, content: bytes, *, durable: bool = False) -> None:
     """The whole file, or OSError and it stays as it was."""
     fresh = path.with_name(f".{path.name}.new")
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         if os.write(handle, content) != len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if durable:
+            os.fsync(handle)
     finally:
         os.close(handle)
     fresh.replace(path)

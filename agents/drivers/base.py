@@ -345,8 +345,11 @@ class EdgeDriver(Protocol):
         """Start or mend the edge; returns the address host:port at which others reach it."""
         ...
 
-    async def publish(self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = ()) -> None:
-        """Replace the whole routing table. A route beats a departed hub of the same host name."""
+    async def publish(
+        self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = (), unseen: frozenset[str] = frozenset()
+    ) -> None:
+        """Replace the whole routing table, but for the routes of hubs that are `unseen`: those stay as they were. A route
+        beats a departed hub of the same host name."""
         ...
 
     async def is_open(self, hub: str) -> bool:

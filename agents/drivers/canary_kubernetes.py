@@ -10,8 +10,8 @@ from agents.drivers.base import Passage
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.api import Api, Object
 from agents.drivers.kubernetes.census import is_ready, troubles
-from agents.drivers.kubernetes.edge_objects import PORT, ProxyImage, canary_namespace, canary_pod
-from agents.drivers.kubernetes.marks import ALIVE
+from agents.drivers.kubernetes.edge_objects import PORT, ProxyImage, canary_namespace, canary_pod, host_port
+from agents.drivers.kubernetes.marks import ALIVE, HUB, MANAGED_BY, SITE
 from federation.model.errors import DriverError
 from federation.runtime.clock import Clock
 
@@ -30,6 +30,7 @@ class KubernetesCanary:
     through_edge: Callable[[str], Awaitable[Passage]]
 
     async def start(self, hub: str) -> str:
+        await self._check(hub)
         await self.stop(hub)
         await self.api.apply(paths.namespace(hub), canary_namespace(self.site, hub))
         name = f"canary-{secrets.token_hex(3)}"
@@ -38,7 +39,7 @@ class KubernetesCanary:
         while True:
             pod = await self.api.get(f"{paths.pods(hub)}/{name}")
             if pod is not None and is_ready(pod):
-                return f"{pod['status']['podIP']}:{PORT}"
+                return host_port(pod["status"]["podIP"], PORT)
             if self.clock.mono() > until_mono:
                 why = "; ".join(troubles(pod)) if pod is not None else "it was deleted"
                 raise DriverError(f"{hub} did not answer within {START_S:.0f} s: {why or 'its pod says nothing'}")
@@ -61,6 +62,14 @@ class KubernetesCanary:
                 raise DriverError(f"{hub} was told to end {STOP_S:.0f} s ago and has not, on {where}")
             await self.clock.sleep(LOOK_S)
 
+    async def _check(self, hub: str) -> None:
+        """A namespace of that name may be somebody else's."""
+        found = await self.api.get(paths.namespace(hub))
+        labels = (found or {}).get("metadata", {}).get("labels") or {}
+        if found is not None and (labels.get(SITE), labels.get(HUB)) != (self.site, hub):
+            wrong = f"the namespace {hub} is in the cluster already, and is not this site's"
+            raise DriverError(wrong, delay_s=60.0, help="Delete it if nobody needs it: nothing in it was touched.")
+
     async def _create(self, hub: str, name: str) -> None:
         """A new namespace gets the account that its pods run as a moment later."""
         until_mono = self.clock.mono() + STOP_S
@@ -75,4 +84,4 @@ class KubernetesCanary:
                 return
 
     async def _pods(self, hub: str) -> list[Object]:
-        return await self.api.items(paths.pods(hub), fields=ALIVE)
+        return await self.api.items(paths.pods(hub), fields=ALIVE, labels=f"{MANAGED_BY}=hubfed")

@@ -16,7 +16,7 @@ from agents.drivers.edge_table import EdgeTable, EdgeVisitor
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.api import Api
 from agents.drivers.kubernetes.census import troubles
-from agents.drivers.kubernetes.edge_objects import NAME, EdgeObjects
+from agents.drivers.kubernetes.edge_objects import NAME, EdgeObjects, host_port
 from agents.drivers.kubernetes.marks import EDGE, edge_namespace
 from agents.drivers.local.marks import EDGE as MODE
 from federation.model.errors import DriverError
@@ -62,8 +62,10 @@ class KubernetesEdge:
             await self.clock.sleep(LOOK_S)
         return self._reached()
 
-    async def publish(self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = ()) -> None:
-        self.table.publish(routes, departed)
+    async def publish(
+        self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = (), unseen: frozenset[str] = frozenset()
+    ) -> None:
+        self.table.publish(routes, departed, unseen)
 
     async def is_open(self, hub: str) -> bool:
         host = self.table.host(hub)
@@ -82,9 +84,14 @@ class KubernetesEdge:
     async def _apply(self, wanted: EdgeObjects) -> None:
         """All of it, whatever is there: what is as it should be is not written."""
         self._applied = None
+        namespace = edge_namespace(self.site)
+        found = await self.api.get(paths.namespace(namespace))
+        if found is not None and (found["metadata"].get("labels") or {}).get(EDGE) != self.site:
+            wrong = f"the namespace {namespace} is in the cluster already, and is not this site's"
+            raise DriverError(wrong, delay_s=60.0, help="Delete it if nobody needs it: nothing in it was touched.")
         made = {path: await self.api.apply(path, body, force=True) for path, body in wanted.all().items()}
         service = made[paths.service(edge_namespace(self.site), NAME)]["spec"]
-        self._service = f"{service['clusterIP']}:{service['ports'][0]['port']}"
+        self._service = host_port(service["clusterIP"], service["ports"][0]["port"])
         self._applied = wanted
         log.info("edge.applied", namespace=edge_namespace(self.site), image=wanted.image.name, address=self._reached())
 

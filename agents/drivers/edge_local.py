@@ -68,8 +68,10 @@ class LocalEdge:
         self._silent = 0
         return await self._start(port)
 
-    async def publish(self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = ()) -> None:
-        self._table.publish(routes, departed)
+    async def publish(
+        self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = (), unseen: frozenset[str] = frozenset()
+    ) -> None:
+        self._table.publish(routes, departed, unseen)
 
     async def is_open(self, hub: str) -> bool:
         host = self._table.host(hub)

@@ -32,18 +32,27 @@ class EdgeTable:
     _published: bytes = b""
     _hosts: dict[str, str] = field(default_factory=dict)
 
-    def publish(self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = ()) -> None:
-        """Replace it whole; nothing is written where nothing changed."""
-        table = [
+    def publish(self, routes: tuple[Route, ...], departed: tuple[Departed, ...], unseen: frozenset[str]) -> None:
+        """Replace it whole, but for hubs that are `unseen`; nothing is written where nothing changed."""
+        table = self._before(unseen)  # of two hubs with the same name the newer one counts: the last one
+        table += [
             {"hub": r.hub, "epoch": [r.epoch.era, r.epoch.n], "hosts": list(r.hosts), "target": r.target}
             for r in routes
         ]
         left = [{"hub": d.hub, "hosts": list(d.hosts)} for d in departed]
         content = json.dumps({"routes": table, "departed": left}).encode()
-        self._hosts = {r.hub: r.hosts[0] for r in routes if r.hosts}
+        self._hosts = {str(r["hub"]): r["hosts"][0] for r in table if r["hosts"]}
         if content != self._published or self.disk.read(self.path) != content:
             self.disk.replace(self.path, content, durable=False)
             self._published = content
+
+    def _before(self, hubs: frozenset[str]) -> list[dict[str, Any]]:
+        """Their routes as an earlier publication has them."""
+        content = self.disk.read(self.path) if hubs else None
+        try:
+            return [r for r in json.loads(content or b"{}").get("routes", ()) if r["hub"] in hubs]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return []
 
     def host(self, hub: str) -> str | None:
         """A name that leads to the hub; None if it has no route."""

@@ -341,9 +341,12 @@ class MemoryEdge:
             self._gate = Gate(self._site.clock.boot_id())
         return f"{self._site.site}.memory:80"
 
-    async def publish(self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = ()) -> None:
-        self._site.routes, self._site.departed = routes, departed
-        self._site.routes_by_hub = {route.hub: route for route in routes}
+    async def publish(
+        self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = (), unseen: frozenset[str] = frozenset()
+    ) -> None:
+        before = tuple(route for route in self._site.routes if route.hub in unseen)
+        self._site.routes, self._site.departed = (*before, *routes), departed
+        self._site.routes_by_hub = {route.hub: route for route in self._site.routes}
 
     async def is_open(self, hub: str) -> bool:
         if not self._site.edge_alive:

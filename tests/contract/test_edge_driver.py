@@ -115,6 +115,15 @@ async def test_a_hub_without_a_route_is_closed(bench: EdgeBench) -> None:
     assert not await bench.edge.is_open(HUB)
 
 
+async def test_the_route_of_a_hub_that_was_not_seen_yet_stays_as_it_was(bench: EdgeBench) -> None:
+    """As of an agent that has just started."""
+    standing(bench)
+    await bench.edge.publish((), unseen=frozenset({HUB}))
+    assert await bench.edge.is_open(HUB)
+    await bench.edge.publish((), unseen=frozenset({"another-abc123"}))
+    assert not await bench.edge.is_open(HUB)
+
+
 async def test_a_hub_that_runs_at_another_site_is_closed_here_until_it_has_a_route_again(bench: EdgeBench) -> None:
     standing(bench)
     gone = (Departed(HUB, (HOST,)),)

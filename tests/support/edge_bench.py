@@ -35,7 +35,8 @@ HOST = "atm101.localhost"
 class EdgeBench(Protocol):
     """What a test of the contract may do around an edge."""
 
-    edge: EdgeDriver
+    @property
+    def edge(self) -> EdgeDriver: ...
 
     def route(self, epoch: Epoch = E1) -> Route:
         """To a hub that answers."""

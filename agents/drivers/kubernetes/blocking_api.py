@@ -9,11 +9,11 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import os
 import ssl
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -64,10 +64,13 @@ class Access:
         return cls(url.hostname, port, url.path.rstrip("/"), kubeconfig.parent, cluster, user)
 
     def connect(self) -> http.client.HTTPSConnection:
-        """A new connection; nothing is sent yet. OSError or ssl.SSLError if a file cannot be used."""
-        with self._file(self.cluster, "certificate-authority") as authority:
-            context = ssl.create_default_context(cafile=authority)
-        with self._file(self.user, "client-certificate") as cert, self._file(self.user, "client-key") as key:
+        """A new connection; nothing is sent yet. OSError or ValueError if a file cannot be used."""
+        inside = self.cluster.get("certificate-authority-data")
+        beside = self._path(self.cluster, "certificate-authority")
+        context = ssl.create_default_context(
+            cafile=beside, cadata=base64.b64decode(inside).decode() if inside else None
+        )
+        with self._file("client-certificate") as cert, self._file("client-key") as key:
             if cert:
                 context.load_cert_chain(cert, key)
         return http.client.HTTPSConnection(self.host, self.port, timeout=LIMIT_S, context=context)
@@ -79,34 +82,44 @@ class Access:
             token = (self.folder / path).read_text().strip()
         return {"Authorization": f"Bearer {token}"} if token else {}
 
+    def _path(self, part: Mapping[str, Any], name: str) -> str | None:
+        path = part.get(name)
+        return str(self.folder / path) if path else None
+
     @contextmanager
-    def _file(self, part: Mapping[str, Any], name: str) -> Iterator[str | None]:
-        """Its path; what is in the kubeconfig itself is in a file only as long as it is read."""
-        if inside := part.get(f"{name}-data"):
-            with tempfile.NamedTemporaryFile() as made:
-                made.write(base64.b64decode(inside))
-                made.flush()
-                yield made.name
-        else:
-            path = part.get(name)
-            yield str(self.folder / path) if path else None
+    def _file(self, name: str) -> Iterator[str | None]:
+        """Its path. What is in the kubeconfig itself is in a file of the memory alone, as long as it is read."""
+        inside = self.user.get(f"{name}-data")
+        if not inside:
+            yield self._path(self.user, name)
+            return
+        handle = os.memfd_create(name, os.MFD_CLOEXEC)
+        try:
+            os.write(handle, base64.b64decode(inside))
+            yield f"/proc/self/fd/{handle}"
+        finally:
+            os.close(handle)
 
 
 @dataclass(slots=True)
 class BlockingApi:
-    """Each call ends within LIMIT_S, or a multiple of it for lists of many pages. DriverErrors say what went wrong. Threads
-    have a connection each."""
+    """As whom the kubeconfig names, which is read again when the server refuses who we were. Every wait ends within
+    LIMIT_S. All errors are DriverErrors. Threads have a connection each."""
 
-    access: Access
+    kubeconfig: Path
+    access: Access = field(init=False)
     _own: threading.local = field(default_factory=threading.local)
+
+    def __post_init__(self) -> None:
+        self.access = Access.read(self.kubeconfig)
 
     def names(self, path: str, **query: str) -> list[Object]:
         """The metadata of all objects of a kind; none if the namespace is not there."""
         found: list[Object] = []
         asked = {"limit": str(PAGE), **query}
         while True:
-            page = self._call("GET", path, asked, accept=NAMES) or {}
-            found += [one["metadata"] for one in page.get("items") or []]
+            page = self._list(path, asked, NAMES)
+            found += [one["metadata"] for one in page["items"] or []]
             more = page.get("metadata", {}).get("continue")
             if not more:
                 return found
@@ -114,47 +127,58 @@ class BlockingApi:
 
     def items(self, path: str) -> list[Object]:
         """All objects of a kind that has few."""
-        return list((self._call("GET", path, {}) or {}).get("items") or [])
+        return list(self._list(path, {}, JSON)["items"] or [])
 
     def merge(self, path: str, patch: Mapping[str, Any]) -> None:
-        """These fields of it, whoever set them. It may be gone."""
-        self._call("PATCH", path, {}, json.dumps(patch).encode(), kind=MERGE)
+        """These fields of it, whoever set them. It may be gone, or another one by now if the patch says which is meant."""
+        self._call("PATCH", path, {}, patch, kind=MERGE, gone=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 
-    def delete(self, path: str, *, grace_s: int) -> None:
-        """Ask for the end of a pod. It may be gone. Never with no grace: it would be taken off the list at once, and nobody
-        would know whether its node has ended it (I1)."""
-        self._call("DELETE", path, {"gracePeriodSeconds": str(max(1, grace_s))})
+    def delete(self, path: str, *, uid: str, grace_s: int) -> None:
+        """Ask for the end of this very pod. It may be gone. Never with no grace: it would be taken off the list at once,
+        and nobody would know whether its node has ended it (I1)."""
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": max(1, grace_s)}
+        options["preconditions"] = {"uid": uid}
+        self._call("DELETE", path, {}, options, gone=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+
+    def _list(self, path: str, query: Mapping[str, str], accept: str) -> Object:
+        """A list is there even where nothing is in it: whoever says anything else is not the cluster, or not now."""
+        page = self._call("GET", path, query, accept=accept)
+        if page is None or not str(page.get("kind", "")).endswith("List") or "items" not in page:
+            raise DriverError(f"what answers at {path} is not the cluster's API server", delay_s=1.0)
+        return page
 
     def _call(
         self,
         method: str,
         path: str,
         query: Mapping[str, str],
-        body: bytes | None = None,
+        body: Mapping[str, Any] | None = None,
         *,
         kind: str = JSON,
         accept: str = JSON,
+        gone: tuple[HTTPStatus, ...] = (),
     ) -> Object | None:
-        """None if there is no such object. A connection that was closed meanwhile is made anew once."""
+        """None with an answer that says it is `gone`. A connection that was closed meanwhile is made anew once."""
         target = f"{self.access.prefix}{quote(path)}" + (f"?{urlencode(query)}" if query else "")
+        content = json.dumps(body).encode() if body is not None else None
+        headers = {"Content-Type": kind, "Accept": accept}
         fresh = getattr(self._own, "connection", None) is None
         try:
-            status, content = self._send(method, target, body, {"Content-Type": kind, "Accept": accept})
-        except (http.client.HTTPException, ConnectionError) as error:
-            if fresh:
-                raise _silent(error) from error
             try:
-                status, content = self._send(method, target, body, {"Content-Type": kind, "Accept": accept})
-            except (http.client.HTTPException, OSError) as again:
-                raise _silent(again) from again
-        except OSError as error:
-            raise _silent(error) from error
-        if status == HTTPStatus.NOT_FOUND:
-            return None
-        if status >= HTTPStatus.BAD_REQUEST:
-            raise DriverError(f"the API server refused to {method} {path}: {status} {_said(content)}", delay_s=1.0)
-        found: Object = json.loads(content)
-        return found
+                status, said = self._send(method, target, content, headers)
+            except (http.client.HTTPException, ConnectionError):
+                if fresh:
+                    raise
+                status, said = self._send(method, target, content, headers)
+            if status in gone:
+                return None
+            if status >= HTTPStatus.BAD_REQUEST:
+                raise DriverError(f"the API server refused to {method} {path}: {status} {_said(said)}", delay_s=1.0)
+            found: Object = json.loads(said)
+        except (http.client.HTTPException, OSError, ValueError, RecursionError) as error:
+            wrong = f"the API server does not answer: {str(error) or type(error).__name__}"
+            raise DriverError(wrong, delay_s=1.0) from error
+        return found if isinstance(found, dict) else None
 
     def _send(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
         connection = getattr(self._own, "connection", None)
@@ -168,7 +192,10 @@ class BlockingApi:
             self._drop()
             raise
         if answer.will_close or answer.status == HTTPStatus.UNAUTHORIZED:
-            self._drop()  # with credentials that may have been renewed meanwhile
+            self._drop()
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            with suppress(InvalidRequest):  # half written: the next call reads it
+                self.access = Access.read(self.kubeconfig)
         return answer.status, content
 
     def _drop(self) -> None:
@@ -182,10 +209,6 @@ def _named(body: Any, kind: str, name: str) -> Any:
     if not found:
         raise KeyError(f"{kind}: {name}")
     return found[0]
-
-
-def _silent(error: Exception) -> DriverError:
-    return DriverError(f"the API server does not answer: {str(error) or type(error).__name__}", delay_s=1.0)
 
 
 def _said(content: bytes) -> str:

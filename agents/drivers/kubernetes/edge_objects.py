@@ -21,11 +21,13 @@ PROGRAMS = "/opt/hubfed"
 CA = "ca.pem"
 MARK = "hubfed.io/programs"
 NOBODY = 65534
+PULL = "IfNotPresent"
 AWAY_S = 10  # how long a node may be silent before another one gets the edge
 CANARY_S = 600  # ends by itself long after every proof is over
 # Answers every request, at once and for ever.
 CANARY = (
-    "require('http').createServer((_, answer) => answer.end('canary')).listen(%d); process.on('SIGTERM', process.exit)"
+    "require('http').createServer((_, answer) => answer.end('canary')).listen(%d);"
+    "process.on('SIGTERM', () => process.exit(0))"
 )
 
 
@@ -34,13 +36,13 @@ class ProxyImage:
     """Of the hubs' proxy, and when nodes are to pull it."""
 
     name: str
-    pull: str = "IfNotPresent"
+    pull: str = PULL
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> ProxyImage:
         """As the values of the JupyterHub chart have it. KeyError or TypeError if they do not."""
         found = values["proxy"]["chp"]["image"]
-        return cls(f"{found['name']}:{found['tag']}", found.get("pullPolicy") or cls.pull)
+        return cls(f"{found['name']}:{found['tag']}", found.get("pullPolicy") or PULL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,12 @@ class EdgeObjects:
     def _deployment(self) -> Object:
         words = ["node", f"{PROGRAMS}/launcher.mjs", "edge", "--listen", f"0.0.0.0:{PORT}", "--ask", self.agent.url]
         words += ["--ca", f"{PROGRAMS}/{CA}", "--name", self.agent.name]
-        looks = {"httpGet": {"path": "/.hubfed/proxy", "port": PORT}, "timeoutSeconds": 2}
+        alive, ready = ({"httpGet": {"path": f"/.hubfed/{what}", "port": PORT}} for what in ("proxy", "ready"))
         container = {
             **_container(NAME, self.image, words),
             "volumeMounts": [{"name": "programs", "mountPath": PROGRAMS, "readOnly": True}],
-            "readinessProbe": {**looks, "periodSeconds": 1, "failureThreshold": 3},
-            "livenessProbe": {**looks, "periodSeconds": 5, "failureThreshold": 4, "initialDelaySeconds": 10},
+            "readinessProbe": {**ready, "periodSeconds": 1, "failureThreshold": 3, "timeoutSeconds": 2},
+            "livenessProbe": {**alive, "periodSeconds": 5, "failureThreshold": 4, "timeoutSeconds": 2},
             "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
         }
         pod = {
@@ -145,6 +147,11 @@ def canary_pod(name: str, image: ProxyImage) -> Object:
         "metadata": {"name": name, "labels": {MANAGED_BY: "hubfed"}},
         "spec": spec,
     }
+
+
+def host_port(host: str, port: int) -> str:
+    """As it stands in an URL."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _container(name: str, image: ProxyImage, words: list[str]) -> Object:

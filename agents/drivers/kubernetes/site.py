@@ -75,11 +75,12 @@ def _edge(
     tls = tls_files(agent.tls, folder)
     principal = own_principal(tls)
     url, name = f"https://{agent.edge_address}{DESK}", agent_host(principal.site, principal.uid)
+    image = settings.proxy_image()
     programs = {file.name: file.read_text() for file in sorted(SOURCES.glob("*.mjs"))}
 
     def objects() -> EdgeObjects:
         asked = AskedAgent(url, name, tls.read()[0].decode())
-        return EdgeObjects(site.name, settings.proxy_image(), asked, programs, here.edge_port)
+        return EdgeObjects(site.name, image, asked, programs, here.edge_port)
 
     listens = f"{here.edge_host}:{here.edge_port}" if here.edge_port else ""
     table = EdgeTable(here.edge_table, LocalDisk())

@@ -2,7 +2,8 @@
 // from its own send (PROTOCOL.md H13). Nobody can open it from outside, and it closes by itself.
 //
 // An answer: {"boot_id", "order": [incarnation, seq] or null, "hubs": {hub: {"epoch": [era, n], "close_in": ns or null}},
-// "table": as table.mjs reads it}. `order` null: the agent has no lease file in this boot of its host.
+// "table": as table.mjs reads it}. `order` null: the agent has no lease file in this boot of its host. `table` null: it
+// cannot be read just now.
 
 import https from "node:https";
 import fs from "node:fs";
@@ -20,6 +21,7 @@ export class AskedGate {
     this.entries = new Map();
     this.said = "";
     this.asks = 0; // that were answered, or not in time
+    this.answered = false; // ever
   }
 
   // One question after the other, for ever: an answer can never overtake a later one.
@@ -63,7 +65,8 @@ export class AskedGate {
     const order = body.order === null ? [-1, -1] : body.order.map(Number);
     if (same && before(order, this.order)) return;
     const permits = new Map(Object.entries(body.hubs).map(([hub, entry]) => [hub, counted(entry, sent)]));
-    const entries = this.parse(body.table);
+    const entries = body.table === null ? this.entries : this.parse(body.table);
+    this.answered = true;
     this.boot = body.boot_id;
     this.order = order;
     this.permits = permits;

@@ -80,6 +80,11 @@ class SiteProxy extends ConfigurableProxy {
     return Promise.resolve(req.hubfed && { prefix: "/", target: req.hubfed.target });
   }
 
+  // Whether users may be sent here: one that asks an agent and was never answered is closed for everybody.
+  ready() {
+    return true;
+  }
+
   // What whoever looks after this proxy wants to know besides.
   about() {
     return {};
@@ -93,6 +98,7 @@ class SiteProxy extends ConfigurableProxy {
 
   handleProxyWeb(req, res) {
     if (req.url === "/.hubfed/proxy") return answerJson(res, 200, { mode, pid: process.pid, ...this.about() });
+    if (req.url === "/.hubfed/ready") return answerJson(res, this.ready() ? 200 : 503, { mode });
     const entry = (req.hubfed = this.table.look(hostOf(req)));
     if (!entry) return answer(res, "unknown");
     if (entry.departed) return answer(res, "departed");
@@ -141,6 +147,10 @@ class Edge extends SiteProxy {
   refusal({ hub, epoch }) {
     this.gate.refresh();
     return this.gate.isOpen(hub, epoch) ? undefined : "closed";
+  }
+
+  ready() {
+    return this.gate.answered ?? true;
   }
 
   about() {

@@ -37,8 +37,10 @@ class PodEdge:
     async def ensure(self) -> str:
         return await self.driver.ensure()
 
-    async def publish(self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = ()) -> None:
-        await self.driver.publish(routes, departed)
+    async def publish(
+        self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = (), unseen: frozenset[str] = frozenset()
+    ) -> None:
+        await self.driver.publish(routes, departed, unseen)
 
     async def close(self) -> None:
         await self.driver.close()
@@ -104,6 +106,7 @@ test_earlier = contract.test_the_file_of_an_earlier_incarnation_is_ignored
 test_left = contract.test_a_hub_that_left_the_lease_is_closed
 test_no_route = contract.test_a_hub_without_a_route_is_closed
 test_departed = contract.test_a_hub_that_runs_at_another_site_is_closed_here_until_it_has_a_route_again
+test_unseen = contract.test_the_route_of_a_hub_that_was_not_seen_yet_stays_as_it_was
 test_killed = contract.test_a_killed_edge_is_closed_and_comes_back_at_the_same_address
 
 

@@ -107,8 +107,10 @@ class SimHubs(MemoryHubs):
 
 
 class SimEdge(MemoryEdge):
-    async def publish(self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = ()) -> None:
-        await super().publish(routes, departed)
+    async def publish(
+        self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = (), unseen: frozenset[str] = frozenset()
+    ) -> None:
+        await super().publish(routes, departed, unseen)
         site = self._site
         assert isinstance(site, SimSite)
         if site.truth is not None:

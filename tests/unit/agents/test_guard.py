@@ -223,3 +223,31 @@ def test_a_fencer_that_could_end_nothing_goes_on_acknowledging_and_says_so() -> 
     site.run(2)
     assert len(site.acks) >= before + 4
     assert site.acks[-1]["blind"] == "nobody answers"
+
+
+@dataclass
+class Disk:
+    """What survives a boot."""
+
+    names: frozenset[str] | None = None
+    full: bool = False
+
+    def remember(self, names: frozenset[str]) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        self.names = names
+
+
+def test_what_is_armed_is_remembered_before_it_is_acknowledged() -> None:
+    site, disk = Site(), Disk(full=True)
+    site.guard.memory = disk
+    site.write(h=100, s=None)
+    site.run(3)
+    assert site.acks == [], "nothing that would be forgotten may be armed"
+    disk.full = False
+    site.run(1)
+    assert disk.names == frozenset({"h"})
+    assert site.acks[-1]["seq"] == site.seq
+    site.write(s=None)
+    site.run(1)
+    assert disk.names == frozenset({"h"}), "one that left the file may still run"
