@@ -90,7 +90,8 @@ async def serve(path: Path, state_dir: Path, runtime_dir: Path, stop: asyncio.Ev
                 tasks,
             )
             listen = settings.peer_listen or settings.peer_address
-            edges = telling_edges(settings, tls, LeaseDesk(place.lease, disk, clock, lambda: disk.read(table)))
+            desk = LeaseDesk(place.lease, disk, clock, lambda: disk.read(table))
+            edges = telling_edges(settings, tls, principal, desk)
             async with answering(listen, tls, principal.register, agent.peer_service), edges:
                 tasks.start("agent", agent.run())
                 await tasks.wait(stop)
@@ -125,12 +126,16 @@ async def answering(listen: str | None, tls: TlsFiles, register: str, service: P
 
 
 @asynccontextmanager
-async def telling_edges(settings: AgentSettings, tls: TlsFiles, desk: LeaseDesk) -> AsyncIterator[None]:
+async def telling_edges(
+    settings: AgentSettings, tls: TlsFiles, principal: Principal, desk: LeaseDesk
+) -> AsyncIterator[None]:
     """Tell an edge in a cluster what may be open; without an address none asks."""
     listen = settings.edge_listen or settings.edge_address
     if listen is None:
         yield
         return
+    if not serves_as(tls.read()[1], (agent_host(principal.site, principal.uid),)):
+        log.error("edges.certificate", cert=str(tls.cert), help="Have it issued anew: no edge will believe it.")
     host, _, port = listen.rpartition(":")
     async with open_desk(desk, host.strip("[]"), int(port), tls):
         yield

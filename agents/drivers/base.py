@@ -262,8 +262,7 @@ class CopiesDriver(Protocol):
 
     What restic does in a call ends within `limit_s` from when it is this call's turn (one at a time writes per hub), or
     DeadlineExceeded is raised after it was killed with all it started; repeating is always safe. A password is the
-    repository's, a plain value, never logged. To forget and prune copies is another identity's right, at no site: it is
-    not here.
+    repository's, a plain value, never logged. To forget and prune copies is another identity's right, at no site.
     """
 
     async def capabilities(self) -> CopiesCapabilities:
@@ -348,8 +347,7 @@ class EdgeDriver(Protocol):
     async def publish(
         self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = (), unseen: frozenset[str] = frozenset()
     ) -> None:
-        """Replace the whole routing table, but for the routes of hubs that are `unseen`: those stay as they were. A route
-        beats a departed hub of the same host name."""
+        """Replace the whole table but the routes of `unseen` hubs. A route beats a departed hub of the same host name."""
         ...
 
     async def is_open(self, hub: str) -> bool:

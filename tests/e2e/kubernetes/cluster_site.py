@@ -61,6 +61,11 @@ class ClusterSite:
         return self.sites.net.address(SITE)
 
     @property
+    def node_runtime(self) -> Path:
+        """A folder in memory that node and host both see."""
+        return Path("/dev/shm", self.folder.name)
+
+    @property
     def lease_file(self) -> Path:
         return self.runtime / "lease.json"
 
@@ -116,12 +121,11 @@ class ClusterSite:
     def start_node_fencer(self) -> ProcessId:
         """On the node, where a DaemonSet would have it: it sees the kubelet's folders, and asks the agent's desk."""
         assert self.sites.iu.node is not None
-        own = self.runtime / "node"
-        own.mkdir(mode=0o700, exist_ok=True)
+        self.node_runtime.mkdir(mode=0o700, exist_ok=True)
         asked = ("--ask", f"https://{self.address}:{DESK_PORT}/lease", "--ca", str(self.tls.ca))
-        words = ("--site", SITE, "--runtime-dir", str(own), "--longest", f"{LONGEST_S:g}", *asked)
+        words = ("--site", SITE, "--runtime-dir", str(self.node_runtime), "--longest", f"{LONGEST_S:g}", *asked)
         argv = (sys.executable, "-m", "agents.fencer", *words, "--name", agent_host(SITE, UID))
-        env = {**inherited(), **self.marks}
+        env = {**inherited(), **self.marks, "PYTHONPATH": str(ROOT)}  # in the node's mounts it begins at the root
         return self.processes.spawn(Launch((*self.sites.iu.node.entering(), *argv), self.fencer_log, env=env, cwd=ROOT))
 
     @property
@@ -144,5 +148,6 @@ def cluster_site(sites: Sites, *, edge_inside: bool = True) -> Iterator[ClusterS
     finally:
         for namespace in (edge_namespace(SITE), canary_of(SITE)):
             remove_namespace(sites.iu.api, namespace)
+        shutil.rmtree(Path("/dev/shm", folder.name), ignore_errors=True)
         shutil.rmtree(runtime, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
