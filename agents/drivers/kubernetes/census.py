@@ -29,14 +29,23 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """One look at one namespace: every pod that is not over."""
+    """One look at one namespace: every pod that is not over. `coming`: pods that something there is about to make, if there
+    are none yet. `revision`: of the list; 0: not known."""
 
     pods: tuple[Object, ...]
+    coming: int = 0
+    revision: int = 0
 
     @classmethod
-    def of(cls, found: Iterable[Object]) -> Census:
+    def of(cls, found: Iterable[Object], revision: int = 0) -> Census:
         """Of all pods of the namespace."""
-        return cls(tuple(pod for pod in found if (pod.get("status") or {}).get("phase") not in OVER))
+        living = (pod for pod in found if (pod.get("status") or {}).get("phase") not in OVER)
+        return cls(tuple(living), revision=revision)
+
+    @property
+    def count(self) -> int:
+        """Of pods that run or will."""
+        return len(self.pods) or self.coming
 
     def of_component(self, component: str) -> tuple[Object, ...]:
         return tuple(pod for pod in self.pods if _labels(pod).get("component") == component)

@@ -6,14 +6,8 @@ from dataclasses import dataclass
 
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.api import Api
-from agents.drivers.kubernetes.hub_record import (
-    SECRET,
-    SITE,
-    HubNamespace,
-    HubRecord,
-    HubSecrets,
-    namespace_body,
-)
+from agents.drivers.kubernetes.hub_record import SECRET, HubNamespace, HubRecord, HubSecrets, namespace_body
+from agents.drivers.kubernetes.watch import Watch
 from federation.model.errors import DriverError
 
 
@@ -23,6 +17,18 @@ class Namespaces:
 
     site: str
     api: Api
+    watch: Watch
+
+    async def seen(self, hub: str) -> HubNamespace | None:
+        """As it was heard of last, with all that was written here; for reports, not for what must be true at this moment.
+        None if there is none. DriverError if it is somebody else's."""
+        return self.heard(hub) or await self.look(hub)
+
+    def heard(self, hub: str) -> HubNamespace | None:
+        """The same; None also if nothing was heard of it."""
+        mirror = self.watch.heard()
+        found = mirror.named(hub) if mirror is not None else None
+        return HubNamespace.of(self.site, hub, found) if found is not None else None
 
     async def look(self, hub: str) -> HubNamespace | None:
         """None if there is none. DriverError if it is somebody else's."""
@@ -45,6 +51,7 @@ class Namespaces:
             return now
         body = namespace_body(self.site, now.name, wanted.record, wanted.homes)
         found = await self.api.apply(paths.namespace(now.name), body)
+        self.watch.mirror.put(found)
         return HubNamespace.of(self.site, now.name, found)
 
     async def secrets(self, hub: str) -> HubSecrets:
@@ -60,8 +67,7 @@ class Namespaces:
 
     async def hubs(self) -> tuple[str, ...]:
         """All hubs that have a namespace of this site."""
-        found = await self.api.items(paths.NAMESPACES, labels=f"{SITE}={self.site}")
-        return tuple(sorted(one["metadata"]["name"] for one in found))
+        return tuple(sorted(one["metadata"]["name"] for one in await self.watch.objects()))
 
 
 STUCK = "kubectl get namespace NAME -o yaml says what holds it: often objects whose controller is gone."

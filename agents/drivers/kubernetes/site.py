@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from random import SystemRandom
 
 from agents.drivers.base import Capacity, SiteDrivers
 from agents.drivers.cluster_kubernetes import KubernetesCluster
@@ -20,6 +21,7 @@ from agents.drivers.kubernetes.namespaces import Namespaces
 from agents.drivers.kubernetes.not_there import NoCanary, NoCopies, NoTesters
 from agents.drivers.kubernetes.releases import Releases
 from agents.drivers.kubernetes.settings import KubernetesSettings
+from agents.drivers.kubernetes.watches import Watches
 from agents.drivers.local.settings import LocalSettings
 from federation.core.chart_values.row import SitePart
 from federation.model.errors import InvalidRequest
@@ -38,12 +40,13 @@ def from_file(site: SiteFile, folder: Path, here: LocalSettings, processes: Proc
     settings = read(site, folder)
     spec = site.spec
     api = Api(site.name, settings.kubeconfig)
-    namespaces = Namespaces(site.name, api)
+    watches = Watches.of(api, clock, SystemRandom())
+    namespaces = Namespaces(site.name, api, watches.namespaces)
     releases = Releases(find_helm(), settings.kubeconfig, here.state_dir / "helm", processes, clock, here.marks())
     install = once(lambda: ensure_proxy(processes, clock))
     return SiteDrivers(
-        cluster=KubernetesCluster(api, Capacity(spec.reserve.cpu.millis, spec.reserve.memory.bytes)),
-        hubs=KubernetesHubs(settings, api, namespaces, releases, clock),
+        cluster=KubernetesCluster(watches, Capacity(spec.reserve.cpu.millis, spec.reserve.memory.bytes)),
+        hubs=KubernetesHubs(settings, api, namespaces, releases, clock, watches),
         homes=KubernetesHomes(api, namespaces, clock),
         edge=LocalEdge(here, processes, clock, LocalDisk(), install),
         canary=NoCanary(),
