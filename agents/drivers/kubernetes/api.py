@@ -113,12 +113,21 @@ class Api:
                 return None
             raise
 
-    async def delete(self, path: str, *, grace_s: float | None = None) -> bool:
-        """Ask for its end, or that of all objects of a kind; False if there was none. A pod gets a second at least: with
-        none it is taken off the list at once, and nobody would know whether its node has ended it (I1)."""
+    async def delete(self, path: str, *, grace_s: float | None = None, seen: Object | None = None) -> bool:
+        """Ask for its end, or that of all objects of a kind; False if there was none. With `seen`: only if it is still what
+        it was then, else False as well. A pod gets a second at least: with none it is taken off the list at once, and
+        nobody would know whether its node has ended it (I1)."""
         self.asked["delete"] += 1
-        query = {} if grace_s is None else {"gracePeriodSeconds": str(max(1, round(grace_s)))}
-        return await self._call("DELETE", path, query, missing=True) is not None
+        options: Object = {} if grace_s is None else {"gracePeriodSeconds": max(1, round(grace_s))}
+        if seen is not None:
+            options["preconditions"] = {name: seen["metadata"][name] for name in ("uid", "resourceVersion")}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", **options} if options else None
+        try:
+            return await self._call("DELETE", path, {}, body, missing=True) is not None
+        except ApiRefused as error:
+            if seen is not None and error.reason == "Conflict":
+                return False
+            raise
 
     async def lines(self, path: str, *, container: str, tail: int, follow: bool) -> AsyncIterator[bytes]:
         """The log of a container, as it comes."""

@@ -19,6 +19,7 @@ from agents.drivers.kubernetes.api import Api
 from agents.drivers.kubernetes.charts import Chart
 from agents.drivers.kubernetes.namespaces import Namespaces
 from agents.drivers.kubernetes.not_there import NoCanary, NoCopies, NoTesters
+from agents.drivers.kubernetes.release_records import ReleaseRecords
 from agents.drivers.kubernetes.releases import Releases
 from agents.drivers.kubernetes.settings import KubernetesSettings
 from agents.drivers.kubernetes.watches import Watches
@@ -42,7 +43,9 @@ def from_file(site: SiteFile, folder: Path, here: LocalSettings, processes: Proc
     api = Api(site.name, settings.kubeconfig)
     watches = Watches.of(api, clock, SystemRandom())
     namespaces = Namespaces(site.name, api, watches.namespaces)
-    releases = Releases(find_helm(), settings.kubeconfig, here.state_dir / "helm", processes, clock, here.marks())
+    records = ReleaseRecords(api)
+    helm_dir = here.state_dir / "helm"
+    releases = Releases(find_helm(), settings.kubeconfig, records, helm_dir, processes, clock, here.marks())
     install = once(lambda: ensure_proxy(processes, clock))
     return SiteDrivers(
         cluster=KubernetesCluster(watches, Capacity(spec.reserve.cpu.millis, spec.reserve.memory.bytes)),
