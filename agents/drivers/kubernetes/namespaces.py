@@ -54,6 +54,20 @@ class Namespaces:
         self.watch.mirror.put(found)
         return HubNamespace.of(self.site, now.name, found)
 
+    async def note(self, hub: str, name: str, text: str | None) -> None:
+        """Write a note on it that is no part of what `write` writes and is kept by that, or (None) take it off. DriverError
+        if there is no such namespace to write on."""
+        found = await self.api.merge(paths.namespace(hub), {"metadata": {"annotations": {name: text}}})
+        if found is not None:
+            self.watch.mirror.put(found)
+        elif text is not None:
+            raise DriverError(f"{hub}: no such hub at this site", delay_s=None)
+
+    async def noted(self, name: str) -> tuple[str, ...]:
+        """All hubs on whose namespace such a note is."""
+        found = [one["metadata"] for one in await self.watch.objects()]
+        return tuple(sorted(meta["name"] for meta in found if name in (meta.get("annotations") or {})))
+
     async def secrets(self, hub: str) -> HubSecrets:
         """Those of the hub; drawn the first time."""
         path = paths.secret(hub, SECRET)

@@ -18,12 +18,13 @@ from agents.drivers.hub_kubernetes import KubernetesHubs
 from agents.drivers.kubernetes.api import Api
 from agents.drivers.kubernetes.charts import Chart
 from agents.drivers.kubernetes.namespaces import Namespaces
-from agents.drivers.kubernetes.not_there import NoCanary, NoCopies, NoTesters
+from agents.drivers.kubernetes.not_there import NoCanary, NoCopies
 from agents.drivers.kubernetes.release_records import ReleaseRecords
 from agents.drivers.kubernetes.releases import Releases
 from agents.drivers.kubernetes.settings import KubernetesSettings
 from agents.drivers.kubernetes.watches import Watches
 from agents.drivers.local.settings import LocalSettings
+from agents.drivers.testers_kubernetes import KubernetesTesters
 from federation.core.chart_values.row import SitePart
 from federation.model.errors import InvalidRequest
 from federation.model.site_file import Purpose, SiteFile
@@ -46,15 +47,16 @@ def from_file(site: SiteFile, folder: Path, here: LocalSettings, processes: Proc
     records = ReleaseRecords(api)
     helm_dir = here.state_dir / "helm"
     releases = Releases(find_helm(), settings.kubeconfig, records, helm_dir, processes, clock, here.marks())
+    hubs = KubernetesHubs(settings, api, namespaces, releases, clock, watches)
     install = once(lambda: ensure_proxy(processes, clock))
     return SiteDrivers(
         cluster=KubernetesCluster(watches, Capacity(spec.reserve.cpu.millis, spec.reserve.memory.bytes)),
-        hubs=KubernetesHubs(settings, api, namespaces, releases, clock, watches),
+        hubs=hubs,
         homes=KubernetesHomes(api, namespaces, clock),
         edge=LocalEdge(here, processes, clock, LocalDisk(), install),
         canary=NoCanary(),
         copies=NoCopies(),
-        testers=NoTesters(),
+        testers=KubernetesTesters(api, namespaces, hubs, clock),
     )
 
 
