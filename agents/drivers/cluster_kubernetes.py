@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.drivers.base import Capacity, ClusterView
-from agents.drivers.kubernetes.census import SERVERS, Census
+from agents.drivers.kubernetes.census import SERVERS, Census, living
 from agents.drivers.kubernetes.node_room import node_refusal, of_daemon, requests, room
 from agents.drivers.kubernetes.watches import Watches
 from federation.model.status import Condition, ConditionType, Truth
@@ -23,7 +23,7 @@ class KubernetesCluster:
     reserve: Capacity  # of each node, for itself
 
     async def observe(self) -> ClusterView:
-        nodes, pods = await self.watches.nodes.objects(), Census.of(await self.watches.pods.objects()).pods
+        nodes, pods = await self.watches.nodes.objects(), tuple(living(await self.watches.pods.objects()))
         daemons = _by_node(pod for pod in pods if of_daemon(pod))
         good = [node for node in nodes if not node_refusal(node)]
         capacity = _sum(room(node, daemons.get(node["metadata"]["name"], []), self.reserve) for node in good)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.drivers.kubernetes.hub_record import SERVER
+from agents.drivers.kubernetes.node_room import of_daemon
 from federation.model.scalars import TESTER
 
 Object = dict[str, Any]
@@ -29,8 +30,8 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """One look at one namespace: every pod that is not over. `coming`: pods that something there is about to make, if there
-    are none yet. `revision`: of the list; 0: not known."""
+    """One look at one namespace: every pod of the hub that is not over. `coming`: pods that something there is about to
+    make, if there are none yet. `revision`: of the list; 0: not known."""
 
     pods: tuple[Object, ...]
     coming: int = 0
@@ -38,9 +39,8 @@ class Census:
 
     @classmethod
     def of(cls, found: Iterable[Object], revision: int = 0) -> Census:
-        """Of all pods of the namespace."""
-        living = (pod for pod in found if (pod.get("status") or {}).get("phase") not in OVER)
-        return cls(tuple(living), revision=revision)
+        """Of all pods of the namespace. Those that pull images ahead are on every node whether the hub runs or not."""
+        return cls(tuple(pod for pod in living(found) if not of_daemon(pod)), revision=revision)
 
     @property
     def count(self) -> int:
@@ -78,6 +78,11 @@ class Census:
         """Whether Kubernetes has tried and failed: waiting alone will not help."""
         core = (*self.of_component(HUB), *self.of_component(PROXY))
         return any(waiting.get("reason") in STUCK for pod in core for _, waiting, _ in _containers(pod))
+
+
+def living(found: Iterable[Object]) -> Iterator[Object]:
+    """Those that are not over."""
+    return (pod for pod in found if (pod.get("status") or {}).get("phase") not in OVER)
 
 
 def up_to_date(workload: Object) -> bool:
