@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.drivers.kubernetes.marks import OVER, SERVER
+from agents.drivers.kubernetes.node_room import of_daemon
 from federation.model.scalars import TESTER
 
 Object = dict[str, Any]
@@ -28,14 +29,22 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """One look at one namespace: every pod that is not over."""
+    """One look at one namespace: every pod of the hub that is not over. `coming`: pods that something there is about to
+    make, if there are none yet. `revision`: of the list; 0: not known."""
 
     pods: tuple[Object, ...]
+    coming: int = 0
+    revision: int = 0
 
     @classmethod
-    def of(cls, found: Iterable[Object]) -> Census:
-        """Of all pods of the namespace."""
-        return cls(tuple(pod for pod in found if (pod.get("status") or {}).get("phase") not in OVER))
+    def of(cls, found: Iterable[Object], revision: int = 0) -> Census:
+        """Of all pods of the namespace. Those that pull images ahead are on every node whether the hub runs or not."""
+        return cls(tuple(pod for pod in living(found) if not of_daemon(pod)), revision=revision)
+
+    @property
+    def count(self) -> int:
+        """Of pods that run or will."""
+        return len(self.pods) or self.coming
 
     def of_component(self, component: str) -> tuple[Object, ...]:
         return tuple(pod for pod in self.pods if _labels(pod).get("component") == component)
@@ -68,6 +77,11 @@ class Census:
         """Whether Kubernetes has tried and failed: waiting alone will not help."""
         core = (*self.of_component(HUB), *self.of_component(PROXY))
         return any(waiting.get("reason") in STUCK for pod in core for _, waiting, _ in _containers(pod))
+
+
+def living(found: Iterable[Object]) -> Iterator[Object]:
+    """Those that are not over."""
+    return (pod for pod in found if (pod.get("status") or {}).get("phase") not in OVER)
 
 
 def up_to_date(workload: Object) -> bool:

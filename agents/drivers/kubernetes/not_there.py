@@ -10,7 +10,6 @@ from federation.model.errors import DriverError
 from federation.model.identity import Epoch
 
 COPIES = "homes in a cluster are not copied yet"
-TESTERS = "test servers are not started in a cluster yet"
 
 
 def _refuse(what: str) -> NoReturn:
@@ -51,17 +50,3 @@ class NoCopies:
         self, copy: CopyRef, folder: str, users: tuple[str, ...], password: str, *, limit_s: float = 0
     ) -> Placed:
         _refuse(COPIES)
-
-
-@dataclass(frozen=True, slots=True)
-class NoTesters:
-    """A TesterDriver that admits nobody."""
-
-    async def admit(self, hub: str, valid_s: float) -> str:
-        _refuse(TESTERS)
-
-    async def dismiss(self, hub: str) -> None:
-        """Nobody was admitted."""
-
-    async def left(self) -> tuple[str, ...]:
-        return ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from random import SystemRandom
 
 from agents.drivers.base import Capacity, SiteDrivers
 from agents.drivers.canary_kubernetes import KubernetesCanary
@@ -21,10 +22,13 @@ from agents.drivers.kubernetes.api import Api
 from agents.drivers.kubernetes.charts import Chart
 from agents.drivers.kubernetes.edge_objects import AskedAgent, EdgeObjects
 from agents.drivers.kubernetes.namespaces import Namespaces
-from agents.drivers.kubernetes.not_there import NoCopies, NoTesters
+from agents.drivers.kubernetes.not_there import NoCopies
+from agents.drivers.kubernetes.release_records import ReleaseRecords
 from agents.drivers.kubernetes.releases import Releases
 from agents.drivers.kubernetes.settings import KubernetesSettings
+from agents.drivers.kubernetes.watches import Watches
 from agents.drivers.local.settings import LocalSettings
+from agents.drivers.testers_kubernetes import KubernetesTesters
 from agents.lease_desk import PATH as DESK
 from federation.core.chart_values.row import SitePart
 from federation.model.errors import InvalidRequest
@@ -46,17 +50,21 @@ def from_file(site: SiteFile, folder: Path, here: LocalSettings, processes: Proc
     settings = read(site, folder)
     spec = site.spec
     api = Api(site.name, settings.kubeconfig)
-    namespaces = Namespaces(site.name, api)
-    releases = Releases(find_helm(), settings.kubeconfig, here.state_dir / "helm", processes, clock, here.marks())
+    watches = Watches.of(api, clock, SystemRandom())
+    namespaces = Namespaces(site.name, api, watches.namespaces)
+    records = ReleaseRecords(api)
+    helm_dir = here.state_dir / "helm"
+    releases = Releases(find_helm(), settings.kubeconfig, records, helm_dir, processes, clock, here.marks())
+    hubs = KubernetesHubs(settings, api, namespaces, releases, clock, watches)
     edge = _edge(site, folder, settings, here, api, processes, clock)
     return SiteDrivers(
-        cluster=KubernetesCluster(api, Capacity(spec.reserve.cpu.millis, spec.reserve.memory.bytes)),
-        hubs=KubernetesHubs(settings, api, namespaces, releases, clock),
+        cluster=KubernetesCluster(watches, Capacity(spec.reserve.cpu.millis, spec.reserve.memory.bytes)),
+        hubs=hubs,
         homes=KubernetesHomes(api, namespaces, clock),
         edge=edge,
         canary=KubernetesCanary(site.name, api, settings.proxy_image, clock, edge.ask),
         copies=NoCopies(),
-        testers=NoTesters(),
+        testers=KubernetesTesters(api, namespaces, hubs, clock),
     )
 
 

@@ -1,22 +1,22 @@
-"""What every HubDriver promises, on a real cluster: the suite of tests/contract, with another bench.
-
-Left out are its two tests of test servers, which are not started in a cluster yet.
-"""
+"""What every HubDriver promises, on a real cluster: the suite of tests/contract, with another bench."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 import pytest_asyncio
 
-from agents.drivers.base import SiteDrivers
+from agents.drivers.base import HubOrder, SiteDrivers
 from agents.drivers.hub_address import HubAddress
 from agents.drivers.hub_kubernetes import KubernetesHubs
-from agents.drivers.kubernetes.census import SERVERS
+from agents.drivers.kubernetes.census import SERVERS, username
+from federation.coordinator.probe import HttpProber
+from federation.coordinator.server_probe import Ticket, Tried
 from federation.model.identity import Epoch
+from federation.model.scalars import TESTER
 from tests.contract import test_hub_driver as contract
 from tests.e2e.kubernetes.cluster_site import ClusterSite, cluster_site
 from tests.e2e.kubernetes.conftest import Sites
@@ -38,6 +38,7 @@ class KubernetesBench:
     here: ClusterSite
     epoch: Epoch = E1
     generation: int = 1
+    made: list[SiteDrivers] = field(default_factory=list)
 
     @property
     def sites(self) -> Sites:
@@ -48,7 +49,12 @@ class KubernetesBench:
         return self.here.drivers
 
     def drivers_anew(self) -> SiteDrivers:
-        return self.here.drivers_anew()
+        self.made.append(self.here.drivers_anew())
+        return self.made[-1]
+
+    async def close(self) -> None:
+        for drivers in (self.drivers, *self.made):
+            await drivers.hubs.close()
 
     def kill(self, hub: str, role: str) -> None:
         for pod in self._pods(hub, role):
@@ -63,6 +69,11 @@ class KubernetesBench:
     def pids(self, hub: str) -> set[int]:
         """Of students' servers, which nothing may restart; a hub in a cluster restarts when its settings change."""
         return {zlib.crc32(pod["metadata"]["uid"].encode()) for pod in self._pods(hub, SERVERS)}
+
+    def tester_home(self, hub: str) -> list[Object]:
+        """Claims of the user of test servers."""
+        every = self.sites.iu.api.items(f"/api/v1/namespaces/{hub}/persistentvolumeclaims")
+        return [one for one in every if username(one) == TESTER]
 
     async def _address(self, hub: str) -> HubAddress:
         hubs = self.drivers.hubs
@@ -89,7 +100,7 @@ async def bench(sites: Sites) -> AsyncIterator[KubernetesBench]:
         yield made
         for namespace in await made.drivers.hubs.list():
             await made.drivers.homes.delete(namespace)
-        await made.drivers.hubs.close()
+        await made.close()
 
 
 newest = contract.newest
@@ -102,8 +113,31 @@ test_mended = contract.test_what_was_killed_is_mended_by_the_next_start_and_serv
 test_adopted = contract.test_a_new_agent_finds_and_adopts_what_runs
 test_roster = contract.test_the_roster_is_read_back_with_its_admins
 test_no_roster = contract.test_the_roster_of_a_hub_that_is_not_here_is_an_error
+test_tester = contract.test_the_tester_is_in_no_roster_and_leaves_nothing
+test_no_tester = contract.test_no_tester_is_admitted_to_a_hub_that_is_not_here
 test_new_image = contract.test_a_new_image_is_for_new_servers_only_and_old_ones_are_counted
 test_notice = contract.test_a_hub_with_a_notice_lets_nobody_new_in_says_why_and_leaves_those_alone_who_are_in
 test_logs = contract.test_logs_end_with_the_newest_line
 test_no_logs = contract.test_logs_of_a_hub_that_is_not_here_are_an_error
 test_stop = contract.test_stop_ends_every_process_and_can_be_repeated
+
+
+async def test_a_test_server_is_no_students_and_nothing_of_it_is_left(bench: KubernetesBench, newest: HubOrder) -> None:
+    hub, drivers = newest.hub, bench.drivers
+    before = await drivers.hubs.observe(hub)
+    token = await drivers.testers.admit(hub, 300.0)
+    ticket = Ticket(TESTER, token, 180.0)
+    assert await HttpProber().server(before.address, newest.classroom.spec.dns.host, ticket) == Tried()
+    view = await drivers.hubs.observe(hub)
+    assert (view.servers, view.used, view.outdated_servers) == (before.servers, before.used, before.outdated_servers)
+    assert view.processes == before.processes + 1, "it runs until it is dismissed"
+    assert bench.tester_home(hub)
+    bench.epoch = newest.epoch.next()
+    await drivers.hubs.start(replace(newest, epoch=bench.epoch))  # what is written of the hub leaves the note alone
+    assert await drivers.testers.left() == (hub,)
+    await drivers.testers.dismiss(hub)
+    assert await drivers.testers.left() == ()
+    assert bench.tester_home(hub) == []
+    assert (await drivers.hubs.observe(hub)).processes == before.processes
+    ended = await HttpProber().server(before.address, newest.classroom.spec.dns.host, ticket)
+    assert "the hub answered 40" in ended.untested
