@@ -108,7 +108,7 @@ class Canary:
 
     async def prove(self) -> Proof:
         """One proof, from start to clean-up; a few seconds. It raises nothing: what goes wrong is its reason."""
-        reason = "" if self._fencer_answers() else NO_FENCER
+        reason = "" if await self._has_fencer() else NO_FENCER
         if not reason:
             try:
                 await self._prove()
@@ -142,6 +142,15 @@ class Canary:
         if not await self._driver.alive(self.hub) and self._clock.boottime_ns() < stop_by:
             raise NotProvenError("the canary ended before its deadline, so the fencer was not proven")
         await self._is_ended(stop_by)
+
+    async def _has_fencer(self) -> bool:
+        """One that is still starting is waited for."""
+        until_mono = self._clock.mono() + EDGE_S
+        while not self._fencer_answers():
+            if self._clock.mono() > until_mono:
+                return False
+            await self._clock.sleep(LOOK_S)
+        return True
 
     async def _is_closed(self) -> None:
         """Without an entry nobody passes. An edge that is still starting is waited for."""

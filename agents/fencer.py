@@ -22,7 +22,7 @@ from agents.armed_names import ArmedNames
 from agents.drivers.kubernetes.marks import edge_namespace
 from agents.drivers.stopper import Stopper
 from agents.drivers.stopper_local import LocalStopper
-from agents.drivers.stopper_node import NodeStopper
+from agents.drivers.stopper_node import POD_LOGS, NodeStopper
 from agents.guard import Guard, newest_of
 from agents.runtime_files import RuntimeFiles
 from federation.core.fencing import Fence, canary_of
@@ -60,6 +60,9 @@ def main() -> int:
     )
     node.add_argument("--ca", type=Path, metavar="FILE", help="authorities of the agent's certificate")
     node.add_argument("--name", metavar="HOST", help="what the agent's certificate says: UID.SITE.agent.hubfed")
+    node.add_argument(
+        "--pod-logs", type=Path, metavar="DIR", default=POD_LOGS, help=f"the kubelet's podLogsDir ({POD_LOGS})"
+    )
     arguments = parser.parse_args()
     wrong = unfit(arguments)
     if wrong:
@@ -93,7 +96,7 @@ def stopper_of(arguments: argparse.Namespace) -> Stopper[Any]:
     """Of the site's kind. What speaks to clusters is read only where there is one: it takes some MiB."""
     site = arguments.site
     if arguments.ask:
-        return NodeStopper(edge_namespace(site))
+        return NodeStopper(edge_namespace(site), arguments.pod_logs)
     if arguments.kubeconfig is None:
         state_dir = arguments.state_dir
         return LocalStopper(os.environ.get("HUBFED_DIR", str(state_dir)), site, state_dir)

@@ -20,6 +20,7 @@ from federation.model.errors import DriverError
 from federation.runtime.process_table import ProcessId, ProcessTable
 
 PRESS_NS = 200_000_000
+POD_LOGS = Path("/var/log/pods")
 TICKS = os.sysconf("SC_CLK_TCK")
 SECOND_NS = 1_000_000_000
 TREES = ("", "pids", "memory")  # of control groups; "" where there is only the unified one
@@ -32,7 +33,7 @@ class NodeStopper:
     written on a node. `edge` is the namespace of the site's edge."""
 
     edge: str
-    pods: Path = Path("/var/log/pods")
+    pods: Path = POD_LOGS
     groups: Path = Path("/sys/fs/cgroup")
     table: ProcessTable = field(default_factory=ProcessTable)
 

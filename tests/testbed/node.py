@@ -88,7 +88,7 @@ class Node:
     def add_images(self, images: Sequence[Image]) -> None:
         """For pods with `imagePullPolicy: Never`; layers that are there already take a moment."""
         ctr = [binaries.containerd() / "bin/ctr", "--address", self.socket, "--namespace", "k8s.io"]
-        words = [*self.entering(), *map(str, ctr), "images", "import", "-"]
+        words = [*self._entering(), *map(str, ctr), "images", "import", "-"]
         with self.daemons.log("images").open("ab") as log:
             importing = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=log, stderr=log)
         assert importing.stdin is not None
@@ -112,10 +112,9 @@ class Node:
 
     def _begin(self, name: str, *words: object) -> None:
         path = (binaries.containerd() / "bin", nft().parent)
-        self.daemons.start(name, *self.entering(), *words, path=path)
+        self.daemons.start(name, *self._entering(), *words, path=path)
 
-    def entering(self) -> list[str]:
-        """What stands before a command that is to see the node's mounts."""
+    def _entering(self) -> list[str]:
         return ["nsenter", f"--mount=/proc/{self.daemons.running[HOLDER].pid}/ns/mnt", "--"]
 
     def _route(self) -> None:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from federation.runtime.tls import TlsFiles
 from federation.runtime.volatile import volatile_dir
 from tests.e2e.kubernetes.conftest import Sites, remove_namespace
 from tests.support.certificates import Certificates
-from tests.testbed import hub_chart
+from tests.testbed import binaries, hub_chart
 from tests.testbed.accounts import account
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -43,13 +44,16 @@ class ClusterSite:
     folder: Path
     runtime: Path
     edge_inside: bool = True
-    drivers: SiteDrivers = field(init=False)
     clock: SystemClock = field(default_factory=SystemClock)
 
     def __post_init__(self) -> None:
         self.processes = SystemProcesses(self.clock)
         self.tls: TlsFiles = Certificates(self.folder).agent(SITE, UID)
-        self.drivers = self.drivers_anew()
+
+    @cached_property
+    def drivers(self) -> SiteDrivers:
+        """Of the agent that was there first."""
+        return self.drivers_anew()
 
     @property
     def kubeconfig(self) -> Path:
@@ -62,8 +66,8 @@ class ClusterSite:
 
     @property
     def node_runtime(self) -> Path:
-        """A folder in memory that node and host both see."""
-        return Path("/dev/shm", self.folder.name)
+        """Of the fencer on the node."""
+        return self.runtime / "node"
 
     @property
     def lease_file(self) -> Path:
@@ -71,6 +75,7 @@ class ClusterSite:
 
     def drivers_anew(self) -> SiteDrivers:
         """As a new agent makes them."""
+        binaries.helm()
         body = {"apiVersion": "hubfed/v1", "kind": "Site", "metadata": {"name": SITE}, "spec": self.spec()}
         return site_drivers(SiteFile.model_validate(body), self.folder, self.folder, self.runtime, self.clock)
 
@@ -119,14 +124,15 @@ class ClusterSite:
         return self.processes.spawn(Launch(argv, self.fencer_log, env={**inherited(), **self.marks}, cwd=ROOT))
 
     def start_node_fencer(self) -> ProcessId:
-        """On the node, where a DaemonSet would have it: it sees the kubelet's folders, and asks the agent's desk."""
+        """On the node's host, as a DaemonSet would have it: it reads the kubelet's folder of logs, and asks the desk."""
         assert self.sites.iu.node is not None
-        self.node_runtime.mkdir(mode=0o700, exist_ok=True)
+        logs = self.sites.iu.node.folder / "pod-logs"
+        self.node_runtime.mkdir(mode=0o700)
         asked = ("--ask", f"https://{self.address}:{DESK_PORT}/lease", "--ca", str(self.tls.ca))
         words = ("--site", SITE, "--runtime-dir", str(self.node_runtime), "--longest", f"{LONGEST_S:g}", *asked)
-        argv = (sys.executable, "-m", "agents.fencer", *words, "--name", agent_host(SITE, UID))
-        env = {**inherited(), **self.marks, "PYTHONPATH": str(ROOT)}  # in the node's mounts it begins at the root
-        return self.processes.spawn(Launch((*self.sites.iu.node.entering(), *argv), self.fencer_log, env=env, cwd=ROOT))
+        more = ("--name", agent_host(SITE, UID), "--pod-logs", str(logs))
+        argv = (sys.executable, "-m", "agents.fencer", *words, *more)
+        return self.processes.spawn(Launch(argv, self.fencer_log, env={**inherited(), **self.marks}, cwd=ROOT))
 
     @property
     def fencer_log(self) -> Path:
@@ -148,6 +154,5 @@ def cluster_site(sites: Sites, *, edge_inside: bool = True) -> Iterator[ClusterS
     finally:
         for namespace in (edge_namespace(SITE), canary_of(SITE)):
             remove_namespace(sites.iu.api, namespace)
-        shutil.rmtree(Path("/dev/shm", folder.name), ignore_errors=True)
         shutil.rmtree(runtime, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)

@@ -19,6 +19,7 @@ import pytest
 
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.marks import ALIVE, HUB, REPLICAS, SITE
+from agents.fencer import ARMED
 from federation.runtime.process_table import ProcessTable
 from federation.runtime.processes import ProcessId
 from tests.e2e.kubernetes.cluster_site import ClusterSite, cluster_site
@@ -42,13 +43,15 @@ class Fenced:
 
     here: ClusterSite
     fencer: ProcessId
+    newest: int = 0
 
     def write(self, **hubs: float | None) -> None:
         """Hub -> seconds from now at which it is to be stopped, or None."""
         now = self.here.clock.boottime_ns()
         at = {hub.replace("_", "-"): None if s is None else now + int(s * S) for hub, s in hubs.items()}
         entries = {hub: {"epoch": [1, 1], "close_at": stop, "stop_by": stop} for hub, stop in at.items()}
-        body = {"boot_id": self.here.clock.boot_id(), "incarnation": 1, "seq": next(sequence), "hubs": entries}
+        self.newest = next(sequence)
+        body = {"boot_id": self.here.clock.boot_id(), "incarnation": 1, "seq": self.newest, "hubs": entries}
         self.here.write_lease(json.dumps(body).encode())
 
     def ack(self) -> dict[str, Any]:
@@ -81,7 +84,8 @@ def site(sites: Sites) -> Iterator[ClusterSite]:
 
 @pytest.fixture
 def fenced(site: ClusterSite) -> Iterator[Fenced]:
-    (site.runtime / "ack.json").unlink(missing_ok=True)
+    for left in (site.runtime / "ack.json", site.fencer_log, site.folder / ARMED):
+        left.unlink(missing_ok=True)
     made = Fenced(site, site.start_fencer())
     made.write()
     until(lambda: (site.runtime / "ack.json").exists() and made.ack()["blind"] == "", "it reaches the cluster")
@@ -157,6 +161,7 @@ def test_a_fencer_that_knows_nothing_ends_every_hub_of_its_site_and_no_other(
     other = f"other-{next(sequence)}"
     run_hub(sites, other, site="elsewhere")
     site.write_lease(None)
+    (site.folder / ARMED).unlink(missing_ok=True)
     made = Fenced(site, site.start_fencer())
     try:
         until(lambda: not made.living(hub), "nothing of it lives", 2 + ENDED_S + 4)
@@ -164,6 +169,27 @@ def test_a_fencer_that_knows_nothing_ends_every_hub_of_its_site_and_no_other(
     finally:
         os.kill(made.fencer.pid, signal.SIGKILL)
         remove_namespace(sites.iu.api, other)
+
+
+def test_after_a_boot_of_its_host_what_was_armed_ends_and_what_stood_runs_on(
+    sites: Sites, site: ClusterSite, fenced: Fenced, hub: str
+) -> None:
+    standing = f"standing-{next(sequence)}"
+    run_hub(sites, standing)
+    try:
+        fenced.write(**{hub.replace("-", "_"): 8, standing.replace("-", "_"): None})
+        until(lambda: fenced.ack()["seq"] == fenced.newest, "the fencer has taken it")
+        os.kill(fenced.fencer.pid, signal.SIGKILL)
+        site.write_lease(None)  # a boot empties the runtime directory
+        (site.runtime / "ack.json").unlink()
+        again = Fenced(site, site.start_fencer())
+        try:
+            until(lambda: not again.living(hub), "what was armed ends", 2 + ENDED_S + 4)
+            assert len(again.living(standing)) == 2
+        finally:
+            os.kill(again.fencer.pid, signal.SIGKILL)
+    finally:
+        remove_namespace(sites.iu.api, standing)
 
 
 def test_an_api_server_that_hangs_is_said_acknowledgements_go_on_and_then_it_is_ended(

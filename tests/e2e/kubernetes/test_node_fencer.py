@@ -68,7 +68,8 @@ class Bench:
     async def until(self, true: Callable[[], bool], what: str, limit_s: float = 20.0) -> None:
         began = time.monotonic()
         while not true():
-            assert time.monotonic() - began < limit_s, f"not within {limit_s:g} s: {what}"
+            said = f"not within {limit_s:g} s: {what}\n{self.here.fencer_log.read_text()}"
+            assert time.monotonic() - began < limit_s, said
             await asyncio.sleep(0.05)
 
     async def stays_gone(self, seconds: float) -> None:
