@@ -7,12 +7,12 @@
 
 import https from "node:https";
 import fs from "node:fs";
-import { before, boottimeNs, permit } from "./gate.mjs";
+import { before, boottimeNs, earliestNs, permit } from "./gate.mjs";
 
 export class AskedGate {
   // `every` and `limit` in ms; `name` is what the agent's certificate must say, whatever the address is.
-  constructor({ url, ca, name, every = 250, limit = 2000, now = boottimeNs, parse, log }) {
-    Object.assign(this, { url, name, every, limit, now, parse, log });
+  constructor({ url, ca, name, every = 250, limit = 2000, parse, log }) {
+    Object.assign(this, { url, name, every, limit, parse, log });
     this.ca = fs.readFileSync(ca);
     this.agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
     this.boot = "";
@@ -28,7 +28,7 @@ export class AskedGate {
   async run() {
     for (;;) {
       try {
-        const sent = this.now();
+        const sent = earliestNs();
         this.take(await this.ask(), sent);
         this.note("");
       } catch (error) {
@@ -76,7 +76,7 @@ export class AskedGate {
   isOpen(hub, epoch) {
     const found = this.permits.get(hub);
     if (!found || found.era !== epoch[0] || found.n !== epoch[1]) return false;
-    return found.closeAt === null || this.now() < found.closeAt;
+    return found.closeAt === null || boottimeNs() < found.closeAt;
   }
 
   refresh() {}

@@ -25,6 +25,7 @@ from tests.testbed.binaries import BUILT_S
 pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough, pytest.mark.asyncio(loop_scope="module")]
 
 BEHIND = "behind-the-edge"
+SETTLED = 20
 PODS = paths.pods(edge_namespace(SITE))
 
 
@@ -35,7 +36,11 @@ class PodEdge:
     driver: KubernetesEdge
 
     async def ensure(self) -> str:
-        return await self.driver.ensure()
+        """And until the cluster sends nobody to the pod before it any more."""
+        address, in_a_row = await self.driver.ensure(), 0
+        while in_a_row < SETTLED:
+            in_a_row = in_a_row + 1 if await self.driver.visitor.about(address) is not None else 0
+        return address
 
     async def publish(
         self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = (), unseen: frozenset[str] = frozenset()
