@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -92,7 +93,9 @@ def _pods(hub: str) -> str:
 async def bench(sites: Sites) -> AsyncIterator[KubernetesBench]:
     assert sites.iu.node is not None
     binaries.helm()
-    hub, user, proxy = jupyter_images.jupyter()
+    hub, user, proxy = await asyncio.to_thread(
+        jupyter_images.jupyter
+    )  # it may have to make them, and runs a loop for that
     seats = [replace(user, name=f"docker.io/unidata/atm101:{tag}") for tag in TAGS]
     sites.iu.node.add_images([hub, user, proxy, *seats])
     with cluster_site(sites, edge_inside=False) as here:
