@@ -14,6 +14,7 @@ Object = dict[str, Any]
 OVER = ("Succeeded", "Failed")
 HUB, PROXY, SERVERS = "hub", "proxy", "singleuser-server"  # the upstream chart's components
 USERNAME = "hub.jupyter.org/username"
+COPIES = "hubfed.io/copies"  # label of a pod that saves or restores homes: no part of the hub
 STUCK = (
     *("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"),
     *("CrashLoopBackOff", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"),
@@ -29,14 +30,14 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """One look at one namespace: every pod that is not over."""
+    """One look at one namespace: every pod that is not over, but those that only work on its homes."""
 
     pods: tuple[Object, ...]
 
     @classmethod
     def of(cls, found: Iterable[Object]) -> Census:
         """Of all pods of the namespace."""
-        return cls(tuple(pod for pod in found if (pod.get("status") or {}).get("phase") not in OVER))
+        return cls(tuple(pod for pod in found if _counts(pod)))
 
     def of_component(self, component: str) -> tuple[Object, ...]:
         return tuple(pod for pod in self.pods if _labels(pod).get("component") == component)
@@ -82,6 +83,10 @@ def up_to_date(workload: Object) -> bool:
 def username(pod: Object) -> str:
     """Whose server it is, as the hub writes it."""
     return str((pod["metadata"].get("annotations") or {}).get(USERNAME, ""))
+
+
+def _counts(pod: Object) -> bool:
+    return (pod.get("status") or {}).get("phase") not in OVER and COPIES not in _labels(pod)
 
 
 def _labels(pod: Object) -> Mapping[str, str]:

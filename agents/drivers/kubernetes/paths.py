@@ -33,3 +33,7 @@ def deployments(name: str) -> str:
 
 def stateful_sets(name: str) -> str:
     return f"/apis/apps/v1/namespaces/{name}/statefulsets"
+
+
+def secrets(name: str) -> str:
+    return f"{namespace(name)}/secrets"

@@ -19,3 +19,4 @@ class KubernetesSettings:
     chart: Chart
     part: SitePart = field(default_factory=SitePart)
     values: Mapping[str, Any] = field(default_factory=dict)
+    image: str = ""  # of pods that copy homes; empty: none is copied

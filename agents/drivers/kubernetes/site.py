@@ -11,13 +11,14 @@ from pathlib import Path
 
 from agents.drivers.base import Capacity, SiteDrivers
 from agents.drivers.cluster_kubernetes import KubernetesCluster
+from agents.drivers.copies_kubernetes import KubernetesCopies
 from agents.drivers.edge_local import LocalEdge
 from agents.drivers.homes_kubernetes import KubernetesHomes
 from agents.drivers.hub_kubernetes import KubernetesHubs
 from agents.drivers.kubernetes.api import Api
 from agents.drivers.kubernetes.charts import Chart
 from agents.drivers.kubernetes.namespaces import Namespaces
-from agents.drivers.kubernetes.not_there import NoCanary, NoCopies, NoTesters
+from agents.drivers.kubernetes.not_there import NoCanary, NoTesters
 from agents.drivers.kubernetes.releases import Releases
 from agents.drivers.kubernetes.settings import KubernetesSettings
 from agents.drivers.local.settings import LocalSettings
@@ -30,6 +31,7 @@ from federation.runtime.helm_program import find_helm
 from federation.runtime.node import ensure_proxy
 from federation.runtime.once import once
 from federation.runtime.processes import Processes
+from federation.runtime.restic_program import find_restic
 
 
 def from_file(site: SiteFile, folder: Path, here: LocalSettings, processes: Processes, clock: Clock) -> SiteDrivers:
@@ -41,13 +43,15 @@ def from_file(site: SiteFile, folder: Path, here: LocalSettings, processes: Proc
     namespaces = Namespaces(site.name, api)
     releases = Releases(find_helm(), settings.kubeconfig, here.state_dir / "helm", processes, clock, here.marks())
     install = once(lambda: ensure_proxy(processes, clock))
+    restic = once(lambda: find_restic(processes, here.copies_dir / "restic.log"))
+    hubs = KubernetesHubs(settings, api, namespaces, releases, clock)
     return SiteDrivers(
         cluster=KubernetesCluster(api, Capacity(spec.reserve.cpu.millis, spec.reserve.memory.bytes)),
-        hubs=KubernetesHubs(settings, api, namespaces, releases, clock),
+        hubs=hubs,
         homes=KubernetesHomes(api, namespaces, clock),
         edge=LocalEdge(here, processes, clock, LocalDisk(), install),
         canary=NoCanary(),
-        copies=NoCopies(),
+        copies=KubernetesCopies(settings, here, processes, clock, LocalDisk(), api, namespaces, hubs, restic),
         testers=NoTesters(),
     )
 
@@ -71,4 +75,5 @@ def read(site: SiteFile, folder: Path) -> KubernetesSettings:
         chart=Chart.find(Path(charts), "jupyterhub"),
         part=part,
         values=cluster.values,
+        image=cluster.image or "",
     )
