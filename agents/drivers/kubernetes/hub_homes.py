@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from agents.drivers.base import HubDriver
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.api import Api, Object
+from agents.drivers.kubernetes.census import Census
 from agents.drivers.kubernetes.home_claims import (
     STUDENTS,
     ClaimSize,
@@ -39,8 +40,10 @@ class HubHomes:
         return MarkText.of(hub, place.homes) if place is not None else MarkText()
 
     async def none_runs(self, hub: str) -> None:
-        """Students' servers work in the homes, the hub in its database: neither may be replaced under them."""
-        pods = (await self.hubs.observe(hub)).processes
+        """Students' servers work in the homes, the hub in its database: neither may be replaced under them. Both are asked:
+        whoever runs hubs knows what is about to come, and the cluster what is there at this moment."""
+        coming = (await self.hubs.observe(hub)).processes
+        pods = coming or len(Census.of(await self.api.items(paths.pods(hub))).pods)
         if pods:
             raise DriverError(f"{pods} pods of {hub} run here: its homes cannot be replaced or compared under them")
 
