@@ -12,6 +12,7 @@ from typing import Any
 
 from agents.drivers.kubernetes.census import OVER, USERNAME
 from agents.drivers.kubernetes.hub_record import HUB, MANAGED_BY
+from federation.core.chart_values.seat import SHARED_CLAIM
 from federation.core.claim_names import claim_of, generation_of
 from federation.core.home_names import slug
 from federation.model.errors import DriverError
@@ -19,7 +20,6 @@ from federation.model.scalars import TESTER
 
 Object = dict[str, Any]
 STUDENTS = "component=singleuser-storage"
-SHARED = "homes"  # of storage.type shared-home
 DATABASE = "hub-db-dir"
 HOME, SERVER_NAME = "hubfed.io/home", "hub.jupyter.org/servername"
 ONCE, MANY = "ReadWriteOnce", "ReadWriteMany"
@@ -57,7 +57,7 @@ class HomeClaims:
 
 def check_not_shared(hub: str, found: Iterable[Object]) -> None:
     """DriverError if the homes are folders of one claim: those are not copied yet."""
-    if any(claim["metadata"]["name"] == SHARED for claim in found):
+    if any(claim["metadata"]["name"] == SHARED_CLAIM for claim in found):
         raise DriverError(f"{hub}: its homes are on one shared volume, which is not copied yet", delay_s=None)
 
 
