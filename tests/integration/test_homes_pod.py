@@ -276,3 +276,10 @@ def test_an_order_of_another_version_is_refused_and_not_quoted(tmp_path: Path) -
     assert answer.wrong is not None
     assert "newer: " in answer.wrong.message
     assert SECRET not in done.stdout + done.stderr
+
+
+def test_the_program_needs_few_libraries_so_that_its_pod_starts_fast_from_a_small_image() -> None:
+    script = "import sys, agents.homes_pod; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"pydantic", "structlog"} <= set(done.stdout.split())
+    assert {"aiohttp", "grpc", "kubernetes", "jupyterhub", "pyhelm3", "yaml"}.isdisjoint(done.stdout.split())

@@ -27,6 +27,7 @@ CORDONED = "node.kubernetes.io/unschedulable"
 READ_AND_GIVE = ["CHOWN", "DAC_OVERRIDE", "FOWNER"]
 REQUESTS, LIMITS = {"cpu": "100m", "memory": "128Mi"}, {"memory": "2Gi"}
 ENDS_S = 1
+LONGEST = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +142,15 @@ def is_stuck(pod: Object) -> bool:
     return _waiting(pod).get("reason", "") in STUCK
 
 
-def how_it_ended(hub: str, pod: Object) -> FederationError:
-    """Of one that has ended without an answer."""
+def how_it_ended(hub: str, pod: Object, log: str) -> FederationError:
+    """Of one that has ended without an answer; its last line tells most."""
     status = pod.get("status") or {}
     said = [str(status.get(part) or "") for part in ("reason", "message")]
     ended = next((one.get("state", {}).get("terminated") or {} for one in status.get("containerStatuses") or ()), {})
     said += [str(ended.get(part) or "") for part in ("reason", "message")]
+    said += log.strip().splitlines()[-1:]
     words = "; ".join(dict.fromkeys(word for word in said if word)) or f"code {ended.get('exitCode', '?')}"
-    what = f"{hub}: the pod that works on its homes ended without an answer: {words}"
+    what = f"{hub}: the pod that works on its homes ended without an answer: {words[:LONGEST]}"
     return DeadlineExceeded(what) if status.get("reason") == "DeadlineExceeded" else DriverError(what, delay_s=30.0)
 
 

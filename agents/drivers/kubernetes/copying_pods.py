@@ -118,9 +118,10 @@ class CopyingPods:
             if found is None:
                 raise DriverError(f"{hub}: the pod that works on its homes was deleted while it worked", delay_s=10.0)
             if is_over(found):
-                answer = HomesAnswer.read(await self._log(path))
+                said = await self._log(path)
+                answer = HomesAnswer.read(said)
                 if answer is None:
-                    raise how_it_ended(hub, found)
+                    raise how_it_ended(hub, found, said)
                 log.info("homes.pod_ended", hub=hub, call=pod.order.call.value, seconds=round(now_mono - begin_mono, 1))
                 return answer
             stuck_mono = (stuck_mono or now_mono) if is_stuck(found) else None

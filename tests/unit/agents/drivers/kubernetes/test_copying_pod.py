@@ -143,6 +143,12 @@ def test_why_it_does_not_start_is_said() -> None:
     ],
 )
 def test_how_it_ended_is_said(status: dict[str, Any], kind: type[Exception], words: str) -> None:
-    error = how_it_ended(HUB, said(phase="Failed", **status))
+    error = how_it_ended(HUB, said(phase="Failed", **status), "")
     assert type(error) is kind
     assert error.message.endswith(f"without an answer: {words}")
+
+
+def test_what_its_program_said_last_is_said_too() -> None:
+    ended = said(phase="Failed", containerStatuses=[{"state": {"terminated": {"reason": "Error", "exitCode": 1}}}])
+    error = how_it_ended(HUB, ended, "Traceback\nModuleNotFoundError: No module named 'structlog'\n")
+    assert error.message.endswith("Error; ModuleNotFoundError: No module named 'structlog'")
