@@ -264,7 +264,9 @@ class Reconciler:
             preparing = replace(view, phase=Phase.PREPARING)
             self._views[hub] = preparing
             await self._report(hub, preparing, f"restoring homes that {directive.restore.site} saved")
-            restored = await self.drivers.copies.restore(copy_ref(directive.restore), order.epoch, password)
+            restored = await self.drivers.copies.restore(
+                copy_ref(directive.restore), order.epoch, password, classroom=order.classroom
+            )
             if restored.done:
                 self._record("history.restore", hub, str(order.epoch))
                 log.info("homes.restored", hub=hub, snapshot=directive.restore.snapshot, kept=restored.kept)

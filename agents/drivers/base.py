@@ -260,9 +260,9 @@ class CopiesCapabilities:
 class CopiesDriver(Protocol):
     """Copies of homes between sites (DESIGN.md 4.5): one repository per (writing site, hub), one writer for ever (I3).
 
-    What restic does in a call ends within `limit_s` from when it is this call's turn (one at a time writes per hub), or
-    DeadlineExceeded is raised after it was killed with all it started; repeating is always safe. A password is the
-    repository's, a plain value, never logged. To forget and prune copies is another identity's right, at no site.
+    What restic does in a call ends within `limit_s` from when it is this call's turn (one at a time writes per hub), or is
+    killed with all it started: DeadlineExceeded. Repeating is always safe. A password is the repository's, a plain value,
+    never logged. To forget and prune copies is another identity's right, at no site: it is not here.
     """
 
     async def capabilities(self) -> CopiesCapabilities:
@@ -284,11 +284,13 @@ class CopiesDriver(Protocol):
         of this hub, its top can be read, there is room. One sentence. Reads only, and never locks."""
         ...
 
-    async def restore(self, copy: CopyRef, epoch: Epoch, password: str, *, limit_s: float = 3600.0) -> Restored:
-        """Make the hub's tree and database here be this copy, marked with `epoch`. Written beside, verified, then put
-        in place by a rename; what was there is kept aside. The same order again changes nothing. DriverError while
-        anything of the hub runs here, or with the sentence of `look`; StaleEpoch if the tree is of a newer epoch.
-        From the order until its end `HomesDriver.ensure` refuses to take the tree to another epoch (I6)."""
+    async def restore(
+        self, copy: CopyRef, epoch: Epoch, password: str, *, classroom: Classroom | None = None, limit_s: float = 3600.0
+    ) -> Restored:
+        """Make the hub's tree and database here be this copy, marked with `epoch`: written beside, verified, then put in
+        place in one step; what was there is kept aside. The same order again changes nothing. DriverError while anything of
+        the hub runs here, or with the sentence of `look`; StaleEpoch if the tree is of a newer epoch. From the order until
+        its end `HomesDriver.ensure` refuses to take the tree to another epoch (I6). `classroom`: how large homes are."""
         ...
 
     async def abandon(self, hub: str) -> None:

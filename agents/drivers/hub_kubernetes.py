@@ -18,6 +18,7 @@ from agents.drivers.hub_api import HubApi
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.api import Api, Object
 from agents.drivers.kubernetes.census import HUB, PROXY, SERVERS, Census, up_to_date, username
+from agents.drivers.kubernetes.homes_mark import MarkText
 from agents.drivers.kubernetes.hub_pods import HubPods
 from agents.drivers.kubernetes.hub_record import HubNamespace, HubRecord
 from agents.drivers.kubernetes.hub_values import HubValues, check_sign_in, hub_values
@@ -104,7 +105,8 @@ class KubernetesHubs:
         )
         place = await self.namespaces.write(place, record=record)
         secrets = await self.namespaces.secrets(hub)
-        values = hub_values(order, self.settings.part, self.settings.values, secrets)
+        homes = MarkText.of(hub, place.homes).generation
+        values = hub_values(order, self.settings.part, self.settings.values, secrets, homes)
         if before is not None:
             await self._scale_up(hub)  # before Helm: it takes no number for its own that differs and that we have set
         return await self._install(place, record, values)

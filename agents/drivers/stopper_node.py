@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agents.drivers.kubernetes.marks import HOMES_POD
 from agents.drivers.stopper import Running
 from federation.core.fencing import Verdict
 from federation.model.errors import DriverError
@@ -67,7 +68,7 @@ class NodeStopper:
         with suppress(OSError):
             for name in os.listdir(self.pods):  # noqa: PTH208 - names are all that is wanted
                 namespace, _, rest = name.partition("_")
-                if namespace in namespaces:
+                if namespace in namespaces and not rest.startswith(HOMES_POD):
                     found.setdefault(namespace, set()).add(rest.rpartition("_")[2])
         return found
 

@@ -181,6 +181,12 @@ class Cluster(Model):
         description="Folder with the upstream charts; default: the one that HUBFED_CHARTS names.",
         examples=["/var/lib/hubfed/charts"],
     )
+    image: Text | None = Field(
+        None,
+        description="Image with this program and restic, for the short pods that copy students' homes; without it none are "
+        "copied, and no class can move. If spec.copies.store is a folder, it is on every node under the same path.",
+        examples=["registry.example.edu/hubfed:0.1.0"],
+    )
     values: JsonObject = Field(
         {},
         description="Values of the JupyterHub chart for every hub of the site: mirrors of images, for example. A class's "

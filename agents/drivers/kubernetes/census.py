@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agents.drivers.kubernetes.marks import OVER, SERVER
+from agents.drivers.kubernetes.marks import COPIES, OVER, SERVER
 from agents.drivers.kubernetes.node_room import of_daemon
 from federation.model.scalars import TESTER
 
@@ -38,8 +38,9 @@ class Census:
 
     @classmethod
     def of(cls, found: Iterable[Object], revision: int = 0) -> Census:
-        """Of all pods of the namespace. Those that pull images ahead are on every node whether the hub runs or not."""
-        return cls(tuple(pod for pod in living(found) if not of_daemon(pod)), revision=revision)
+        """Of all pods of the namespace. Those that pull images ahead are on every node whether the hub runs or not, and
+        those that work on its homes do so also where it does not run."""
+        return cls(tuple(pod for pod in living(found) if _counts(pod)), revision=revision)
 
     @property
     def count(self) -> int:
@@ -95,6 +96,10 @@ def up_to_date(workload: Object) -> bool:
 def username(pod: Object) -> str:
     """Whose server it is, as the hub writes it."""
     return str((pod["metadata"].get("annotations") or {}).get(USERNAME, ""))
+
+
+def _counts(pod: Object) -> bool:
+    return not of_daemon(pod) and COPIES not in _labels(pod)
 
 
 def _labels(pod: Object) -> Mapping[str, str]:

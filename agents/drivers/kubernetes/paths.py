@@ -37,3 +37,7 @@ def stateful_sets(name: str) -> str:
 
 def config_map(name: str, map_name: str) -> str:
     return f"{namespace(name)}/configmaps/{map_name}"
+
+
+def secrets(name: str) -> str:
+    return f"{namespace(name)}/secrets"

@@ -23,6 +23,7 @@ class KubernetesSettings:
     chart: Chart
     part: SitePart = field(default_factory=SitePart)
     values: Mapping[str, Any] = field(default_factory=dict)
+    image: str = ""  # of pods that copy homes; empty: none is copied
 
     def proxy_image(self) -> ProxyImage:
         """InvalidRequest if neither chart nor site says which."""

@@ -13,6 +13,7 @@ from random import SystemRandom
 from agents.drivers.base import Capacity, SiteDrivers
 from agents.drivers.canary_kubernetes import KubernetesCanary
 from agents.drivers.cluster_kubernetes import KubernetesCluster
+from agents.drivers.copies_kubernetes import KubernetesCopies
 from agents.drivers.edge_kubernetes import KubernetesEdge
 from agents.drivers.edge_local import LocalEdge
 from agents.drivers.edge_table import EdgeTable
@@ -22,7 +23,6 @@ from agents.drivers.kubernetes.api import Api
 from agents.drivers.kubernetes.charts import Chart
 from agents.drivers.kubernetes.edge_objects import AskedAgent, EdgeObjects
 from agents.drivers.kubernetes.namespaces import Namespaces
-from agents.drivers.kubernetes.not_there import NoCopies
 from agents.drivers.kubernetes.release_records import ReleaseRecords
 from agents.drivers.kubernetes.releases import Releases
 from agents.drivers.kubernetes.settings import KubernetesSettings
@@ -42,6 +42,7 @@ from federation.runtime.node import SOURCES, ensure_proxy
 from federation.runtime.once import once
 from federation.runtime.own_identity import own_principal
 from federation.runtime.processes import Processes
+from federation.runtime.restic_program import find_restic
 
 
 def from_file(site: SiteFile, folder: Path, here: LocalSettings, processes: Processes, clock: Clock) -> SiteDrivers:
@@ -57,13 +58,14 @@ def from_file(site: SiteFile, folder: Path, here: LocalSettings, processes: Proc
     releases = Releases(find_helm(), settings.kubeconfig, records, helm_dir, processes, clock, here.marks())
     hubs = KubernetesHubs(settings, api, namespaces, releases, clock, watches)
     edge = _edge(site, folder, settings, here, api, processes, clock)
+    restic = once(lambda: find_restic(processes, here.copies_dir / "restic.log"))
     return SiteDrivers(
         cluster=KubernetesCluster(watches, Capacity(spec.reserve.cpu.millis, spec.reserve.memory.bytes)),
         hubs=hubs,
         homes=KubernetesHomes(api, namespaces, clock),
         edge=edge,
         canary=KubernetesCanary(site.name, api, settings.proxy_image, clock, edge.ask),
-        copies=NoCopies(),
+        copies=KubernetesCopies(settings, here, processes, clock, LocalDisk(), api, namespaces, hubs, restic),
         testers=KubernetesTesters(api, namespaces, hubs, clock),
     )
 
@@ -114,4 +116,5 @@ def read(site: SiteFile, folder: Path) -> KubernetesSettings:
         chart=Chart.find(Path(charts), "jupyterhub"),
         part=part,
         values=cluster.values,
+        image=cluster.image or "",
     )

@@ -24,6 +24,14 @@ class CopyStore:
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose files are, in numbers."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
 class LocalSettings:
     """One local site. `federation` marks every process of the federation, so that no other one is ever touched."""
 
@@ -39,6 +47,9 @@ class LocalSettings:
     interpreter: Path = Path(sys.executable)
     first_student_uid: int = FIRST_STUDENT_UID
     copies: CopyStore | None = None
+    hub_database: str = "hub.sqlite"  # in the folder of each hub
+    homes_owner: Owner | None = None  # of all homes; None: each student's own, or the agent's
+    database_owner: Owner | None = None  # None: the agent's
 
     @property
     def lease_file(self) -> Path:

@@ -8,7 +8,7 @@ from agents.drivers.kubernetes.marks import edge_namespace
 from federation.core.fencing import canary_of
 from tests.e2e.kubernetes.conftest import remove_namespace
 from tests.support.three_hosts_setup import SiteKind
-from tests.testbed import binaries, hub_chart, jupyter_images
+from tests.testbed import binaries, homes_image, hub_chart, jupyter_images
 from tests.testbed.accounts import account
 from tests.testbed.cluster import Cluster
 
@@ -18,12 +18,13 @@ def cluster_kind(cluster: Cluster) -> SiteKind:
     say. Agent and fencer sign in as accounts of their own."""
     assert cluster.node is not None
     binaries.helm()
-    cluster.node.add_images(jupyter_images.jupyter())
+    cluster.node.add_images([*jupyter_images.jupyter(), homes_image.homes()])
     values = hub_chart.values_here()
     values["singleuser"]["image"] = {"pullPolicy": "Never"}
     folder = cluster.control.files.folder
     agent, fencer = (account(cluster, name, folder) for name in ("agent", "fencer"))
-    spec = {"kubeconfig": str(agent), "charts": str(hub_chart.chart().parent), "values": values}
+    spec: dict[str, Any] = {"kubeconfig": str(agent), "charts": str(hub_chart.chart().parent), "values": values}
+    spec["image"] = homes_image.NAME
     return SiteKind({"kind": "kubernetes", "cluster": spec}, fencer=("--kubeconfig", str(fencer)))
 
 
