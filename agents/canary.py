@@ -14,7 +14,7 @@ from typing import Protocol
 
 import structlog
 
-from agents.drivers.base import CanaryDriver, Passage, Route
+from agents.drivers.edges import CanaryDriver, Passage, Route
 from federation.core.fencing import canary_of
 from federation.model.errors import FederationError
 from federation.model.identity import Epoch

@@ -12,7 +12,8 @@ import structlog
 
 from agents.copying import FinalCopies, copy_ref, restored_before
 from agents.departed import DepartedHubs
-from agents.drivers.base import ClusterView, HubOrder, HubView, Phase, Route, SiteDrivers
+from agents.drivers.base import ClusterView, HubOrder, HubView, Phase, SiteDrivers
+from agents.drivers.edges import Route
 from agents.hub_orders import HubOrders
 from agents.lease import SiteLease
 from agents.link import read_epoch

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from agents.drivers.base import Passage
+from agents.drivers.edges import Passage
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.api import Api, Object
 from agents.drivers.kubernetes.census import is_ready, troubles

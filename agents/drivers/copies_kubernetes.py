@@ -16,7 +16,16 @@ from pathlib import Path
 
 import structlog
 
-from agents.drivers.base import CopiesCapabilities, Copy, CopyRef, HubDriver, Placed, Restored, Saved, UnsentWork
+from agents.drivers.base import (
+    CopiesCapabilities,
+    Copy,
+    CopyRef,
+    HubDriver,
+    Placed,
+    Restored,
+    Saved,
+    UnsentWork,
+)
 from agents.drivers.homes_kubernetes import tree
 from agents.drivers.kubernetes.api import Api
 from agents.drivers.kubernetes.copying_pods import CopyingPods

@@ -15,7 +15,16 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from agents.drivers.base import CopiesCapabilities, Copy, CopyRef, HubDriver, Placed, Restored, Saved, UnsentWork
+from agents.drivers.base import (
+    CopiesCapabilities,
+    Copy,
+    CopyRef,
+    HubDriver,
+    Placed,
+    Restored,
+    Saved,
+    UnsentWork,
+)
 from agents.drivers.homes_local import LocalHomes
 from agents.drivers.local.blocking import blocking
 from agents.drivers.local.copies_in_store import CopiesInStore

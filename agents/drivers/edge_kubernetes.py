@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from agents.drivers.base import Departed, Passage, Route
 from agents.drivers.edge_table import EdgeTable, EdgeVisitor
+from agents.drivers.edges import Departed, Passage, Route
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.api import Api
 from agents.drivers.kubernetes.census import troubles

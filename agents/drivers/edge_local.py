@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from agents.drivers.base import Departed, Passage, Route
 from agents.drivers.edge_table import EdgeTable, EdgeVisitor
+from agents.drivers.edges import Departed, Passage, Route
 from agents.drivers.local.marks import EDGE
 from agents.drivers.local.ports import can_bind, free_ports
 from agents.drivers.local.settings import LocalSettings

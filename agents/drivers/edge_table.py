@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from agents.drivers.base import Departed, Passage, Route
+from agents.drivers.edges import Departed, Passage, Route
 from federation.runtime.disk import Disk
 
 LIMIT_S = 2.0

@@ -13,15 +13,13 @@ from agents.drivers.base import (
     Capacity,
     ClusterView,
     CopyRef,
-    Departed,
     HubCapabilities,
     HubOrder,
     HubView,
-    Passage,
     Phase,
-    Route,
     SiteDrivers,
 )
+from agents.drivers.edges import Departed, Passage, Route
 from agents.drivers.gate import Gate
 from agents.drivers.memory_copies import MemoryCopies, MemoryStore
 from agents.drivers.memory_homes import MemoryHomes

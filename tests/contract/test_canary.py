@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from agents.canary import EVERY_S, FIRST_RETRY_S, HOST, RETRY_S, STALE_S, Proof
-from agents.drivers.base import Passage
+from agents.drivers.edges import Passage
 from tests.support.canary_bench import HUB, CanaryBench, MemoryCanaryBench, canary, canary_bench
 from tests.support.local_site import until
 from tests.support.virtual import VirtualClock

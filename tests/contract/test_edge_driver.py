@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 import pytest_asyncio
 
-from agents.drivers.base import Departed
+from agents.drivers.edges import Departed
 from federation.runtime.clock import SystemClock
 from tests.support.edge_bench import HOST, HUB, EdgeBench, edge_bench
 from tests.support.local_site import E1, E2, lease, until

@@ -13,9 +13,9 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from agents.drivers.base import Departed, Passage
 from agents.drivers.edge_local import LocalEdge
 from agents.drivers.edge_table import EdgeVisitor
+from agents.drivers.edges import Departed, Passage
 from agents.drivers.local.ports import free_ports
 from federation.runtime.node import ensure_proxy
 from federation.runtime.processes import Launch, inherited

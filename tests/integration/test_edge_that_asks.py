@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from agents.drivers.base import Passage
+from agents.drivers.edges import Passage
 from agents.lease_desk import permitted
 from federation.core.lease_file import read_lease
 from federation.runtime.clock import SystemClock

@@ -12,9 +12,10 @@ from typing import Protocol
 
 from aiohttp import WSMsgType, web
 
-from agents.drivers.base import Capacity, EdgeDriver, Route
+from agents.drivers.base import Capacity
 from agents.drivers.edge_local import LocalEdge
 from agents.drivers.edge_table import EdgeVisitor
+from agents.drivers.edges import EdgeDriver, Route
 from agents.drivers.local.marks import EDGE
 from agents.drivers.memory import MemorySite
 from agents.lease_desk import LeaseDesk, open_desk

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
-from agents.drivers.base import Departed, Route
 from agents.drivers.edge_kubernetes import KubernetesEdge
+from agents.drivers.edges import Departed, Route
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.edge_objects import NAME
 from agents.drivers.kubernetes.marks import ALIVE, edge_namespace

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from agents.drivers import memory
-from agents.drivers.base import Departed, HubOrder, Route, SiteDrivers
+from agents.drivers.base import HubOrder, SiteDrivers
+from agents.drivers.edges import Departed, Route
 from agents.drivers.gate import Gate
 from agents.drivers.memory import MemoryEdge, MemoryHubs, MemorySite
 from agents.drivers.memory_copies import MemoryCopies

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from agents.canary import NO_FENCER, Canary
-from agents.drivers.base import Passage
+from agents.drivers.edges import Passage
 from federation.model.errors import DriverError
 from tests.support.virtual import VirtualClock
 
