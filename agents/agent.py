@@ -128,6 +128,7 @@ class Agent:
             self.reconciler.route_canary,
             ports.clock,
             fencer_s=who.profile.fencer_s,
+            fencer_answers=lambda: acks.newest() is not None,
         )
         resealing = Resealing(who, self.journal, sealing, ports.peers)
         self.link = Link(

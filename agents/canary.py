@@ -14,9 +14,9 @@ from typing import Protocol
 
 import structlog
 
-from agents.drivers.base import CanaryDriver, Passage, Route
+from agents.drivers.edges import CanaryDriver, Passage, Route
 from federation.core.fencing import canary_of
-from federation.model.errors import DriverError, FederationError
+from federation.model.errors import FederationError
 from federation.model.identity import Epoch
 from federation.runtime.clock import Clock
 
@@ -32,6 +32,8 @@ STALE_S = EVERY_S + 5 * RETRY_S  # a proof under way, or one retried, is not mis
 OPEN_S, GONE_S = 2.0, 1.0  # the canary is open for so long, and to be gone so much later
 LOOK_S = 0.05
 NS = 1_000_000_000
+
+NO_FENCER = "no fencer answers"
 
 Entry = Mapping[str, Mapping[str, object]]
 
@@ -49,7 +51,6 @@ class Proof:
     ok: bool
     reason: str  # empty if ok
     at_mono: float
-    hopeless: bool = False  # this kind of site has nothing that could be proven
 
 
 class NotProvenError(Exception):
@@ -58,7 +59,8 @@ class NotProvenError(Exception):
 
 class Canary:
     """`run` is eternal; `verdict` is for whoever decides about arming. `fencer_s` is W. The first proof needs an edge, and
-    a lease file whose incarnation is already this agent's: start it after the hello."""
+    a lease file whose incarnation is already this agent's: start it after the hello. `fencer_answers`: nothing is started
+    that nobody would end."""
 
     def __init__(
         self,
@@ -69,6 +71,7 @@ class Canary:
         clock: Clock,
         *,
         fencer_s: float,
+        fencer_answers: Callable[[], bool] = lambda: True,
     ) -> None:
         self.hub = canary_of(site)
         self._driver = driver
@@ -76,16 +79,16 @@ class Canary:
         self._set_route = set_route
         self._clock = clock
         self._fencer_s = fencer_s
+        self._fencer_answers = fencer_answers
         self.newest: Proof | None = None
 
     async def run(self) -> None:
-        """Prove now and every hour; after a failure again in a minute, sooner if nothing was ever proven. Eternal. Where
-        there is nothing that could be proven, an hour is soon enough."""
+        """Prove now and every hour; after a failure again in a minute, sooner if nothing was ever proven. Eternal."""
         retry_s = FIRST_RETRY_S
         while True:
             proof = await self.prove()
             retry_s = RETRY_S if proof.ok else retry_s
-            await self._clock.sleep(EVERY_S if proof.ok or proof.hopeless else retry_s)
+            await self._clock.sleep(EVERY_S if proof.ok else retry_s)
 
     def verdict(self) -> tuple[bool, str]:
         """Whether gate and fencer may be relied on now, and why, as a sentence for people."""
@@ -105,21 +108,22 @@ class Canary:
 
     async def prove(self) -> Proof:
         """One proof, from start to clean-up; a few seconds. It raises nothing: what goes wrong is its reason."""
-        reason, hopeless = "", False
-        try:
-            await self._prove()
-        except NotProvenError as error:
-            reason = str(error)
-        except FederationError as error:
-            reason = error.message
-            hopeless = isinstance(error, DriverError) and error.delay_s is None
-        finally:
-            await self._clear()
-        self.newest = Proof(not reason, reason, self._clock.mono(), hopeless)
-        if reason:
-            log.error("canary.failed", reason=reason)
-        else:
+        reason = "" if await self._has_fencer() else NO_FENCER
+        if not reason:
+            try:
+                await self._prove()
+            except NotProvenError as error:
+                reason = str(error)
+            except FederationError as error:
+                reason = error.message
+            finally:
+                await self._clear()
+        again = self.newest is not None and self.newest.reason == reason
+        self.newest = Proof(not reason, reason, self._clock.mono())
+        if not reason:
             log.info("canary.proven")
+        elif not again:
+            log.error("canary.failed", reason=reason)
         return self.newest
 
     async def _prove(self) -> None:
@@ -138,6 +142,15 @@ class Canary:
         if not await self._driver.alive(self.hub) and self._clock.boottime_ns() < stop_by:
             raise NotProvenError("the canary ended before its deadline, so the fencer was not proven")
         await self._is_ended(stop_by)
+
+    async def _has_fencer(self) -> bool:
+        """One that is still starting is waited for."""
+        until_mono = self._clock.mono() + EDGE_S
+        while not self._fencer_answers():
+            if self._clock.mono() > until_mono:
+                return False
+            await self._clock.sleep(LOOK_S)
+        return True
 
     async def _is_closed(self) -> None:
         """Without an entry nobody passes. An edge that is still starting is waited for."""

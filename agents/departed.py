@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
-from agents.drivers.base import Departed
+from agents.drivers.edges import Departed
 from federation.api.v1 import agent_pb2
 from federation.runtime.clock import Clock
 

@@ -1,38 +1,45 @@
 """fed-fencer: ends hubs whose lease has lapsed, also when the agent is dead, hung or silent (DESIGN.md 4.2).
 
-A small process of its own on the agent's machine. It needs no network, reads nothing but the lease file, answers in
-`ack.json` beside it, and shares nothing with the agent but that directory, which lies on tmpfs.
+A small process of its own on the agent's machine. It reads nothing but the lease file, answers in `ack.json` beside it, and
+shares nothing with the agent but that directory, which lies on tmpfs. At a local site it needs no network; where hubs are
+in a cluster it asks the API server, and says so when it cannot.
 """
 
 from __future__ import annotations
 
 import argparse
-import errno
 import fcntl
 import json
 import os
 import signal
-import stat
 import sys
+import threading
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+from agents.armed_names import ArmedNames
+from agents.drivers.kubernetes.marks import edge_namespace
+from agents.drivers.stopper import Stopper
 from agents.drivers.stopper_local import LocalStopper
+from agents.drivers.stopper_node import POD_LOGS, NodeStopper
 from agents.guard import Guard, newest_of
+from agents.runtime_files import RuntimeFiles
 from federation.core.fencing import Fence, canary_of
-from federation.model.errors import ExitCode
+from federation.model.errors import CATALOGUE, ExitCode, FederationError
 from federation.runtime import machine_time
-from federation.runtime.process_table import ProcessId
 from federation.runtime.volatile import MEMORY_FILESYSTEMS, file_system
 
 SECOND_NS = 1_000_000_000
-LARGEST = 8 << 20  # a lease file is some hundred bytes per hub
+ASK_EVERY_S = 0.25
+ARMED = "armed.json"
 
 
 def main() -> int:
     """Entry point; runs until SIGTERM. What it found to be stopped stays stopped."""
     parser = argparse.ArgumentParser(prog="fed-fencer", description="Ends hubs of one site whose lease has lapsed.")
     parser.add_argument("--site", required=True, metavar="NAME", help="the site's name")
-    parser.add_argument("--state-dir", type=Path, required=True, metavar="DIR", help="as the agent's")
+    parser.add_argument("--state-dir", type=Path, metavar="DIR", help="as the agent's")
     parser.add_argument("--runtime-dir", type=Path, required=True, metavar="DIR", help="as the agent's; on tmpfs")
     parser.add_argument(
         "--longest",
@@ -41,8 +48,23 @@ def main() -> int:
         metavar="SECONDS",
         help="how far ahead a deadline can lie: (D + F)(1 + rho) of the site's profile",
     )
+    parser.add_argument(
+        "--kubeconfig",
+        type=Path,
+        metavar="FILE",
+        help="hubs are pods of this cluster, instead of processes of this machine",
+    )
+    node = parser.add_argument_group("on a node of a cluster, without its API server")
+    node.add_argument(
+        "--ask", metavar="URL", help="where the agent answers: https://HOST:PORT/lease (spec.agent.edge_address)"
+    )
+    node.add_argument("--ca", type=Path, metavar="FILE", help="authorities of the agent's certificate")
+    node.add_argument("--name", metavar="HOST", help="what the agent's certificate says: UID.SITE.agent.hubfed")
+    node.add_argument(
+        "--pod-logs", type=Path, metavar="DIR", default=POD_LOGS, help=f"the kubelet's podLogsDir ({POD_LOGS})"
+    )
     arguments = parser.parse_args()
-    wrong = unfit(arguments.runtime_dir, arguments.longest)
+    wrong = unfit(arguments)
     if wrong:
         sys.stderr.write(f"error: {wrong}\n")
         return int(ExitCode.BAD_INPUT)
@@ -53,7 +75,15 @@ def main() -> int:
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
-    guard = assemble(arguments.site, arguments.state_dir, arguments.runtime_dir, arguments.longest)
+    try:
+        stopper = stopper_of(arguments)
+    except FederationError as error:
+        sys.stderr.write(f"error: {error.message}\n{error.help}\n")
+        return int(CATALOGUE[error.code].exit_code)
+    memory = ArmedNames(arguments.state_dir / ARMED) if arguments.kubeconfig else None
+    guard = assemble(arguments.site, stopper, arguments.runtime_dir, arguments.longest, memory)
+    if arguments.ask:
+        ask_for_ever(arguments)
     say("fencer.started", site=arguments.site, pid=os.getpid(), longest_s=arguments.longest)
     while not stopping:
         machine_time.pause(guard.tick() / SECOND_NS)
@@ -62,13 +92,43 @@ def main() -> int:
     return int(ExitCode.OK)
 
 
-def assemble(site: str, state_dir: Path, runtime_dir: Path, longest_s: float) -> Guard[ProcessId]:
-    """The fencer of a `local` site."""
+def stopper_of(arguments: argparse.Namespace) -> Stopper[Any]:
+    """Of the site's kind. What speaks to clusters is read only where there is one: it takes some MiB."""
+    site = arguments.site
+    if arguments.ask:
+        return NodeStopper(edge_namespace(site), arguments.pod_logs)
+    if arguments.kubeconfig is None:
+        state_dir = arguments.state_dir
+        return LocalStopper(os.environ.get("HUBFED_DIR", str(state_dir)), site, state_dir)
+    kind = import_module("agents.drivers.kubernetes.fencing")
+    found: Stopper[Any] = kind.stopper(site, arguments.kubeconfig, ArmedNames(arguments.state_dir / ARMED))
+    return found
+
+
+def ask_for_ever(arguments: argparse.Namespace) -> None:
+    """In a thread: what the agent answers becomes the lease file that this fencer reads."""
+    asked = import_module("agents.asked_lease")  # TLS takes some MiB, too
+    desk, files = asked.Desk(arguments.ask, arguments.ca, arguments.name), RuntimeFiles(arguments.runtime_dir)
+    clock = machine_time.boottime_ns
+    canary = canary_of(arguments.site)
+    asking = asked.AskedLease(desk.ask, files.write, clock, machine_time.boot_id(), say, without=canary)
+
+    def run() -> None:
+        while True:
+            asking.turn()
+            machine_time.pause(ASK_EVERY_S)
+
+    threading.Thread(target=run, name="asking", daemon=True).start()
+
+
+def assemble(
+    site: str, stopper: Stopper[Any], runtime_dir: Path, longest_s: float, memory: ArmedNames | None
+) -> Guard[Any]:
+    """The fencer of a site of any kind."""
     boot_id = machine_time.boot_id()
     longest_ns = int(longest_s * SECOND_NS)
     files = RuntimeFiles(runtime_dir)
     least = newest_of(files.acknowledged(), boot_id)
-    stopper = LocalStopper(os.environ.get("HUBFED_DIR", str(state_dir)), site, state_dir)
     return Guard(
         fence=Fence(boot_id, longest_ns, machine_time.boottime_ns(), canary=canary_of(site), least=least),
         lease=files,
@@ -77,62 +137,21 @@ def assemble(site: str, state_dir: Path, runtime_dir: Path, longest_s: float) ->
         say=say,
         boot_id=boot_id,
         pid=os.getpid(),
+        memory=memory,
     )
 
 
-class RuntimeFiles:
-    """The LeasePort on tmpfs."""
-
-    def __init__(self, folder: Path) -> None:
-        self._file = folder / "lease.json"
-        self._ack = folder / "ack.json"
-        self._fresh = folder / ".ack.json.new"
-        self._seen: tuple[int, ...] | None = ()
-
-    def changed(self) -> bool:
-        return self._mark() != self._seen
-
-    def read(self) -> bytes | None:
-        self._seen = self._mark()
-        if self._seen is None:
-            return None
-        _inode, _changed, size, mode = self._seen
-        if not stat.S_ISREG(mode) or size > LARGEST:
-            return b""  # something is there, and it is no lease file
-        try:
-            return self._file.read_bytes()
-        except OSError:
-            self._seen = ()
-            return None
-
-    def acknowledged(self) -> bytes | None:
-        """What is there of a fencer before this one."""
-        try:
-            return self._ack.read_bytes()
-        except OSError:
-            return None
-
-    def acknowledge(self, content: bytes) -> None:
-        handle = os.open(self._fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            if os.write(handle, content) != len(content):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        finally:
-            os.close(handle)
-        self._fresh.replace(self._ack)
-
-    def _mark(self) -> tuple[int, ...] | None:
-        try:
-            found = os.stat(self._file)  # noqa: PTH116 - ten times a second
-        except OSError:
-            return None
-        return found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode
-
-
-def unfit(runtime_dir: Path, longest_s: float) -> str:
+def unfit(arguments: argparse.Namespace) -> str:
     """Why this cannot be guarded, or nothing."""
+    runtime_dir, longest_s = arguments.runtime_dir, arguments.longest
     if not longest_s > 0:
         return f"--longest {longest_s:g} is not a time"
+    if arguments.ask and not (arguments.ca and arguments.name):
+        return "--ask needs --ca and --name: an answer of anybody else must not keep hubs alive"
+    if arguments.ask and arguments.kubeconfig:
+        return "--ask is for a node, and --kubeconfig for the agent's host: one fencer has one of them"
+    if not (arguments.ask or arguments.state_dir):
+        return "--state-dir is missing: it is where the agent and this keep what has to survive"
     try:
         kind = file_system(runtime_dir)
     except OSError as error:

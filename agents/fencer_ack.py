@@ -19,12 +19,14 @@ FRESH_NS = 2_000_000_000
 @dataclass(frozen=True, slots=True)
 class Ack:
     """The newest lease file that the fencer has taken, and when it last looked (CLOCK_BOOTTIME ns). `newest`: no file with
-    a lower (incarnation, seq) is believed, for a fencer before this one may have taken a newer one."""
+    a lower (incarnation, seq) is believed, for a fencer before this one may have taken a newer one. `blind`: why it could
+    end nothing now; empty: it could."""
 
     incarnation: int
     seq: int
     at_ns: int
     newest: tuple[int, int]
+    blind: str = ""
 
     @property
     def order(self) -> tuple[int, int]:
@@ -55,7 +57,7 @@ class FencerAcks:
             body = json.loads(content)
             order = (int(body["incarnation"]), int(body["seq"]))
             first, second = body.get("newest", order)
-            ack = Ack(*order, int(body["at"]), (int(first), int(second)))
+            ack = Ack(*order, int(body["at"]), (int(first), int(second)), str(body.get("blind", "")))
             same_boot = body["boot_id"] == self.clock.boot_id()
         except (ValueError, KeyError, TypeError):
             return None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from agents.drivers.stopper import Stopper
+from agents.drivers.stopper import Stopper, Unseen
 from federation.core.fencing import NO_EPOCH, NOTHING_YET, Fence, Reading, Verdict
 from federation.core.lease_file import Pair
 
@@ -22,7 +22,6 @@ MS = 1_000_000
 TICK_NS = 150 * MS
 ACK_NS = 420 * MS
 LOOK_NS = 1000 * MS
-PRESS_NS = 50 * MS
 STUCK_NS = 1000 * MS  # what survives SIGKILL for so long is said, and looked at less often
 LATE_NS = 300_000 * MS  # how long a hub that left the file is still looked for after it was gone
 SAY_NS = 10_000 * MS
@@ -43,6 +42,14 @@ class LeasePort(Protocol):
 
     def acknowledge(self, content: bytes) -> None:
         """Replace the acknowledgement. OSError if that is not possible, e.g. because the tmpfs is full."""
+        ...
+
+
+class Memory(Protocol):
+    """What survives the boot of this machine, where hubs do."""
+
+    def remember(self, names: frozenset[str]) -> None:
+        """The hubs that are armed now. OSError if that is not possible."""
         ...
 
 
@@ -85,6 +92,8 @@ class Guard(Generic[V]):
     say: Say
     boot_id: str
     pid: int
+    memory: Memory | None = None
+    _remembered: frozenset[str] | None = None
     _cases: dict[str, Case] = field(default_factory=dict)
     _reading: Reading = Reading.ACCEPTED
     _look_at_ns: int = 0
@@ -92,6 +101,7 @@ class Guard(Generic[V]):
     _acked: tuple[object, ...] = ()
     _acked_ns: int | None = None
     _ack_fails: bool = False
+    _unseen_said_ns: int | None = None
 
     def tick(self) -> int:
         """One round; returns ns until the next."""
@@ -114,10 +124,29 @@ class Guard(Generic[V]):
         if reading is not self._reading and reading is not Reading.ACCEPTED:
             self.say("fencer.unread", why=reading.value)
         self._reading = reading
+        self._remember()
+
+    def _remember(self) -> None:
+        """Before it is acknowledged: what is armed on a word that nobody would remember could not be ended after a boot."""
+        if self.memory is None or self._reading is not Reading.ACCEPTED or self._remembered == self.fence.armed:
+            return
+        try:
+            self.memory.remember(self.fence.armed)
+        except OSError as error:
+            if self._remembered is not None:
+                self.say("fencer.not_remembered", error=error.strerror or str(error))
+            self._remembered = None
+        else:
+            self._remembered = self.fence.armed
 
     def _enforce(self, verdict: Verdict) -> int:
         """One look and, where something lives, one kill; returns ns until the next look."""
-        seen = self.stopper.look(verdict)
+        try:
+            seen = self.stopper.look(verdict)
+        except Unseen as why:
+            self._say_unseen(why.message)
+            return self.stopper.press_ns
+        self._unseen_said_ns = None
         for hub, victims in seen.hubs.items():
             self._press(hub, victims)
         if seen.edge:
@@ -130,7 +159,14 @@ class Guard(Generic[V]):
             if not seen.hubs.get(hub):
                 self._quiet(hub, verdict.hubs.get(hub, NO_EPOCH), now)
         busy = any(self._is_busy(case, now) for case in self._cases.values())
-        return PRESS_NS if busy else LOOK_NS
+        return self.stopper.press_ns if busy else LOOK_NS
+
+    def _say_unseen(self, why: str) -> None:
+        """Once, and again every few seconds while it lasts."""
+        now = self.now_ns()
+        if self._unseen_said_ns is None or now - self._unseen_said_ns > SAY_NS:
+            self._unseen_said_ns = now
+            self.say("fencer.unseen", why=why)
 
     def _press(self, hub: str, victims: Sequence[V]) -> None:
         self._read()
@@ -171,13 +207,18 @@ class Guard(Generic[V]):
         """At once when there is news, else every 0.4 s: the agent extends nothing on an answer older than 2 s."""
         killed = sorted(hub for hub, case in self._cases.items() if case.fenced)
         left = {hub: case.left for hub, case in sorted(self._cases.items()) if case.left}
-        news = (self.fence.order, killed, left)
+        blind = self.stopper.trouble()
+        news = (self.fence.order, killed, left, blind)
         now = self.now_ns()
         if news == self._acked and self._acked_ns is not None and now - self._acked_ns < ACK_NS:
             return
+        if self.memory is not None and self._remembered is None:
+            self._remember()
+            if self._remembered is None:
+                return
         incarnation, seq = self.fence.order
         body = {"boot_id": self.boot_id, "incarnation": incarnation, "seq": seq, "at": now, "pid": self.pid}
-        body["newest"] = self.fence.newest
+        body |= {"newest": self.fence.newest, "blind": blind}
         self._acked, self._acked_ns = news, now
         try:
             self.lease.acknowledge(json.dumps({**body, "killed": killed, "left": left}).encode())

@@ -56,8 +56,11 @@ class Fencing:
 
     def objection(self) -> str:
         """Why hubs of this site must not be armed now; empty: they may."""
-        if self.acks.newest() is None:
+        ack = self.acks.newest()
+        if ack is None:
             return "the fencer of the site does not answer"
+        if ack.blind:
+            return f"the fencer of the site can end nothing: {ack.blind}"
         return self.unproven()
 
 

@@ -13,8 +13,10 @@ from random import SystemRandom
 import structlog
 
 from agents.agent import Agent, Place, Ports
+from agents.drivers.edge_table import table_file
 from agents.grpc_transport import GrpcPeers, GrpcTransport
 from agents.journal import SingleWriter
+from agents.lease_desk import LeaseDesk, open_desk
 from agents.link import Self
 from agents.peer_service import PEER_RIGHTS, PeerService
 from agents.site_drivers import site_drivers
@@ -76,18 +78,21 @@ async def serve(path: Path, state_dir: Path, runtime_dir: Path, stop: asyncio.Ev
         version=__version__,
         peer_address=asked_at(settings, tls, principal),
     )
+    place, table = Place(state_dir, runtime_dir), table_file(state_dir)
     drivers = site_drivers(site, path.parent, state_dir, runtime_dir, clock)
     try:
         async with Supervisor(f"agent-{site.name}") as tasks, Channels(tls) as channels:
             agent = Agent(
                 who,
-                Place(state_dir, runtime_dir),
+                place,
                 Ports(drivers, GrpcTransport(channels), disk, clock, SystemRandom(), GrpcPeers(channels)),
                 sealing,
                 tasks,
             )
             listen = settings.peer_listen or settings.peer_address
-            async with answering(listen, tls, principal.register, agent.peer_service):
+            desk = LeaseDesk(place.lease, disk, clock, lambda: disk.read(table))
+            edges = telling_edges(settings, tls, principal, desk)
+            async with answering(listen, tls, principal.register, agent.peer_service), edges:
                 tasks.start("agent", agent.run())
                 await tasks.wait(stop)
     finally:
@@ -118,6 +123,22 @@ async def answering(listen: str | None, tls: TlsFiles, register: str, service: P
         yield
     finally:
         await server.stop()
+
+
+@asynccontextmanager
+async def telling_edges(
+    settings: AgentSettings, tls: TlsFiles, principal: Principal, desk: LeaseDesk
+) -> AsyncIterator[None]:
+    """Tell an edge in a cluster what may be open; without an address none asks."""
+    listen = settings.edge_listen or settings.edge_address
+    if listen is None:
+        yield
+        return
+    if not serves_as(tls.read()[1], (agent_host(principal.site, principal.uid),)):
+        log.error("edges.certificate", cert=str(tls.cert), help="Have it issued anew: no edge will believe it.")
+    host, _, port = listen.rpartition(":")
+    async with open_desk(desk, host.strip("[]"), int(port), tls):
+        yield
 
 
 def machine_id() -> str:

@@ -12,7 +12,8 @@ import structlog
 
 from agents.copying import FinalCopies, copy_ref, restored_before
 from agents.departed import DepartedHubs
-from agents.drivers.base import ClusterView, HubOrder, HubView, Phase, Route, SiteDrivers
+from agents.drivers.base import ClusterView, HubOrder, HubView, Phase, SiteDrivers
+from agents.drivers.edges import Route
 from agents.hub_orders import HubOrders
 from agents.lease import SiteLease
 from agents.link import read_epoch
@@ -128,8 +129,8 @@ class Reconciler:
 
     async def reconcile_edge(self, _key: str = "") -> float:
         """Keep the edge up and its table right, and look at each gate from outside."""
+        await self._publish()  # an edge that cannot be looked at now may serve all the same
         address = await self.drivers.edge.ensure()
-        await self._publish()
         if self._cluster is None or self.clock.mono() >= self._cluster_mono:
             self._cluster, self._cluster_mono = await self.drivers.cluster.observe(), self.clock.mono() + CLUSTER_S
         cluster = self._cluster
@@ -264,7 +265,9 @@ class Reconciler:
             preparing = replace(view, phase=Phase.PREPARING)
             self._views[hub] = preparing
             await self._report(hub, preparing, f"restoring homes that {directive.restore.site} saved")
-            restored = await self.drivers.copies.restore(copy_ref(directive.restore), order.epoch, password)
+            restored = await self.drivers.copies.restore(
+                copy_ref(directive.restore), order.epoch, password, classroom=order.classroom
+            )
             if restored.done:
                 self._record("history.restore", hub, str(order.epoch))
                 log.info("homes.restored", hub=hub, snapshot=directive.restore.snapshot, kept=restored.kept)
@@ -311,7 +314,9 @@ class Reconciler:
 
     async def _publish(self) -> None:
         self.departed.note(self.wanted.hubs.values())
-        await self.drivers.edge.publish(self._routes(), self.departed.look(self.lease.held))
+        # an agent that has just started must not take away routes of hubs that run
+        unseen = frozenset(self.lease.held.keys() - self._views.keys())
+        await self.drivers.edge.publish(self._routes(), self.departed.look(self.lease.held), unseen)
 
     def _routes(self) -> tuple[Route, ...]:
         routes = []

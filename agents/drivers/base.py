@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from agents.drivers.edges import CanaryDriver, EdgeDriver
 from agents.drivers.testers import TesterDriver
 from federation.model.classroom import Classroom
 from federation.model.identity import Epoch
@@ -260,10 +261,9 @@ class CopiesCapabilities:
 class CopiesDriver(Protocol):
     """Copies of homes between sites (DESIGN.md 4.5): one repository per (writing site, hub), one writer for ever (I3).
 
-    What restic does in a call ends within `limit_s` from when it is this call's turn (one at a time writes per hub), or
-    DeadlineExceeded is raised after it was killed with all it started; repeating is always safe. A password is the
-    repository's, a plain value, never logged. To forget and prune copies is another identity's right, at no site: it is
-    not here.
+    What restic does in a call ends within `limit_s` from when it is this call's turn (one at a time writes per hub), or is
+    killed with all it started: DeadlineExceeded. Repeating is always safe. A password is the repository's, a plain value,
+    never logged. To forget and prune copies is another identity's right, at no site: it is not here.
     """
 
     async def capabilities(self) -> CopiesCapabilities:
@@ -285,11 +285,13 @@ class CopiesDriver(Protocol):
         of this hub, its top can be read, there is room. One sentence. Reads only, and never locks."""
         ...
 
-    async def restore(self, copy: CopyRef, epoch: Epoch, password: str, *, limit_s: float = 3600.0) -> Restored:
-        """Make the hub's tree and database here be this copy, marked with `epoch`. Written beside, verified, then put
-        in place by a rename; what was there is kept aside. The same order again changes nothing. DriverError while
-        anything of the hub runs here, or with the sentence of `look`; StaleEpoch if the tree is of a newer epoch.
-        From the order until its end `HomesDriver.ensure` refuses to take the tree to another epoch (I6)."""
+    async def restore(
+        self, copy: CopyRef, epoch: Epoch, password: str, *, classroom: Classroom | None = None, limit_s: float = 3600.0
+    ) -> Restored:
+        """Make the hub's tree and database here be this copy, marked with `epoch`: written beside, verified, then put in
+        place in one step; what was there is kept aside. The same order again changes nothing. DriverError while anything of
+        the hub runs here, or with the sentence of `look`; StaleEpoch if the tree is of a newer epoch. From the order until
+        its end `HomesDriver.ensure` refuses to take the tree to another epoch (I6). `classroom`: how large homes are."""
         ...
 
     async def abandon(self, hub: str) -> None:
@@ -317,72 +319,6 @@ class CopiesDriver(Protocol):
     ) -> Placed:
         """Put every home of this copy into the new folder `folder` of that home here, as `restore_aside` does for one.
         `users`: everybody the hub knows. A folder that is there is left alone, so repeating goes on where it ended."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Host names -> a hub. Whether users may pass is not said here: the edge reads that from the lease file."""
-
-    hub: str
-    epoch: Epoch
-    hosts: tuple[str, ...]
-    target: str  # host:port
-
-
-@dataclass(frozen=True, slots=True)
-class Departed:
-    """Host names of a hub that runs at another site now: who still comes here by an old answer of the DNS is told so."""
-
-    hub: str
-    hosts: tuple[str, ...]
-
-
-class EdgeDriver(Protocol):
-    """The site's front proxy: one address, routes by host name, closed for a hub unless the lease file says otherwise."""
-
-    async def ensure(self) -> str:
-        """Start or mend the edge; returns the address host:port at which others reach it."""
-        ...
-
-    async def publish(self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = ()) -> None:
-        """Replace the whole routing table. A route beats a departed hub of the same host name."""
-        ...
-
-    async def is_open(self, hub: str) -> bool:
-        """Seen from outside the edge: does a request for the hub's host pass?"""
-        ...
-
-    async def close(self) -> None:
-        """Release the driver's own resources; the edge goes on."""
-        ...
-
-
-class Passage(StrEnum):
-    """What became of one request to the edge."""
-
-    PASSED = "passed"  # the gate let it through, whatever then answered
-    REFUSED = "refused"  # the gate said no
-    SILENT = "silent"  # the edge did not answer, or knows nothing of the host
-
-
-class CanaryDriver(Protocol):
-    """Something like a hub, to prove gate and fencer on (PROTOCOL.md H13): same marks, same edge, same file, no class."""
-
-    async def start(self, hub: str) -> str:
-        """Start it under this hub name; returns host:port where it answers every request."""
-        ...
-
-    async def ask(self, host: str) -> Passage:
-        """Send one request for `host` through the site's edge."""
-        ...
-
-    async def alive(self, hub: str) -> bool:
-        """Whether anything of it lives."""
-        ...
-
-    async def stop(self, hub: str) -> None:
-        """End what is left of it. Idempotent."""
         ...
 
 

@@ -7,8 +7,8 @@ import signal
 import socket
 from dataclasses import dataclass
 
-from agents.drivers.base import Passage
 from agents.drivers.edge_local import LocalEdge
+from agents.drivers.edges import Passage
 from agents.drivers.local.ports import free_ports
 from agents.drivers.local.settings import LocalSettings
 from federation.model.errors import DriverError

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from agents.drivers.base import Capacity, ClusterView
-from agents.drivers.kubernetes import paths
-from agents.drivers.kubernetes.api import Api
-from agents.drivers.kubernetes.census import SERVERS, Census
+from agents.drivers.kubernetes.census import SERVERS, Census, living
 from agents.drivers.kubernetes.node_room import node_refusal, of_daemon, requests, room
+from agents.drivers.kubernetes.watches import Watches
 from federation.model.status import Condition, ConditionType, Truth
 
 Object = dict[str, Any]
@@ -20,19 +19,19 @@ Object = dict[str, Any]
 class KubernetesCluster:
     """The ClusterDriver."""
 
-    api: Api
+    watches: Watches
     reserve: Capacity  # of each node, for itself
 
     async def observe(self) -> ClusterView:
-        nodes, pods = await self.api.items(paths.NODES), Census.of(await self.api.items(paths.ALL_PODS)).pods
+        nodes, pods = await self.watches.nodes.objects(), tuple(living(await self.watches.pods.objects()))
         daemons = _by_node(pod for pod in pods if of_daemon(pod))
         good = [node for node in nodes if not node_refusal(node)]
         capacity = _sum(room(node, daemons.get(node["metadata"]["name"], []), self.reserve) for node in good)
         servers = Census(pods).of_component(SERVERS)
         return ClusterView(capacity, _sum(requests(pod) for pod in servers), (self._nodes(nodes),))
 
-    def _nodes(self, nodes: list[Object]) -> Condition:
-        bad = [f"{node['metadata']['name']} ({why})" for node in nodes if (why := node_refusal(node))]
+    def _nodes(self, nodes: Sequence[Object]) -> Condition:
+        bad = sorted(f"{node['metadata']['name']} ({why})" for node in nodes if (why := node_refusal(node)))
         if not nodes or bad:
             said = "no nodes" if not nodes else f"not for students: {', '.join(bad)}"
             status, reason = Truth.FALSE, "NodesMissing"

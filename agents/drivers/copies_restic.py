@@ -15,25 +15,32 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from agents.drivers.base import CopiesCapabilities, Copy, CopyRef, HubDriver, Placed, Restored, Saved, UnsentWork
+from agents.drivers.base import (
+    CopiesCapabilities,
+    Copy,
+    CopyRef,
+    HubDriver,
+    Placed,
+    Restored,
+    Saved,
+    UnsentWork,
+)
 from agents.drivers.homes_local import LocalHomes
 from agents.drivers.local.blocking import blocking
-from agents.drivers.local.copy_listing import copies
-from agents.drivers.local.copy_reading import CopyReading
-from agents.drivers.local.copy_store import store_refusal, unreachable
+from agents.drivers.local.copies_in_store import CopiesInStore
 from agents.drivers.local.isolation import Isolation
 from agents.drivers.local.putting_aside import PuttingAside
-from agents.drivers.local.restic_runs import CopyFailed, ResticRuns
 from agents.drivers.local.restoring import Restoring
 from agents.drivers.local.saving import Saving
 from agents.drivers.local.settings import LocalSettings
 from agents.drivers.local.unsent_work import SavingUnsent
+from federation.model.classroom import Classroom
 from federation.model.errors import DriverError, FederationError, StaleEpoch
 from federation.model.identity import Epoch
 from federation.runtime.clock import Clock
 from federation.runtime.disk import Disk
 from federation.runtime.processes import Processes
-from federation.runtime.restic_program import Restic, Trouble
+from federation.runtime.restic_program import Restic
 
 log = structlog.get_logger(__name__)
 
@@ -50,49 +57,39 @@ class ResticCopies:
     hubs: HubDriver
     find: Callable[[], Awaitable[Restic]]
     isolation: Callable[[], Awaitable[Isolation]]
-    _runs: ResticRuns | None = None
-    _reading: CopyReading = field(init=False)
+    _store: CopiesInStore = field(init=False)
     _busy: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     def __post_init__(self) -> None:
-        self._reading = CopyReading(self._must_runs, self.find, self.settings.homes_dir)
+        self._store = CopiesInStore(self.settings, self.processes, self.clock, self.find)
 
     async def capabilities(self) -> CopiesCapabilities:
-        store = self.settings.copies
-        if store is None:
-            return CopiesCapabilities("", "", f"site {self.settings.site} has no store of copies (spec.copies)")
-        try:
-            restic = await self.find()
-        except FederationError as error:
-            return CopiesCapabilities("", store.place, error.message)
-        refusal = await asyncio.to_thread(store_refusal, store, self.settings.site) or await unreachable(store)
-        return CopiesCapabilities(str(restic), store.place, refusal)
+        return await self._store.capabilities()
 
     async def save(self, hub: str, epoch: Epoch, password: str, *, run: str, limit_s: float = 1800.0) -> Saved:
         async with self._busy[hub]:
-            saving = Saving(self.settings, self._must_runs(), self.homes, self.disk, self.clock)
+            saving = Saving(self.settings, self._store.runs(), self.homes, self.disk, self.clock)
             return await saving.save(hub, epoch, password, run, self.clock.mono() + limit_s)
 
     async def list(self, site: str, hub: str, password: str, *, limit_s: float = 60.0) -> tuple[Copy, ...]:
-        runs = self._must_runs()
-        try:
-            return copies(
-                await runs.read(runs.of(site, hub), ("snapshots", "--json"), password, self.clock.mono() + limit_s)
-            )
-        except CopyFailed as error:
-            if error.trouble is Trouble.NO_REPOSITORY:
-                return ()
-            raise
+        return await self._store.of(site, hub, password, self.clock.mono() + limit_s)
 
     async def look(self, copy: CopyRef, password: str, *, limit_s: float = 60.0) -> str:
-        self._reading.forget(copy)
         try:
-            found = await self._reading.described(copy, password, self.clock.mono() + limit_s)
-            return await self._reading.no_room(found)
+            found = await self._store.now(copy, password, self.clock.mono() + limit_s)
+            return await self._store.reading.no_room(found)
         except FederationError as error:
             return error.message
 
-    async def restore(self, copy: CopyRef, epoch: Epoch, password: str, *, limit_s: float = 3600.0) -> Restored:
+    async def restore(
+        self,
+        copy: CopyRef,
+        epoch: Epoch,
+        password: str,
+        *,
+        classroom: Classroom | None = None,  # noqa: ARG002 - homes here are folders, of no size
+        limit_s: float = 3600.0,
+    ) -> Restored:
         async with self._busy[copy.hub]:
             begin_mono = self.clock.mono()
             steps = Restoring(self.settings, self.homes, self.disk, copy.hub)
@@ -128,10 +125,10 @@ class ResticCopies:
         self, hub: str, epoch: Epoch, base: CopyRef, password: str, *, run: str, limit_s: float = 3600.0
     ) -> UnsentWork:
         async with self._busy[hub]:
-            runs = self._must_runs()
+            runs = self._store.runs()
             saving = Saving(self.settings, runs, self.homes, self.disk, self.clock)
             steps = Restoring(self.settings, self.homes, self.disk, hub)
-            unsent = SavingUnsent(saving, runs, self._reading, self.homes, steps)
+            unsent = SavingUnsent(saving, runs, self._store.reading, self.homes, steps)
             tree = await blocking(unsent.tree, epoch)
             if tree == self.homes.tree(hub):
                 await self._none_runs(hub)
@@ -146,7 +143,7 @@ class ResticCopies:
 
     async def _aside(self, hub: str) -> PuttingAside:
         isolated = (await self.isolation()).on
-        return PuttingAside(self.settings, self.homes, self.disk, self._reading, hub, isolated)
+        return PuttingAside(self.settings, self.homes, self.disk, self._store.reading, hub, isolated)
 
     # --- parts of a restore ---
 
@@ -163,12 +160,12 @@ class ResticCopies:
         if await asyncio.to_thread(steps.is_of, self.homes.restoring(copy.hub), copy, epoch):
             return
         folder = await blocking(steps.begin)
-        found = await self._reading.described(copy, password, until_mono)
-        if refusal := await self._reading.no_room(found):
+        found = await self._store.reading.described(copy, password, until_mono)
+        if refusal := await self._store.reading.no_room(found):
             raise DriverError(refusal)
         on = (await self.isolation()).on
         try:
-            await self._reading.extract(copy, folder, password, until_mono)
+            await self._store.reading.extract(copy, folder, password, until_mono)
             await blocking(lambda: steps.complete(folder, copy, epoch, found.homes, isolated=on))
         except BaseException:
             await blocking(steps.begin)  # gives the room back; the empty folder still says that homes are due (I6)
@@ -179,10 +176,3 @@ class ResticCopies:
         folder = steps.homes.restoring(steps.hub)
         steps.place_database(folder, epoch)
         steps.swap(folder)
-
-    def _must_runs(self) -> ResticRuns:
-        if self._runs is None:
-            if self.settings.copies is None:
-                raise DriverError(f"site {self.settings.site} has no store of copies (spec.copies)", delay_s=60.0)
-            self._runs = ResticRuns(self.settings, self.settings.copies, self.processes, self.clock, self.find)
-        return self._runs

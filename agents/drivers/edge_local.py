@@ -7,15 +7,14 @@ This side only starts it and writes its table. What may pass is decided in the e
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-import aiohttp
 import structlog
 
-from agents.drivers.base import Departed, Passage, Route
+from agents.drivers.edge_table import EdgeTable, EdgeVisitor
+from agents.drivers.edges import Departed, Passage, Route
 from agents.drivers.local.marks import EDGE
 from agents.drivers.local.ports import can_bind, free_ports
 from agents.drivers.local.settings import LocalSettings
@@ -30,8 +29,6 @@ log = structlog.get_logger(__name__)
 START_S = 10.0
 HUNG_LOOKS = 3
 LOOKS = 6  # an edge that answers is looked for among all processes once in so many times
-GATE_HEADER = "X-Hubfed-Gate"
-REFUSALS = ("closed", "departed")
 
 
 @dataclass(slots=True)
@@ -43,11 +40,13 @@ class LocalEdge:
     clock: Clock
     disk: Disk
     install: Callable[[], Awaitable[ProxyInstall]]
-    _session: aiohttp.ClientSession | None = None
-    _published: bytes = b""
-    _hosts: dict[str, str] = field(default_factory=dict)
+    visitor: EdgeVisitor = field(default_factory=EdgeVisitor)
+    _table: EdgeTable = field(init=False)
     _silent: int = 0
     _answered: int = LOOKS  # looks in a row that found it by asking it alone
+
+    def __post_init__(self) -> None:
+        self._table = EdgeTable(self.settings.edge_table, self.disk)
 
     async def ensure(self) -> str:
         port = self._known_port()
@@ -69,42 +68,22 @@ class LocalEdge:
         self._silent = 0
         return await self._start(port)
 
-    async def publish(self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = ()) -> None:
-        table = [
-            {"hub": r.hub, "epoch": [r.epoch.era, r.epoch.n], "hosts": list(r.hosts), "target": r.target}
-            for r in routes
-        ]
-        left = [{"hub": d.hub, "hosts": list(d.hosts)} for d in departed]
-        content = json.dumps({"routes": table, "departed": left}).encode()
-        self._hosts = {r.hub: r.hosts[0] for r in routes if r.hosts}
-        path = self.settings.edge_dir / "routes.json"
-        if content != self._published or self.disk.read(path) != content:
-            self.disk.replace(path, content, durable=False)
-            self._published = content
+    async def publish(
+        self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = (), unseen: frozenset[str] = frozenset()
+    ) -> None:
+        self._table.publish(routes, departed, unseen)
 
     async def is_open(self, hub: str) -> bool:
-        host = self._hosts.get(hub)
+        host = self._table.host(hub)
         return host is not None and await self.ask(host) is Passage.PASSED
 
     async def ask(self, host: str) -> Passage:
         """One request for a host name, from outside the edge."""
         port = self._known_port()
-        if port is None:
-            return Passage.SILENT
-        url = f"http://{self._address(port)}/hub/health"
-        try:
-            async with self._open_session().get(url, headers={"Host": host}, allow_redirects=False) as answer:
-                said = answer.headers.get(GATE_HEADER)
-        except (aiohttp.ClientError, TimeoutError):
-            return Passage.SILENT
-        if said is None:  # whatever the hub says: somebody was let through
-            return Passage.PASSED
-        return Passage.REFUSED if said in REFUSALS else Passage.SILENT
+        return Passage.SILENT if port is None else await self.visitor.ask(self._address(port), host)
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self.visitor.close()
 
     async def stop(self) -> None:
         """End the edge itself: for `fedctl down` and tests; an agent that ends leaves it running."""
@@ -112,7 +91,7 @@ class LocalEdge:
 
     def words(self, install: ProxyInstall, address: str) -> tuple[str, ...]:
         """The command of an edge that listens there."""
-        return install.launcher("edge", address, self.settings.edge_dir / "routes.json", self.settings.lease_file)
+        return install.launcher("edge", address, self.settings.edge_table, self.settings.lease_file)
 
     def _choose(self, port: int | None) -> int:
         """The port of last time if it can be had; a fixed one that is taken is an error that says so."""
@@ -145,12 +124,8 @@ class LocalEdge:
         return await asyncio.to_thread(self.processes.find, self._marks())
 
     async def _answers(self, address: str) -> bool:
-        try:
-            async with self._open_session().get(f"http://{address}/.hubfed/proxy") as answer:
-                body = await answer.json()
-                return isinstance(body, dict) and body.get("mode") == EDGE
-        except (aiohttp.ClientError, TimeoutError, ValueError):
-            return False
+        about = await self.visitor.about(address)
+        return about is not None and about.get("mode") == EDGE
 
     def _known_port(self) -> int | None:
         if self.settings.edge_port:
@@ -167,10 +142,3 @@ class LocalEdge:
 
     def _marks(self) -> dict[str, str]:
         return self.settings.marks(ROLE=EDGE)
-
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            # a connection is never reused: the edge may have been replaced by another process in between
-            connector = aiohttp.TCPConnector(force_close=True)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=2.0))
-        return self._session

@@ -1,6 +1,7 @@
 """Homes in a cluster: claims of the hub's namespace, one for each student, which the hub makes when they first come.
 
-The mark, which epoch they are of, is on the namespace. Copies of them are not made or restored yet.
+The mark on the namespace says which epoch they are of and which claims they are (`kubernetes/homes_mark.py`). While a
+restore was ordered and has not ended they are taken to no other epoch (I6).
 """
 
 from __future__ import annotations
@@ -9,26 +10,20 @@ from dataclasses import dataclass
 
 import structlog
 
-from agents.drivers.base import HomesMark
+from agents.drivers.base import CopyRef, HomesMark
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.api import Api
+from agents.drivers.kubernetes.home_claims import STUDENTS
+from agents.drivers.kubernetes.homes_mark import MarkText
 from agents.drivers.kubernetes.namespaces import STUCK, Namespaces
 from federation.model.errors import DriverError, StaleEpoch
 from federation.model.identity import Epoch
-from federation.model.schema import Document
 from federation.runtime.clock import Clock
 
 log = structlog.get_logger(__name__)
 
-STUDENTS = "component=singleuser-storage"
 GONE_S = 60.0
 LOOK_S = 0.5
-
-
-class MarkText(Document):
-    """As it is written on the namespace."""
-
-    epoch: Epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +36,30 @@ class KubernetesHomes:
 
     async def ensure(self, hub: str, epoch: Epoch, *, lasting: bool = True) -> str:
         place = await self.namespaces.to_write_on(hub)
-        before = _mark(place.homes)
-        if before is not None and epoch < before.epoch:
+        before = MarkText.of(hub, place.homes)
+        if before.epoch is not None and epoch < before.epoch:
             raise StaleEpoch(f"the homes of {hub} are of epoch {before.epoch} here; the order is of {epoch}")
-        if before is None or before.epoch != epoch:
-            if before is not None and not lasting:
+        if before.due is not None and before.epoch != epoch:
+            raise DriverError(f"the homes of {hub} are not as they must be: a restore was ordered and has not ended")
+        if before.epoch != epoch:
+            if before.epoch is not None and not lasting:
                 await self._delete_claims(hub)
-            await self.namespaces.write(place, homes=MarkText(epoch=epoch).model_dump_json())
-        return f"namespace {hub}"
+            await self.namespaces.write(place, homes=before.raised(epoch).text)
+        return tree(hub)
 
     async def where(self, hub: str) -> str | None:
         place = await self.namespaces.look(hub)
-        return f"namespace {hub}" if place is not None and place.homes and not place.ending else None
+        if place is None or place.ending or MarkText.of(hub, place.homes).epoch is None:
+            return None
+        return tree(hub)
 
     async def mark(self, hub: str) -> HomesMark | None:
         place = await self.namespaces.look(hub)
-        text = _mark(place.homes) if place is not None else None
-        return HomesMark(text.epoch) if text is not None else None
+        text = MarkText.of(hub, place.homes) if place is not None else MarkText()
+        if text.epoch is None:
+            return None
+        source = text.source
+        return HomesMark(text.epoch, CopyRef(source.site, hub, source.snapshot) if source is not None else None)
 
     async def delete(self, hub: str) -> None:
         """With the whole namespace: the hub's database is a claim in it too."""
@@ -77,5 +79,6 @@ class KubernetesHomes:
             await self.api.delete(f"{paths.claims(hub)}/{claim['metadata']['name']}")
 
 
-def _mark(text: str) -> MarkText | None:
-    return MarkText.model_validate_json(text) if text else None
+def tree(hub: str) -> str:
+    """Where the homes are, in words: what is restored takes their place there."""
+    return f"namespace {hub}"

@@ -7,7 +7,7 @@ the release, scaled to nothing, and all claims.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import structlog
@@ -18,11 +18,15 @@ from agents.drivers.hub_api import HubApi
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.api import Api, Object
 from agents.drivers.kubernetes.census import HUB, PROXY, SERVERS, Census, up_to_date, username
-from agents.drivers.kubernetes.hub_record import REPLICAS, HubNamespace, HubRecord
+from agents.drivers.kubernetes.homes_mark import MarkText
+from agents.drivers.kubernetes.hub_pods import HubPods
+from agents.drivers.kubernetes.hub_record import HubNamespace, HubRecord
 from agents.drivers.kubernetes.hub_values import HubValues, check_sign_in, hub_values
+from agents.drivers.kubernetes.marks import REPLICAS, noted_replicas
 from agents.drivers.kubernetes.namespaces import Namespaces
 from agents.drivers.kubernetes.releases import Releases, fingerprint
 from agents.drivers.kubernetes.settings import KubernetesSettings
+from agents.drivers.kubernetes.watches import Watches
 from federation.model.errors import DriverError
 from federation.model.status import RosterEntry
 from federation.runtime.clock import Clock
@@ -33,7 +37,17 @@ HELM_S = 120.0
 LOOK_S = 1.0  # how often a hub that is starting or stopping is looked at
 STOP_GRACE_S = 5.0
 STOP_LIMIT_S = 25.0
+THOROUGH_S = 600.0  # so often an order that was carried out is gone through anew, however well all looks
 HUB_PORT, PROXY_PORT = 8081, 80
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An order that was carried out, what was written down of it, and until when that is taken for done."""
+
+    order: HubOrder
+    record: HubRecord
+    until_mono: float
 
 
 @dataclass(slots=True)
@@ -45,11 +59,17 @@ class KubernetesHubs:
     namespaces: Namespaces
     releases: Releases
     clock: Clock
+    watches: Watches
     hub_api: HubApi = field(default_factory=HubApi)
+    pods: HubPods = field(init=False)
     _stopping: set[str] = field(default_factory=set)
     _addresses: dict[str, HubAddress] = field(default_factory=dict)
     _served: set[str] = field(default_factory=set)
     _rolled_out: dict[str, str] = field(default_factory=dict)  # hub -> what was applied when all of it was there
+    _done: dict[str, Done] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.pods = HubPods(self.api, self.watches.pods)
 
     @property
     def capabilities(self) -> HubCapabilities:
@@ -63,8 +83,16 @@ class KubernetesHubs:
         )
 
     async def start(self, order: HubOrder) -> None:
-        hub = order.hub
         check_sign_in(order)
+        if self._stands(order):
+            return
+        self._done.pop(order.hub, None)
+        with self.pods.absences.starting(order.hub):
+            record = await self._start(order)
+        self._done[order.hub] = Done(order, record, self.clock.mono() + THOROUGH_S)
+
+    async def _start(self, order: HubOrder) -> HubRecord:
+        hub = order.hub
         place = await self.namespaces.to_write_on(hub)
         place.check_epoch(order.epoch)
         before = place.record
@@ -77,34 +105,33 @@ class KubernetesHubs:
         )
         place = await self.namespaces.write(place, record=record)
         secrets = await self.namespaces.secrets(hub)
-        values = hub_values(order, self.settings.part, self.settings.values, secrets)
+        homes = MarkText.of(hub, place.homes).generation
+        values = hub_values(order, self.settings.part, self.settings.values, secrets, homes)
         if before is not None:
             await self._scale_up(hub)  # before Helm: it takes no number for its own that differs and that we have set
-        await self._install(place, record, values)
+        return await self._install(place, record, values)
 
     async def observe(self, hub: str) -> HubView:
-        place = await self.namespaces.look(hub)
+        place = await self.namespaces.seen(hub)
         if place is None:
             return HubView(hub=hub, phase=Phase.STOPPED)
-        census = await self._census(hub)
-        if not census.pods:
+        census = await self.pods.seen(hub)
+        if not census.count:
             self._served.discard(hub)
             return HubView(hub=hub, phase=Phase.STOPPED, message=place.ending)
         if place.record is None:
             message = "pods in its namespace, and nothing there says what they are"
-            return HubView(hub=hub, phase=Phase.STOPPING, processes=len(census.pods), message=message)
+            return HubView(hub=hub, phase=Phase.STOPPING, processes=census.count, message=message)
         return await self._view(place, place.record, census)
 
     async def list(self) -> tuple[str, ...]:
         ours = set(await self.namespaces.hubs())
-        if not ours:
-            return ()
-        running = Census.of(await self.api.items(paths.ALL_PODS, labels="app=jupyterhub"))
-        return tuple(sorted(ours & {pod["metadata"]["namespace"] for pod in running.pods}))
+        return tuple(sorted(await self.pods.running(ours))) if ours else ()
 
     async def stop(self, hub: str, *, grace_s: float | None = None) -> None:
         if await self.namespaces.look(hub) is None:
             return
+        self._done.pop(hub, None)
         self._stopping.add(hub)
         try:
             ended = await self._stop(hub, STOP_GRACE_S if grace_s is None else grace_s)
@@ -120,7 +147,7 @@ class KubernetesHubs:
         return await self.hub_api.users(await self.address(hub))
 
     async def logs(self, hub: str, user: str, *, tail: int, follow: bool) -> AsyncIterator[bytes]:
-        census = await self._census(hub)
+        census = await self.pods.now(hub)
         if user:
             pods = [pod for pod in census.of_component(SERVERS) if username(pod) == user]
         else:
@@ -134,6 +161,7 @@ class KubernetesHubs:
             yield chunk
 
     async def close(self) -> None:
+        await self.watches.close()
         await self.hub_api.close()
         await self.api.close()
 
@@ -149,11 +177,20 @@ class KubernetesHubs:
 
     # --- parts of start ---
 
-    async def _install(self, place: HubNamespace, record: HubRecord, values: HubValues) -> None:
-        """Helm, if what is installed is not this, or is not known to be there wholly."""
+    def _stands(self, order: HubOrder) -> bool:
+        """Whether this very order was carried out lately, and by all that was heard since it is as it was then."""
+        done, heard = self._done.get(order.hub), self.watches.pods.heard()
+        if done is None or heard is None or self.clock.mono() > done.until_mono:
+            return False
+        place, census = self.namespaces.heard(order.hub), Census.of(heard.of(order.hub))
+        there = place is not None and not place.ending and place.record == done.record
+        return there and done.order == order and all(census.of_component(one) for one in (HUB, PROXY))
+
+    async def _install(self, place: HubNamespace, record: HubRecord, values: HubValues) -> HubRecord:
+        """Helm, if what is installed is not this, or is not known to be there wholly; returns what is written down then."""
         wanted = fingerprint(self.settings.chart.path, values.all)
         if record.applied == wanted:
-            return
+            return record
         place = await self.namespaces.write(place, record=record.revise(applied=""))
         self._addresses.pop(place.name, None)
         said = f"epoch {record.epoch}, generation {record.generation}"
@@ -162,22 +199,21 @@ class KubernetesHubs:
             place.name, place.name, self.settings.chart.path, values.all, description=said, limit_s=HELM_S
         )
         log.info("hub.installed", hub=place.name, chart=release.chart, revision=release.revision)
-        await self.namespaces.write(place, record=record.revise(applied=wanted, server=values.server))
+        done = record.revise(applied=wanted, server=values.server)
+        await self.namespaces.write(place, record=done)
+        return done
 
     async def _scale_up(self, hub: str) -> None:
         """After a stop everything is scaled to nothing; what it was before is noted on it."""
-        census = await self._census(hub)
+        census = await self.pods.now(hub)
         if census.of_component(HUB) and census.of_component(PROXY):
             return
-        for path, workload in (await self._workloads(hub)).items():
+        for path, workload in (await self.pods.workloads(hub)).items():
             before = _before_stop(workload)
             if before and not workload["spec"].get("replicas", 1):
                 await self.api.merge(path, {"spec": {"replicas": before}})
 
     # --- looking ---
-
-    async def _census(self, hub: str) -> Census:
-        return Census.of(await self.api.items(paths.pods(hub)))
 
     async def _view(self, place: HubNamespace, record: HubRecord, census: Census) -> HubView:
         phase, message = await self._phase(place.name, record, census)
@@ -192,7 +228,7 @@ class KubernetesHubs:
             epoch=record.epoch,
             generation=record.generation,
             address=address.proxy if address is not None else "",
-            processes=len(census.pods),
+            processes=census.count,
             servers=len(census.servers),
             outdated_servers=sum(1 for settings in census.servers.values() if settings != record.server),
             message=message,
@@ -221,7 +257,8 @@ class KubernetesHubs:
         """Whether what was applied is what runs; asked until it is, and then not again."""
         if record.applied and self._rolled_out.get(hub) == record.applied:
             return True
-        core = [one for path, one in (await self._workloads(hub)).items() if path.rpartition("/")[2] in (HUB, PROXY)]
+        workloads = await self.pods.workloads(hub)
+        core = [one for path, one in workloads.items() if path.rpartition("/")[2] in (HUB, PROXY)]
         if not record.applied or not core or not all(up_to_date(one) for one in core):
             return False
         self._rolled_out[hub] = record.applied
@@ -237,17 +274,16 @@ class KubernetesHubs:
 
     async def _stop(self, hub: str, grace_s: float) -> int:
         """Nothing may start any more, then everything ends; returns how many pods there were."""
-        for path, workload in (await self._workloads(hub)).items():
-            replicas = workload["spec"].get("replicas", 1)
-            if replicas:
-                note = {"metadata": {"annotations": {REPLICAS: str(replicas)}}}
-                await self.api.merge(path, {**note, "spec": {"replicas": 0}})
+        mark = self.pods.absences.mark(hub)
+        for path, workload in (await self.pods.workloads(hub)).items():
+            if workload["spec"].get("replicas", 1):
+                await self.api.merge(path, dict(noted_replicas(workload)))
         deadline_mono = self.clock.mono() + grace_s + STOP_LIMIT_S
         seen: set[str] = set()
         asked: set[str] = set()
         empty = 0
         while empty < 2:  # noqa: PLR2004 - a hub that is ending may have asked for one more server
-            census = await self._census(hub)
+            census = await self.pods.now(hub)
             empty = 0 if census.pods else empty + 1
             names = {pod["metadata"]["name"] for pod in census.pods}
             seen |= names
@@ -257,13 +293,8 @@ class KubernetesHubs:
                 await self.api.delete(f"{paths.pods(hub)}/{name}", grace_s=grace_s)
             asked |= names
             await self.clock.sleep(0.2 if census.pods else 0.05)
+        self.pods.absences.found_nothing(hub, census.revision, mark)
         return len(seen)
-
-    async def _workloads(self, hub: str) -> Mapping[str, Object]:
-        """Whatever keeps pods there, by where it is."""
-        kinds = (paths.deployments(hub), paths.stateful_sets(hub))
-        found = [(kind, one) for kind in kinds for one in await self.api.items(kind)]
-        return {f"{kind}/{one['metadata']['name']}": one for kind, one in found}
 
 
 def _before_stop(workload: Object) -> int:

@@ -1,7 +1,7 @@
 """The in-memory twin of a site: the same promises as the `local` kind, without processes, for tests on virtual time.
 
 A `MemorySite` is the machine: it survives any number of agents, each of which gets its own drivers from it. Hooks kill
-parts of it as a fault would. It passes the same contract suites as the real drivers; nothing here runs a real class.
+parts of it as a fault would. It passes the contract suites of the real drivers; nothing here runs a real class.
 """
 
 from __future__ import annotations
@@ -13,18 +13,16 @@ from agents.drivers.base import (
     Capacity,
     ClusterView,
     CopyRef,
-    Departed,
-    HomesMark,
     HubCapabilities,
     HubOrder,
     HubView,
-    Passage,
     Phase,
-    Route,
     SiteDrivers,
 )
+from agents.drivers.edges import Departed, Passage, Route
 from agents.drivers.gate import Gate
 from agents.drivers.memory_copies import MemoryCopies, MemoryStore
+from agents.drivers.memory_homes import MemoryHomes
 from agents.drivers.memory_testers import MemoryTesters
 from federation.core.fencing import Fence
 from federation.model.errors import DriverError, StaleEpoch
@@ -295,39 +293,6 @@ class MemoryHubs:
         return {**dict.fromkeys(roster.users, False), **dict.fromkeys(roster.admins, True)}
 
 
-class MemoryHomes:
-    """Trees that outlive hubs."""
-
-    def __init__(self, site: MemorySite) -> None:
-        self._site = site
-
-    async def ensure(self, hub: str, epoch: Epoch, *, lasting: bool = True) -> str:
-        known = self._site.homes.get(hub)
-        if known is not None and epoch < known:
-            raise StaleEpoch(f"homes of {hub} are of epoch {known}; the order is of {epoch}")
-        if hub in self._site.restoring and known != epoch:
-            raise DriverError(f"a restore of the homes of {hub} was ordered and has not ended")
-        if known is not None and known < epoch and not lasting:
-            self._site.files.pop(hub, None)
-        if known != epoch:
-            self._site.restored.pop(hub, None)
-        self._site.homes[hub] = epoch
-        self._site.files.setdefault(hub, {})
-        return f"memory://{self._site.site}/{hub}"
-
-    async def where(self, hub: str) -> str | None:
-        return f"memory://{self._site.site}/{hub}" if hub in self._site.homes else None
-
-    async def mark(self, hub: str) -> HomesMark | None:
-        epoch = self._site.homes.get(hub)
-        return HomesMark(epoch, self._site.restored.get(hub)) if epoch is not None else None
-
-    async def delete(self, hub: str) -> None:
-        for known in (self._site.homes, self._site.files, self._site.restored, self._site.kept):
-            known.pop(hub, None)
-        self._site.restoring.discard(hub)
-
-
 class MemoryEdge:
     """Judges the lease file as the real edge does."""
 
@@ -341,9 +306,12 @@ class MemoryEdge:
             self._gate = Gate(self._site.clock.boot_id())
         return f"{self._site.site}.memory:80"
 
-    async def publish(self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = ()) -> None:
-        self._site.routes, self._site.departed = routes, departed
-        self._site.routes_by_hub = {route.hub: route for route in routes}
+    async def publish(
+        self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = (), unseen: frozenset[str] = frozenset()
+    ) -> None:
+        self._site.departed = departed
+        self._site.routes = (*(one for one in self._site.routes if one.hub in unseen), *routes)
+        self._site.routes_by_hub = {route.hub: route for route in self._site.routes}
 
     async def is_open(self, hub: str) -> bool:
         if not self._site.edge_alive:

@@ -24,6 +24,7 @@ from agents.drivers.base import (
 )
 from federation.core.home_names import slug
 from federation.core.unsent import the_tree_of, worth_recovering
+from federation.model.classroom import Classroom
 from federation.model.errors import DeadlineExceeded, DriverError, NotFound, StaleEpoch
 from federation.model.identity import Epoch
 
@@ -121,7 +122,15 @@ class MemoryCopies:
             return error.message
         return f"{copy.hub} needs more than is free" if self._site.site in self._site.store.full else ""
 
-    async def restore(self, copy: CopyRef, epoch: Epoch, password: str, *, limit_s: float = 3600.0) -> Restored:
+    async def restore(
+        self,
+        copy: CopyRef,
+        epoch: Epoch,
+        password: str,
+        *,
+        classroom: Classroom | None = None,  # noqa: ARG002 - homes here have no size
+        limit_s: float = 3600.0,
+    ) -> Restored:
         site, hub = self._site, copy.hub
         marked = site.homes.get(hub)
         if marked is not None and epoch < marked:

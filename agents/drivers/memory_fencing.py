@@ -18,6 +18,7 @@ from federation.runtime.clock import Clock
 from federation.runtime.disk import Disk
 
 SECOND_NS = 1_000_000_000
+PRESS_NS = 50_000_000
 PID = 1
 
 log = structlog.get_logger(__name__)
@@ -29,6 +30,13 @@ class MemoryStopper:
 
     site: MemorySite
     _edge_killed_for: int = -1
+
+    @property
+    def press_ns(self) -> int:
+        return PRESS_NS
+
+    def trouble(self) -> str:
+        return ""
 
     def look(self, verdict: Verdict) -> Running[str]:
         here = {hub: here.processes for hub, here in self.site.hubs.items() if here.processes}

@@ -10,8 +10,13 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from federation.core.fencing import Verdict
+from federation.model.errors import DriverError
 
 V = TypeVar("V")
+
+
+class Unseen(DriverError):
+    """It could not be looked just now, so that nothing is known: neither that something lives nor that nothing does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +28,20 @@ class Running(Generic[V]):
 
 
 class Stopper(Protocol[V]):
-    """Given at the fencer's composition root."""
+    """Given at the fencer's composition root. No call takes longer than a fraction of a second, whatever is not reached:
+    a fencer that waits does not acknowledge, and then no lease is extended."""
+
+    @property
+    def press_ns(self) -> int:
+        """How soon after a kill it is worth to look again."""
+        ...
+
+    def trouble(self) -> str:
+        """Why it could end nothing now, in words that stay the same while it lasts; empty: it could, as far as is known."""
+        ...
 
     def look(self, verdict: Verdict) -> Running[V]:
-        """See what lives of the hubs (and of the edge) that `verdict` names; nothing is ended."""
+        """See what lives of the hubs (and of the edge) that `verdict` names; nothing is ended. Raises Unseen."""
         ...
 
     def kill(self, hub: str, seen: Sequence[V]) -> None:

@@ -23,6 +23,7 @@ from federation.runtime.process_table import HUB_MARK, HUB_NAME, Found, ProcessI
 
 TICKS = os.sysconf("SC_CLK_TCK")
 SECOND_NS = 1_000_000_000
+PRESS_NS = 50_000_000
 
 
 @dataclass(slots=True)
@@ -33,6 +34,13 @@ class LocalStopper:
     site: str
     state_dir: Path
     table: ProcessTable = field(default_factory=ProcessTable)
+
+    @property
+    def press_ns(self) -> int:
+        return PRESS_NS
+
+    def trouble(self) -> str:
+        return ""
 
     def look(self, verdict: Verdict) -> Running[ProcessId]:
         groups = {hub: self._groups(hub) for hub in self._names(verdict)}

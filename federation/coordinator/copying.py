@@ -21,7 +21,7 @@ from federation.coordinator.sessions import Sessions
 from federation.coordinator.snapshot import Snapshot
 from federation.coordinator.turns import Turns
 from federation.coordinator.wanted import epoch_message
-from federation.core.copies import CopyFacts, due_in, stale_after, urgency_of
+from federation.core.copies import CopyFacts, due_in, rest_s, stale_after, urgency_of
 from federation.core.copy_history import HomeSeen, recorded
 from federation.model.classroom import Classroom
 from federation.model.classroom_seat import Protect
@@ -51,6 +51,16 @@ class Use:
     last_mono: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Copies of a hub that one agent (site and incarnation) has refused in a row, the last one at this time. Another agent
+    may well make one."""
+
+    agent: tuple[str, int]
+    count: int
+    at_mono: float
+
+
 @dataclass(slots=True)
 class CopiesLoop:
     """`reconcile(hub)`; `problem_of` and `look` for those who decide about moves."""
@@ -64,6 +74,7 @@ class CopiesLoop:
     random: Random
     actor: str
     _errors: dict[str, str] = field(default_factory=dict)  # why the last run of a hub failed
+    _missed: dict[str, Missed] = field(default_factory=dict)
     _turns: dict[str, Turns] = field(default_factory=lambda: defaultdict(lambda: Turns(3 * SOON_S)))  # of each site
     _final_errors: dict[str, str] = field(default_factory=dict)
     _nothing: dict[str, str] = field(default_factory=dict)  # hub -> the move whose source never restored its homes
@@ -95,10 +106,10 @@ class CopiesLoop:
         facts = self._facts(stored.document, generation.classroom.spec.storage.protection.every.seconds)
         if facts is None:
             return LOOK_S
-        wait_s = due_in(facts)
+        site = stored.document.owner
+        wait_s = max(due_in(facts), self._rest_s(hub, site, facts.every_s))
         if wait_s > 0:
             return min(wait_s, LOOK_S)
-        site = stored.document.owner
         if not self._turn(site, hub, urgency_of(facts)):
             return SOON_S
         self._running[site] += 1
@@ -197,7 +208,10 @@ class CopiesLoop:
         )
         answer = await self.sessions.ask(site, agent_pb2.Ask(copy=ask), limit_s=LIMIT_S)
         self._errors[hub] = answer.error
+        missed, agent = self._missed.pop(hub, None), self._agent(site)
         if answer.error:
+            misses = missed.count if missed is not None and missed.agent == agent else 0
+            self._missed[hub] = Missed(agent, misses + 1, clock.mono())
             raise DriverError(f"{hub}: homes were not copied: {answer.error}", delay_s=LOOK_S)
         said = answer.copied
         if said.nothing:
@@ -230,6 +244,17 @@ class CopiesLoop:
         await self.register.commit(changes)
         self._taken_mono[hub] = (said.snapshot, taken_mono)
         log.info("homes.copied", hub=hub, site=site, snapshot=said.snapshot, seconds=round(said.seconds, 2))
+
+    def _rest_s(self, hub: str, site: str, every_s: float) -> float:
+        """Seconds for which the site is left alone with this hub, because it said why it makes no copy; 0 or less: none."""
+        missed = self._missed.get(hub)
+        if missed is None or missed.agent != self._agent(site):
+            return 0.0
+        return missed.at_mono + rest_s(missed.count, every_s) - self.journalist.clock.mono()
+
+    def _agent(self, site: str) -> tuple[str, int]:
+        memory = self.observations.site(site)
+        return site, memory.incarnation if memory is not None else 0
 
     def _facts(self, ownership: Ownership, every_s: float) -> CopyFacts | None:
         """None while the site has not reported: what is not known is not copied."""

@@ -12,6 +12,7 @@ AFTER_USE_S = 3.0
 QUIET_EVERY = 4.0  # a class that nobody uses is copied so many times less often
 STALE = 2.0  # times `every`: a copy that is older does not protect
 SLACK_S = 120.0  # for the run itself, and for waiting behind others
+FIRST_REST_S, MOST_REST_S = 1.0, 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,12 @@ def due_in(facts: CopyFacts) -> float:
 def stale_after(every_s: float, *, used_since_copy: bool) -> float:
     """So old the newest copy may be and still protect: with nobody working nothing is missing from it."""
     return (every_s if used_since_copy else every_s * QUIET_EVERY) * STALE + SLACK_S
+
+
+def rest_s(misses: int, every_s: float) -> float:
+    """For so long a site is not asked again for a copy that it has refused so many times in a row: it may be one that makes
+    none, or whose store is away. No longer than a fresh copy can wait for."""
+    return min(FIRST_REST_S * 2.0 ** min(misses - 1, 16), MOST_REST_S, every_s / 2)
 
 
 def urgency_of(facts: CopyFacts) -> float:

@@ -101,6 +101,12 @@ class Fence:
         hubs = {hub: permit.epoch for hub, permit in known.items() if _lapsed(permit, now_ns)}
         return Verdict(hubs, edge_before=self._edge_before(now_ns))
 
+    @property
+    def armed(self) -> frozenset[str]:
+        """Every hub that has a deadline, or had one when it left the file; the canary is none."""
+        known = {**self._parted, **(self._listed or {})}
+        return frozenset(hub for hub, one in known.items() if one.stop_by is not None and hub != self._canary)
+
     def has_parted(self, hub: str) -> bool:
         """Whether the hub is remembered only because it was armed when it left the file."""
         return hub in self._parted

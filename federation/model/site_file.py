@@ -45,7 +45,11 @@ class SiteCapacity(Model):
 class Edge(Model):
     """The site's front proxy."""
 
-    listen: Listen = Field("127.0.0.1:0", description="host:port; port 0 takes a free one and keeps it.")
+    listen: Listen = Field(
+        "127.0.0.1:0",
+        description="host:port; port 0 takes a free one and keeps it. Of an edge in a cluster the port is one of every "
+        "node (NodePort), and 0 means that it is reached inside of the cluster alone, by an ingress.",
+    )
     address: Listen | None = Field(
         None,
         description="Where students and coordinators reach it, if not where it listens; names lead there.",
@@ -73,17 +77,30 @@ class AgentSettings(Model):
     peer_listen: Listen | None = Field(
         None, description="Where it listens for them, if not at peer_address.", examples=["0.0.0.0:8444"]
     )
+    edge_address: Listen | None = Field(
+        None,
+        description="Sites with a cluster: where the edge in the cluster reaches the agent, to ask what may be open. "
+        "Without it the edge runs beside the agent.",
+        examples=["10.0.0.5:8446"],
+    )
+    edge_listen: Listen | None = Field(
+        None, description="Where the agent listens for it, if not at edge_address.", examples=["0.0.0.0:8446"]
+    )
     profile: ProfileName = Field(ProfileName.NORM, description="Failover timing; the federation's own.")
 
     @model_validator(mode="after")
-    def _peers_can_reach_it(self) -> Self:
-        host = (self.peer_address or "").rpartition(":")[0].strip("[]")
-        if host in EVERYWHERE:
-            wrong = f"peer_address {self.peer_address} is every address of this host, and nowhere for another one"
-            raise refuse(wrong, "an address that others reach", "hubs.iu.example.edu:8444", "peer_address")
-        if self.peer_listen is not None and self.peer_address is None:
-            wrong = f"peer_listen is {self.peer_listen}, and no peer_address says where others reach it"
-            raise refuse(wrong, "peer_address beside it", "hubs.iu.example.edu:8444", "peer_address")
+    def _others_can_reach_it(self) -> Self:
+        for who, address, listen in (
+            ("peer", self.peer_address, self.peer_listen),
+            ("edge", self.edge_address, self.edge_listen),
+        ):
+            example, field = "hubs.iu.example.edu:8444", f"{who}_address"
+            if (address or "").rpartition(":")[0].strip("[]") in EVERYWHERE:
+                wrong = f"{field} {address} is every address of this host, and nowhere for another one"
+                raise refuse(wrong, "an address that others reach", example, field)
+            if listen is not None and address is None:
+                wrong = f"{who}_listen is {listen}, and no {field} says where others reach it"
+                raise refuse(wrong, f"{field} beside it", example, field)
         return self
 
 
@@ -163,6 +180,12 @@ class Cluster(Model):
         None,
         description="Folder with the upstream charts; default: the one that HUBFED_CHARTS names.",
         examples=["/var/lib/hubfed/charts"],
+    )
+    image: Text | None = Field(
+        None,
+        description="Image with this program and restic, for the short pods that copy students' homes; without it none are "
+        "copied, and no class can move. If spec.copies.store is a folder, it is on every node under the same path.",
+        examples=["registry.example.edu/hubfed:0.1.0"],
     )
     values: JsonObject = Field(
         {},
@@ -310,7 +333,7 @@ class SiteSpec(Model):
                 )
             )
         host = self.edge.listen.rpartition(":")[0].strip("[]")
-        if self.kind is SiteKind.LOCAL and host in EVERYWHERE and self.edge.address is None:
+        if self.kind is not SiteKind.OPENSTACK and host in EVERYWHERE and self.edge.address is None:
             wrong = f"the edge listens at {self.edge.listen}, every address of this host, and names must lead to one"
             problems.append(Problem(wrong, "address beside it", "192.0.2.10:80", ("edge", "address")))
         if self.kind is SiteKind.KUBERNETES and self.cluster is None:
@@ -323,6 +346,9 @@ class SiteSpec(Model):
             problems.append(
                 Problem("an openstack site names its project, and none is given", "cloud", example, ("cloud",))
             )
+        if self.kind is SiteKind.LOCAL and self.agent is not None and self.agent.edge_address is not None:
+            wrong = "edge_address is for an edge in a cluster, and a local site's edge runs beside its agent"
+            problems.append(Problem(wrong, "no edge_address", "peer_address", ("agent", "edge_address")))
         names = [pool.name for pool in self.pools]
         for index, name in enumerate(names):
             if name in names[:index]:

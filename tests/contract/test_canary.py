@@ -8,8 +8,9 @@ from itertools import pairwise
 import pytest
 
 from agents.canary import EVERY_S, FIRST_RETRY_S, HOST, RETRY_S, STALE_S, Proof
-from agents.drivers.base import Passage
+from agents.drivers.edges import Passage
 from tests.support.canary_bench import HUB, CanaryBench, MemoryCanaryBench, canary, canary_bench
+from tests.support.local_site import until
 from tests.support.virtual import VirtualClock
 
 
@@ -19,6 +20,10 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[CanaryBench]:
         yield made
 
 
+async def silent(bench: CanaryBench) -> bool:
+    return await bench.drivers.canary.ask(HOST) is Passage.SILENT
+
+
 async def test_gate_and_fencer_that_work_are_proven_and_nothing_is_left(bench: CanaryBench) -> None:
     under_test = canary(bench)
     assert under_test.verdict() == (False, "gate and fencer were not proven yet")
@@ -26,7 +31,7 @@ async def test_gate_and_fencer_that_work_are_proven_and_nothing_is_left(bench: C
     assert proof.ok, proof.reason
     assert under_test.verdict() == (True, "gate and fencer proven 0 s ago")
     assert not await bench.drivers.canary.alive(HUB)
-    assert await bench.drivers.canary.ask(HOST) is Passage.SILENT
+    await until(lambda: silent(bench), "an edge that asks has heard that the route is gone")
     assert (await under_test.prove()).ok, "and again"
 
 

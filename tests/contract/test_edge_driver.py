@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 import pytest_asyncio
 
-from agents.drivers.base import Departed
+from agents.drivers.edges import Departed
 from federation.runtime.clock import SystemClock
 from tests.support.edge_bench import HOST, HUB, EdgeBench, edge_bench
 from tests.support.local_site import E1, E2, lease, until
@@ -112,6 +112,15 @@ async def test_a_hub_that_left_the_lease_is_closed(bench: EdgeBench) -> None:
 async def test_a_hub_without_a_route_is_closed(bench: EdgeBench) -> None:
     standing(bench)
     await bench.edge.publish(())
+    assert not await bench.edge.is_open(HUB)
+
+
+async def test_the_route_of_a_hub_that_was_not_seen_yet_stays_as_it_was(bench: EdgeBench) -> None:
+    """As of an agent that has just started."""
+    standing(bench)
+    await bench.edge.publish((), unseen=frozenset({HUB}))
+    assert await bench.edge.is_open(HUB)
+    await bench.edge.publish((), unseen=frozenset({"another-abc123"}))
     assert not await bench.edge.is_open(HUB)
 
 

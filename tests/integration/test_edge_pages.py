@@ -13,8 +13,9 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from agents.drivers.base import Departed, Passage
 from agents.drivers.edge_local import LocalEdge
+from agents.drivers.edge_table import EdgeVisitor
+from agents.drivers.edges import Departed, Passage
 from agents.drivers.local.ports import free_ports
 from federation.runtime.node import ensure_proxy
 from federation.runtime.processes import Launch, inherited
@@ -118,7 +119,7 @@ async def test_the_hub_sees_the_name_that_was_typed_and_who_asks(browser: aiohtt
 async def test_an_edge_says_where_others_reach_it(bench: LocalEdgeBench, browser: aiohttp.ClientSession) -> None:
     edge = bench.edge
     assert isinstance(edge, LocalEdge)
-    behind = replace(edge, settings=replace(edge.settings, edge_address="192.0.2.10:80"), _session=None)
+    behind = replace(edge, settings=replace(edge.settings, edge_address="192.0.2.10:80"), visitor=EdgeVisitor())
     assert await behind.ensure() == "192.0.2.10:80"
     assert await behind.ask(HOST) is Passage.PASSED, "it looks where it listens"
     await behind.close()
@@ -150,7 +151,7 @@ async def test_closing_a_class_ends_requests_in_flight(bench: LocalEdgeBench, br
 
 
 async def test_a_broken_table_keeps_the_last_good_one(bench: LocalEdgeBench, browser: aiohttp.ClientSession) -> None:
-    path = bench.site.settings.edge_dir / "routes.json"
+    path = bench.site.settings.edge_table
     for content in (path.read_text(), '{"routes": [{"hub"'):
         path.write_text(content)
         async with browser.get("/hub/health") as answer:

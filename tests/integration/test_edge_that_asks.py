@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from agents.drivers.base import Passage
+from agents.drivers.edges import Passage
 from agents.lease_desk import permitted
 from federation.core.lease_file import read_lease
 from federation.runtime.clock import SystemClock
@@ -254,6 +254,7 @@ async def test_the_agent_answers_what_is_left_and_nothing_of_another_boot() -> N
     assert {hub: entry["close_in"] for hub, entry in said["hubs"].items()} == {
         "armed-aaaaaa": 4 * S, "standing-bbbbbb": None, "over-cccccc": 0,
     }  # fmt: skip
+    assert said["hubs"]["standing-bbbbbb"]["stop_in"] is None
     nothing: dict[str, Any] = {"boot_id": "another", "order": None, "hubs": {}}
     assert permitted(file, "another", now) == nothing
     assert permitted(None, "another", now) == nothing

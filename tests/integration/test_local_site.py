@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from agents.drivers.base import HubOrder, Phase, Route
+from agents.drivers.base import HubOrder, Phase
+from agents.drivers.edges import Route
 from federation.model.errors import DriverError
 from federation.model.status import ConditionType, Truth
 from tests.support.hub_bench import LocalBench, local_hubs, local_site_or_skip

@@ -11,7 +11,8 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from agents.drivers.base import HubOrder, Route
+from agents.drivers.base import HubOrder
+from agents.drivers.edges import Route
 from agents.drivers.testers_local import LocalTesters
 from federation.coordinator.probe import HttpProber
 from federation.coordinator.server_probe import Ticket, Tried

@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
 from federation.model.files.load import read_classrooms
 from federation.model.files.roster_file import read_roster
@@ -51,6 +52,10 @@ def test_every_file_is_loaded(path: Path) -> None:
             assert os.access(path, os.X_OK)
         case "systemd", ".service":
             assert _unit(path)["Service"]["ExecStart"]
+        case "systemd", ".conf":
+            assert _starts(path)
+        case "kubernetes", ".yaml":
+            assert all(body["kind"] and body["metadata"]["name"] for body in yaml.safe_load_all(path.read_text()))
         case _:
             pytest.fail(f"nothing loads {path.relative_to(ROOT)}")
 
@@ -60,6 +65,14 @@ def _unit(path: Path) -> configparser.ConfigParser:
     parser.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their capitals
     parser.read_string(path.read_text())
     return parser
+
+
+def _starts(path: Path) -> list[str]:
+    """Each ExecStart of a drop-in; the first one, empty, takes the unit's own away."""
+    lines = path.read_text().splitlines()
+    first, *rest = [line.removeprefix("ExecStart=") for line in lines if line.startswith("ExecStart=")]
+    assert first == ""
+    return rest
 
 
 def _words(path: Path) -> list[str]:
@@ -94,6 +107,14 @@ def test_systemd_takes_the_unit_without_a_word(path: Path, tmp_path: Path) -> No
     ours = [line for line in found.stderr.splitlines() if str(tmp_path) in line or path.name in line]
     assert found.returncode == 0, found.stderr
     assert not ours
+
+
+def test_the_fencer_of_a_cluster_is_the_same_but_for_what_it_needs_to_reach_it() -> None:
+    [start] = _starts(CONFIGS / "systemd/fed-fencer-cluster.conf")
+    usual, here = _words(CONFIGS / "systemd/fed-fencer.service"), start.split()
+    assert here[: len(usual)] == usual
+    words = [sys.executable, "-m", "agents.fencer", "--help"]
+    assert here[len(usual)] in subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
 def test_agent_and_fencer_share_the_directory_that_the_fencer_keeps() -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import structlog
 
 from federation.coordinator.replica import Replica
 from federation.core.copies import stale_after
@@ -20,6 +21,7 @@ from tests.support.virtual import VirtualFederation, virtual_federation
 pytestmark = pytest.mark.looptime
 
 EVERY = {"type": "dynamic", "protect": {"every": "1m"}}
+SELDOM = {"type": "dynamic", "protect": {"every": "15m"}}
 
 
 def index(replica: Replica, hub: str) -> HomeIndex | None:
@@ -84,6 +86,25 @@ async def test_before_there_is_a_copy_a_class_with_homes_is_not_armed_and_says_s
         federation.copies.refusal = ""
         await until(lambda: armed(replica, "iu", hub))
         assert fresh(replica, hub).status is Truth.TRUE
+
+
+async def test_a_site_that_makes_no_copies_is_asked_ever_more_seldom_and_a_new_agent_of_it_at_once() -> None:
+    async with virtual_federation() as federation:
+        federation.copies.refusal = "this site has no store of copies"
+        replica = await begin(federation)
+        hub = (await place(replica, storage=SELDOM)).record.document.uid
+        await served(replica, hub)
+        with structlog.testing.capture_logs() as lines:
+            await asyncio.sleep(600)
+        asked = [line for line in lines if line["event"] == "loop.failed" and line["loop"] == "copies"]
+        assert all("this site has no store of copies" in line["error"] for line in asked)
+        assert 5 <= len(asked) <= 12
+        federation.copies.refusal = ""
+        await asyncio.sleep(30)
+        assert index(replica, hub) is None, "its turn has not come"
+        await federation.kill("agent-iu")
+        federation.start_agent("iu")
+        await until(lambda: index(replica, hub) is not None, 60)
 
 
 async def test_a_class_is_copied_often_while_it_works_and_soon_after_its_last_server_stopped() -> None:

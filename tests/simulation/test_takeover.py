@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agents.drivers.base import Departed
+from agents.drivers.edges import Departed
 from federation.coordinator.pausing import set_pause
 from federation.coordinator.replica import Replica
 from federation.model.operation import OperationKind, Step

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 from agents.canary import Canary, Entry
-from agents.drivers.base import Capacity, Route, SiteDrivers
+from agents.drivers.base import Capacity, SiteDrivers
+from agents.drivers.edges import Route
 from agents.drivers.local.marks import EDGE
 from agents.drivers.memory import MemorySite
 from federation.core.fencing import canary_of

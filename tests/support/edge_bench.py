@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import aiohttp
 from aiohttp import WSMsgType, web
 
-from agents.drivers.base import Capacity, EdgeDriver, Route
+from agents.drivers.base import Capacity
 from agents.drivers.edge_local import LocalEdge
+from agents.drivers.edge_table import EdgeVisitor
+from agents.drivers.edges import EdgeDriver, Route
 from agents.drivers.local.marks import EDGE
 from agents.drivers.memory import MemorySite
 from agents.lease_desk import LeaseDesk, open_desk
@@ -35,7 +36,8 @@ HOST = "atm101.localhost"
 class EdgeBench(Protocol):
     """What a test of the contract may do around an edge."""
 
-    edge: EdgeDriver
+    @property
+    def edge(self) -> EdgeDriver: ...
 
     def route(self, epoch: Epoch = E1) -> Route:
         """To a hub that answers."""
@@ -102,31 +104,33 @@ class AskedEdge(LocalEdge):
 
     async def is_open(self, hub: str) -> bool:
         """After it has asked once more."""
-        before = await self._asks()
-        if before is not None:
-
-            async def asked() -> bool:
-                now = await self._asks()
-                return now is None or now >= before + 2  # one may have been under way
-
-            await until(asked, "the edge has asked the agent", 10)
+        await asked_once_more(self.visitor, self._address(self._known_port() or 1))
         return await LocalEdge.is_open(self, hub)
 
-    async def _asks(self) -> int | None:
-        """How often it has asked, and was answered or not; None if it is not there."""
-        port = self._known_port()
-        try:
-            async with self._open_session().get(f"http://{self._address(port or 1)}/.hubfed/proxy") as answer:
-                return int((await answer.json())["asks"])
-        except (aiohttp.ClientError, TimeoutError):
-            return None
+
+async def asked_once_more(visitor: EdgeVisitor, address: str) -> None:
+    """Wait until an edge that asks an agent has done so, and was answered or not; at once if there is no edge."""
+
+    async def asks() -> int | None:
+        about = await visitor.about(address)
+        return int(about["asks"]) if about is not None else None
+
+    before = await asks()
+    if before is None:
+        return
+
+    async def again() -> bool:
+        now = await asks()
+        return now is None or now < before or now >= before + 2  # another edge, or: one may have been under way
+
+    await until(again, "the edge has asked the agent", 10)
 
 
 @asynccontextmanager
 async def asked_edge(site: LocalSite) -> AsyncIterator[AskedEdge]:
     """It asks the desk of this site's lease file."""
     tls = Certificates(site.root).agent("iu", "u1")
-    routes = site.settings.edge_dir / "routes.json"
+    routes = site.settings.edge_table
     desk = LeaseDesk(site.settings.lease_file, LocalDisk(), site.clock, lambda: LocalDisk().read(routes))
     async with open_desk(desk, "127.0.0.1", 0, tls) as port:
         url, name = f"https://127.0.0.1:{port}/lease", agent_host("iu", "u1")

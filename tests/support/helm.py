@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from agents.drivers.kubernetes.api import Api as AgentApi
+from agents.drivers.kubernetes.release_records import ReleaseRecords
 from agents.drivers.kubernetes.releases import MARK, Releases
 from federation.runtime.clock import SystemClock
 from federation.runtime.processes import Found, SystemProcesses
@@ -46,23 +48,25 @@ def endless(hook: str) -> Object:
 
 @dataclass(frozen=True, slots=True)
 class HelmSite:
-    """An agent's releases in one namespace of a cluster; `another()` is those of its next start."""
+    """An agent's releases in one namespace of a cluster; `another()` is those of its next start. `api` is to be closed."""
 
     cluster: Cluster
     namespace: str
     folder: Path
     kubeconfig: Path
+    api: AgentApi
     patience_s: float = 1.0
 
     @classmethod
     def of(cls, cluster: Cluster, namespace: str, folder: Path) -> HelmSite:
-        return cls(cluster, namespace, folder, cluster.control.files.kubeconfig(ADMIN))
+        kubeconfig = cluster.control.files.kubeconfig(ADMIN)
+        return cls(cluster, namespace, folder, kubeconfig, AgentApi("iu", kubeconfig))
 
     def another(self) -> Releases:
         clock = SystemClock()
         return Releases(
-            binaries.helm(), self.kubeconfig, self.folder / "helm", SystemProcesses(clock), clock, self.marks,
-            self.patience_s,
+            binaries.helm(), self.kubeconfig, ReleaseRecords(self.api), self.folder / "helm", SystemProcesses(clock),
+            clock, self.marks, self.patience_s,
         )  # fmt: skip
 
     @property

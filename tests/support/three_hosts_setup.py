@@ -29,10 +29,11 @@ COORDINATORS = dict(zip(HOSTS, ("c1", "c2", "c3"), strict=True))
 
 @dataclass(frozen=True, slots=True)
 class SiteKind:
-    """What a site file says of a site that is not local. `fenced`: a fencer runs beside the agent."""
+    """What a site file says of a site with a cluster, whose node is the site's host: the fencer ends pods there, and the
+    edge is a pod, at port 80 of the host."""
 
     spec: dict[str, Any]
-    fenced: bool = False
+    fencer: tuple[str, ...]  # words that it is given besides
 
 
 LOCAL: dict[str, Any] = {"kind": "local", "capacity": {"cpu": 30, "memory": "60G"}}
@@ -81,16 +82,17 @@ def write_files(here: ThreeHosts, kinds: Mapping[str, SiteKind]) -> None:
         (home / "names.key").write_text(secret_of(here.names.key))
         (home / "names.key").chmod(0o600)
     for site in SITES:
+        agent = {
+            "coordinators": [f"{at(host)}:8443" for host in HOSTS],
+            "peer_address": f"{at(site)}:8445",
+            "profile": "lab",
+            "tls": paths("agent"),
+        }
         spec = {
             **(kinds[site].spec if site in kinds else LOCAL),
             "copies": {"store": str(folder / "copies")},
             "edge": {"listen": f"{at(site)}:80"},
-            "agent": {
-                "coordinators": [f"{at(host)}:8443" for host in HOSTS],
-                "peer_address": f"{at(site)}:8445",
-                "profile": "lab",
-                "tls": paths("agent"),
-            },
+            "agent": {**agent, "edge_address": f"{at(site)}:8446"} if site in kinds else agent,
         }
         write(folder / "pki/hosts" / site / "site.yaml", "Site", site, spec)
 
@@ -122,8 +124,8 @@ def start(here: ThreeHosts, memory: Path, kinds: Mapping[str, SiteKind]) -> None
         until(lambda: joins(here, home, uid), f"{site} is let in", 60, here.logs)  # noqa: B023 - called at once
         places = ("--state-dir", state, "--runtime-dir", volatile)
         longest = f"{PROFILES[ProfileName.LAB].longest_s:g}"
-        if site not in kinds or kinds[site].fenced:
-            daemons.start(site, "fencer", program("fed-fencer"), "--site", site, *places, "--longest", longest)
+        more = kinds[site].fencer if site in kinds else ()
+        daemons.start(site, "fencer", program("fed-fencer"), "--site", site, *places, "--longest", longest, *more)
         daemons.start(site, "agent", program("fed-agent"), "--site", home / "site.yaml", *places)
     until(here.well, "both sites are heard", 60, here.logs)
 

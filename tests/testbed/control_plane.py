@@ -57,19 +57,19 @@ class ControlPlane:
         return Api(self.files.url, token, self.files.ca, self.inside)
 
     def start(self) -> None:
-        """All of them at once: they wait for each other."""
-        for name, words in (
-            ("etcd", self._etcd()),
-            ("kube-apiserver", self._api_server()),
-            (credentials.CONTROLLERS, self._controllers()),
-            (credentials.SCHEDULER, self._scheduler()),
-        ):
-            self.daemons.start(name, binaries.kubernetes() / name, *words)
+        """What others wait for."""
+        self._begin(("etcd", self._etcd()), ("kube-apiserver", self._api_server()))
 
     def wait(self) -> None:
-        """Until the API server is ready and controllers work: a namespace has the account that its pods run as."""
+        """Until the API server is ready and controllers work: a namespace has the account that its pods run as. They are
+        started when it is ready, for controllers wait no longer than ten seconds, and then end."""
         self.daemons.until(self.api.answers, "the API server is ready", READY_S)
+        self._begin((credentials.CONTROLLERS, self._controllers()), (credentials.SCHEDULER, self._scheduler()))
         self.daemons.until(self._controllers_work, "controllers work", READY_S)
+
+    def _begin(self, *daemons: tuple[str, list[str]]) -> None:
+        for name, words in daemons:
+            self.daemons.start(name, binaries.kubernetes() / name, *words)
 
     def _controllers_work(self) -> bool:
         try:
@@ -100,6 +100,7 @@ class ControlPlane:
             "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--allow-privileged=true",
             f"--kubelet-client-certificate={files.kubelets.cert}", f"--kubelet-client-key={files.kubelets.key}",
             "--kubelet-preferred-address-types=InternalIP",
+            "--service-node-port-range=80-32767",  # students come to port 80 of a node: no balancer stands before it
         ]  # fmt: skip
         if not self.place.pods:  # nobody reaches it through its service, and loopback may not be advertised
             words.append("--endpoint-reconciler-type=none")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
@@ -148,7 +149,8 @@ def _proxy() -> Layer:
 
     def fill(tar: tarfile.TarFile) -> None:
         clock = SystemClock()
-        package = asyncio.run(ensure_proxy(SystemProcesses(clock), clock)).package_dir
+        with ThreadPoolExecutor(1) as aside:  # whoever needs an image may be in a loop already
+            package = aside.submit(asyncio.run, ensure_proxy(SystemProcesses(clock), clock)).result().package_dir
         oci.add_tree(tar, package, "srv/proxy/")
         oci.add(tar, "usr/local/bin/node", node.read_bytes(), 0o755)
         oci.add_link(tar, f"usr/local/bin/{entry}", f"/srv/proxy/node_modules/{entry}/bin/{entry}")

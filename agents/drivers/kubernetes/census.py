@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agents.drivers.kubernetes.hub_record import SERVER
+from agents.drivers.kubernetes.marks import COPIES, OVER, SERVER
+from agents.drivers.kubernetes.node_room import of_daemon
 from federation.model.scalars import TESTER
 
 Object = dict[str, Any]
-OVER = ("Succeeded", "Failed")
 HUB, PROXY, SERVERS = "hub", "proxy", "singleuser-server"  # the upstream chart's components
 USERNAME = "hub.jupyter.org/username"
 STUCK = (
@@ -29,14 +29,23 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """One look at one namespace: every pod that is not over."""
+    """One look at one namespace: every pod of the hub that is not over. `coming`: pods that something there is about to
+    make, if there are none yet. `revision`: of the list; 0: not known."""
 
     pods: tuple[Object, ...]
+    coming: int = 0
+    revision: int = 0
 
     @classmethod
-    def of(cls, found: Iterable[Object]) -> Census:
-        """Of all pods of the namespace."""
-        return cls(tuple(pod for pod in found if (pod.get("status") or {}).get("phase") not in OVER))
+    def of(cls, found: Iterable[Object], revision: int = 0) -> Census:
+        """Of all pods of the namespace. Those that pull images ahead are on every node whether the hub runs or not, and
+        those that work on its homes do so also where it does not run."""
+        return cls(tuple(pod for pod in living(found) if _counts(pod)), revision=revision)
+
+    @property
+    def count(self) -> int:
+        """Of pods that run or will."""
+        return len(self.pods) or self.coming
 
     def of_component(self, component: str) -> tuple[Object, ...]:
         return tuple(pod for pod in self.pods if _labels(pod).get("component") == component)
@@ -44,7 +53,7 @@ class Census:
     def ready(self, component: str) -> bool:
         """Whether one that is not about to go says that it is ready."""
         staying = (pod for pod in self.of_component(component) if not pod["metadata"].get("deletionTimestamp"))
-        return any(_is_ready(pod) for pod in staying)
+        return any(is_ready(pod) for pod in staying)
 
     @property
     def servers(self) -> Mapping[str, str]:
@@ -63,12 +72,17 @@ class Census:
     def troubles(self) -> tuple[str, ...]:
         """Why hub or proxy do not run, in Kubernetes' and our words; empty: nothing is known to be wrong."""
         core = (*self.of_component(HUB), *self.of_component(PROXY))
-        return tuple(f"{_labels(pod).get('component')}: {said}" for pod in core for said in _troubles(pod))
+        return tuple(f"{_labels(pod).get('component')}: {said}" for pod in core for said in troubles(pod))
 
     def cannot_start(self) -> bool:
         """Whether Kubernetes has tried and failed: waiting alone will not help."""
         core = (*self.of_component(HUB), *self.of_component(PROXY))
         return any(waiting.get("reason") in STUCK for pod in core for _, waiting, _ in _containers(pod))
+
+
+def living(found: Iterable[Object]) -> Iterator[Object]:
+    """Those that are not over."""
+    return (pod for pod in found if (pod.get("status") or {}).get("phase") not in OVER)
 
 
 def up_to_date(workload: Object) -> bool:
@@ -84,16 +98,22 @@ def username(pod: Object) -> str:
     return str((pod["metadata"].get("annotations") or {}).get(USERNAME, ""))
 
 
+def _counts(pod: Object) -> bool:
+    return not of_daemon(pod) and COPIES not in _labels(pod)
+
+
 def _labels(pod: Object) -> Mapping[str, str]:
     return pod["metadata"].get("labels") or {}
 
 
-def _is_ready(pod: Object) -> bool:
+def is_ready(pod: Object) -> bool:
+    """Whether it says that it answers."""
     conditions = (pod.get("status") or {}).get("conditions") or ()
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
-def _troubles(pod: Object) -> Iterator[str]:
+def troubles(pod: Object) -> Iterator[str]:
+    """Why one pod does not run, in Kubernetes' and our words."""
     for condition in (pod.get("status") or {}).get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             yield f"no node takes it: {condition.get('message', condition.get('reason', ''))}"

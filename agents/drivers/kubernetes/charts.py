@@ -5,6 +5,7 @@ from __future__ import annotations
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -39,16 +40,24 @@ class Chart:
     def read(cls, path: Path) -> Chart:
         """InvalidRequest if it is no chart."""
         try:
-            said = yaml.safe_load(_chart_yaml(path))
+            said = yaml.safe_load(_member(path, "Chart.yaml"))
             return cls(path, str(said["name"]), str(said["version"]), str(said.get("appVersion", "")))
         except (OSError, KeyError, TypeError, AttributeError, tarfile.TarError, yaml.YAMLError) as error:
             raise InvalidRequest(f"{path} is no chart: {type(error).__name__}: {error}") from None
 
+    def values(self) -> dict[str, Any]:
+        """Its defaults. InvalidRequest if it has none that can be read."""
+        try:
+            return dict(yaml.safe_load(_member(self.path, "values.yaml")))
+        except (OSError, KeyError, TypeError, ValueError, tarfile.TarError, yaml.YAMLError) as error:
+            raise InvalidRequest(f"{self.path} has no values.yaml: {type(error).__name__}: {error}") from None
 
-def _chart_yaml(path: Path) -> bytes:
+
+def _member(path: Path, name: str) -> bytes:
+    """A file at the top of the chart. KeyError if an archive has none."""
     if path.is_dir():
-        return (path / "Chart.yaml").read_bytes()
+        return (path / name).read_bytes()
     with tarfile.open(path) as archive:
-        first = next(one for one in archive.getnames() if one.count("/") == 1 and one.endswith("/Chart.yaml"))
-        content = archive.extractfile(first)
+        at_the_top = [one for one in archive.getnames() if one.count("/") == 1 and one.endswith(f"/{name}")]
+        content = archive.extractfile(at_the_top[0] if at_the_top else name)
         return content.read() if content is not None else b""

@@ -15,13 +15,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from agents.drivers.kubernetes.marks import CLASSROOM, HOMES, HUB, MANAGED_BY, RECORD, SITE
 from federation.model.errors import DriverError, StaleEpoch
 from federation.model.identity import Epoch, name_of
 from federation.model.schema import Document
 
-SITE, HUB, CLASSROOM, SERVER = "hubfed.io/site", "hubfed.io/hub", "hubfed.io/classroom", "hubfed.io/server"
-RECORD, HOMES, REPLICAS = "hubfed.io/record", "hubfed.io/homes", "hubfed.io/replicas"
-MANAGED_BY = "app.kubernetes.io/managed-by"
 SECRET = "hubfed"  # noqa: S105 - the name of an object
 
 Object = dict[str, Any]

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.drivers.base import HubOrder
-from agents.drivers.kubernetes.hub_record import SERVER, HubSecrets
+from agents.drivers.kubernetes.hub_record import HubSecrets
+from agents.drivers.kubernetes.marks import SERVER
 from federation.core.chart_values.hub import AUTHENTICATORS
 from federation.core.chart_values.row import Given, SitePart
 from federation.core.chart_values.table import merged, values_of
@@ -37,11 +38,12 @@ class HubValues:
     server: str
 
 
-def hub_values(order: HubOrder, site: SitePart, own: Mapping[str, Any], secrets: HubSecrets) -> HubValues:
-    """`own`: the site's values, which beat ours; the class's `overrides.values` beat both."""
-    given = Given(order.classroom, order.hub, site)
-    values = merged(values_of(given), own)
-    values = merged(values, given.spec.overrides.values)
+def hub_values(
+    order: HubOrder, site: SitePart, own: Mapping[str, Any], secrets: HubSecrets, homes: int = 0
+) -> HubValues:
+    """`own`: the site's values, which beat ours; the class's `overrides.values` beat both. `homes`: generation of
+    the claims that hold the homes now."""
+    values = plain_values(Given(order.classroom, order.hub, site, homes), own)
     server = hashlib.sha256(json.dumps(values.get("singleuser"), sort_keys=True).encode()).hexdigest()[:12]
     values = merged(values, {"singleuser": {"extraLabels": {SERVER: server}}})
     if order.notice:
@@ -49,6 +51,11 @@ def hub_values(order: HubOrder, site: SitePart, own: Mapping[str, Any], secrets:
         said = html.escape(order.notice)  # the hub's pages take it for HTML
         values = merged(values, {"hub": {"extraConfig": {NOTICE: closed}, "templateVars": {"announcement": said}}})
     return HubValues(merged(values, _secret(order, secrets)), server)
+
+
+def plain_values(given: Given, own: Mapping[str, Any]) -> Values:
+    """All that is not secret, as the chart is given it. `own`: the site's values."""
+    return merged(merged(values_of(given), own), given.spec.overrides.values)
 
 
 def check_sign_in(order: HubOrder) -> None:

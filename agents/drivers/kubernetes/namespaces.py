@@ -6,14 +6,9 @@ from dataclasses import dataclass
 
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.api import Api
-from agents.drivers.kubernetes.hub_record import (
-    SECRET,
-    SITE,
-    HubNamespace,
-    HubRecord,
-    HubSecrets,
-    namespace_body,
-)
+from agents.drivers.kubernetes.hub_record import SECRET, HubNamespace, HubRecord, HubSecrets, namespace_body
+from agents.drivers.kubernetes.marks import CLASSROOM
+from agents.drivers.kubernetes.watch import Watch
 from federation.model.errors import DriverError
 
 
@@ -23,6 +18,18 @@ class Namespaces:
 
     site: str
     api: Api
+    watch: Watch
+
+    async def seen(self, hub: str) -> HubNamespace | None:
+        """As it was heard of last, with all that was written here; for reports, not for what must be true at this moment.
+        None if there is none. DriverError if it is somebody else's."""
+        return self.heard(hub) or await self.look(hub)
+
+    def heard(self, hub: str) -> HubNamespace | None:
+        """The same; None also if nothing was heard of it."""
+        mirror = self.watch.heard()
+        found = mirror.named(hub) if mirror is not None else None
+        return HubNamespace.of(self.site, hub, found) if found is not None else None
 
     async def look(self, hub: str) -> HubNamespace | None:
         """None if there is none. DriverError if it is somebody else's."""
@@ -45,7 +52,22 @@ class Namespaces:
             return now
         body = namespace_body(self.site, now.name, wanted.record, wanted.homes)
         found = await self.api.apply(paths.namespace(now.name), body)
+        self.watch.mirror.put(found)
         return HubNamespace.of(self.site, now.name, found)
+
+    async def note(self, hub: str, name: str, text: str | None) -> None:
+        """Write a note on it that is no part of what `write` writes and is kept by that, or (None) take it off. DriverError
+        if there is no such namespace to write on."""
+        found = await self.api.merge(paths.namespace(hub), {"metadata": {"annotations": {name: text}}})
+        if found is not None:
+            self.watch.mirror.put(found)
+        elif text is not None:
+            raise DriverError(f"{hub}: no such hub at this site", delay_s=None)
+
+    async def noted(self, name: str) -> tuple[str, ...]:
+        """All hubs on whose namespace such a note is."""
+        found = [one["metadata"] for one in await self.watch.objects()]
+        return tuple(sorted(meta["name"] for meta in found if name in (meta.get("annotations") or {})))
 
     async def secrets(self, hub: str) -> HubSecrets:
         """Those of the hub; drawn the first time."""
@@ -59,9 +81,9 @@ class Namespaces:
         return HubSecrets.of(hub, found)
 
     async def hubs(self) -> tuple[str, ...]:
-        """All hubs that have a namespace of this site."""
-        found = await self.api.items(paths.NAMESPACES, labels=f"{SITE}={self.site}")
-        return tuple(sorted(one["metadata"]["name"] for one in found))
+        """All hubs that have a namespace of this site; a canary has one too, and is none."""
+        found = [one["metadata"] for one in await self.watch.objects()]
+        return tuple(sorted(meta["name"] for meta in found if CLASSROOM in (meta.get("labels") or {})))
 
 
 STUCK = "kubectl get namespace NAME -o yaml says what holds it: often objects whose controller is gone."

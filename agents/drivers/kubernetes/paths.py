@@ -33,3 +33,11 @@ def deployments(name: str) -> str:
 
 def stateful_sets(name: str) -> str:
     return f"/apis/apps/v1/namespaces/{name}/statefulsets"
+
+
+def config_map(name: str, map_name: str) -> str:
+    return f"{namespace(name)}/configmaps/{map_name}"
+
+
+def secrets(name: str) -> str:
+    return f"{namespace(name)}/secrets"

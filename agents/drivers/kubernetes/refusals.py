@@ -9,7 +9,7 @@ from typing import Any
 
 from federation.model.errors import DriverError
 
-VERBS = {"GET": "read", "POST": "create", "PATCH": "change", "PUT": "replace", "DELETE": "delete"}
+VERBS = {"GET": "read", "POST": "create", "PATCH": "change", "PUT": "replace", "DELETE": "delete", "WATCH": "watch"}
 MANAGER = re.compile(r'conflict with "([^"]+)"')
 LONGEST = 500
 

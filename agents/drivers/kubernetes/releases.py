@@ -41,6 +41,7 @@ class Releases:
 
     helm: Path
     kubeconfig: Path
+    records: ReleaseRecords  # of the same cluster
     home: Path  # Helm's own folder, private
     processes: Processes
     clock: Clock
@@ -172,9 +173,8 @@ class Releases:
             if f"{namespace}/{name}" not in self._cut_short and not await self._stands_still(past[-1]):
                 continue
             forgotten = past if past[-1].status is Status.UNINSTALLING else past[-1:]
-            records = ReleaseRecords(self.kubeconfig)
             for release in forgotten:
-                if await records.drop(namespace, name, release.revision, release.status):
+                if await self.records.drop(namespace, name, release.revision, release.status):
                     log.warning(
                         "release.revision_forgotten", namespace=namespace, release=name, revision=release.revision,
                         status=str(release.status), why="its Helm was killed", kept="all that it made",
@@ -220,6 +220,6 @@ class Releases:
         known = await asyncio.to_thread(
             lambda: {o["metadata"]["name"] for o in objects if o and o["kind"] == "PersistentVolumeClaim"}
         )
-        spared = await ReleaseRecords(self.kubeconfig).spare_claims(namespace, name, known)
+        spared = await self.records.spare_claims(namespace, name, known)
         if spared:
             log.warning("release.claims_kept", namespace=namespace, release=name, claims=spared)

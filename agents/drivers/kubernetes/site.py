@@ -1,35 +1,48 @@
 """Assembles the drivers of a site with a cluster. The composition root of the kind: nothing else makes these.
 
-The edge is the one of local sites, beside the agent: it reaches hubs at addresses of the cluster's services, so the agent's
-host has to be a node, or in the cluster.
+The agent reaches hubs at addresses of the cluster's services, so its host has to be a node, or it is in the cluster itself.
+The edge is in the cluster where the site file says how it reaches the agent, else beside the agent as at local sites.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from random import SystemRandom
 
 from agents.drivers.base import Capacity, SiteDrivers
+from agents.drivers.canary_kubernetes import KubernetesCanary
 from agents.drivers.cluster_kubernetes import KubernetesCluster
+from agents.drivers.copies_kubernetes import KubernetesCopies
+from agents.drivers.edge_kubernetes import KubernetesEdge
 from agents.drivers.edge_local import LocalEdge
+from agents.drivers.edge_table import EdgeTable
 from agents.drivers.homes_kubernetes import KubernetesHomes
 from agents.drivers.hub_kubernetes import KubernetesHubs
 from agents.drivers.kubernetes.api import Api
 from agents.drivers.kubernetes.charts import Chart
+from agents.drivers.kubernetes.edge_objects import AskedAgent, EdgeObjects
 from agents.drivers.kubernetes.namespaces import Namespaces
-from agents.drivers.kubernetes.not_there import NoCanary, NoCopies, NoTesters
+from agents.drivers.kubernetes.release_records import ReleaseRecords
 from agents.drivers.kubernetes.releases import Releases
 from agents.drivers.kubernetes.settings import KubernetesSettings
+from agents.drivers.kubernetes.watches import Watches
 from agents.drivers.local.settings import LocalSettings
+from agents.drivers.testers_kubernetes import KubernetesTesters
+from agents.lease_desk import PATH as DESK
 from federation.core.chart_values.row import SitePart
 from federation.model.errors import InvalidRequest
 from federation.model.site_file import Purpose, SiteFile
 from federation.runtime.clock import Clock
+from federation.runtime.daemon import tls_files
 from federation.runtime.disk import LocalDisk
 from federation.runtime.helm_program import find_helm
-from federation.runtime.node import ensure_proxy
+from federation.runtime.identity_uri import agent_host
+from federation.runtime.node import SOURCES, ensure_proxy
 from federation.runtime.once import once
+from federation.runtime.own_identity import own_principal
 from federation.runtime.processes import Processes
+from federation.runtime.restic_program import find_restic
 
 
 def from_file(site: SiteFile, folder: Path, here: LocalSettings, processes: Processes, clock: Clock) -> SiteDrivers:
@@ -38,18 +51,50 @@ def from_file(site: SiteFile, folder: Path, here: LocalSettings, processes: Proc
     settings = read(site, folder)
     spec = site.spec
     api = Api(site.name, settings.kubeconfig)
-    namespaces = Namespaces(site.name, api)
-    releases = Releases(find_helm(), settings.kubeconfig, here.state_dir / "helm", processes, clock, here.marks())
-    install = once(lambda: ensure_proxy(processes, clock))
+    watches = Watches.of(api, clock, SystemRandom())
+    namespaces = Namespaces(site.name, api, watches.namespaces)
+    records = ReleaseRecords(api)
+    helm_dir = here.state_dir / "helm"
+    releases = Releases(find_helm(), settings.kubeconfig, records, helm_dir, processes, clock, here.marks())
+    hubs = KubernetesHubs(settings, api, namespaces, releases, clock, watches)
+    edge = _edge(site, folder, settings, here, api, processes, clock)
+    restic = once(lambda: find_restic(processes, here.copies_dir / "restic.log"))
     return SiteDrivers(
-        cluster=KubernetesCluster(api, Capacity(spec.reserve.cpu.millis, spec.reserve.memory.bytes)),
-        hubs=KubernetesHubs(settings, api, namespaces, releases, clock),
+        cluster=KubernetesCluster(watches, Capacity(spec.reserve.cpu.millis, spec.reserve.memory.bytes)),
+        hubs=hubs,
         homes=KubernetesHomes(api, namespaces, clock),
-        edge=LocalEdge(here, processes, clock, LocalDisk(), install),
-        canary=NoCanary(),
-        copies=NoCopies(),
-        testers=NoTesters(),
+        edge=edge,
+        canary=KubernetesCanary(site.name, api, settings.proxy_image, clock, edge.ask),
+        copies=KubernetesCopies(settings, here, processes, clock, LocalDisk(), api, namespaces, hubs, restic),
+        testers=KubernetesTesters(api, namespaces, hubs, clock),
     )
+
+
+def _edge(
+    site: SiteFile,
+    folder: Path,
+    settings: KubernetesSettings,
+    here: LocalSettings,
+    api: Api,
+    processes: Processes,
+    clock: Clock,
+) -> KubernetesEdge | LocalEdge:
+    agent = site.spec.agent
+    if agent is None or agent.edge_address is None or agent.tls is None:
+        return LocalEdge(here, processes, clock, LocalDisk(), once(lambda: ensure_proxy(processes, clock)))
+    tls = tls_files(agent.tls, folder)
+    principal = own_principal(tls)
+    url, name = f"https://{agent.edge_address}{DESK}", agent_host(principal.site, principal.uid)
+    image = settings.proxy_image()
+    programs = {file.name: file.read_text() for file in sorted(SOURCES.glob("*.mjs"))}
+
+    def objects() -> EdgeObjects:
+        asked = AskedAgent(url, name, tls.read()[0].decode())
+        return EdgeObjects(site.name, image, asked, programs, here.edge_port)
+
+    listens = f"{here.edge_host}:{here.edge_port}" if here.edge_port else ""
+    table = EdgeTable(here.edge_table, LocalDisk())
+    return KubernetesEdge(site.name, api, table, objects, clock, here.edge_address or listens)
 
 
 def read(site: SiteFile, folder: Path) -> KubernetesSettings:
@@ -71,4 +116,5 @@ def read(site: SiteFile, folder: Path) -> KubernetesSettings:
         chart=Chart.find(Path(charts), "jupyterhub"),
         part=part,
         values=cluster.values,
+        image=cluster.image or "",
     )

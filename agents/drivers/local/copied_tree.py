@@ -16,7 +16,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HUB_DATABASE = "hub.sqlite"
 STAGED = ".hubfed-hub.sqlite"
 BLOCK = 512
 MOST_UNREAD = 200

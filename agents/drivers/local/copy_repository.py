@@ -9,6 +9,7 @@ from pathlib import Path
 from agents.drivers.local.blocking import blocking
 from agents.drivers.local.copy_store import Repository
 from agents.drivers.local.restic_runs import CopyFailed, ResticRuns
+from agents.drivers.local.settings import LocalSettings
 from federation.model.errors import DriverError
 from federation.runtime.disk import Disk
 from federation.runtime.restic_program import Trouble
@@ -18,9 +19,7 @@ PRIVATE = 0o700
 
 async def ensure_repository(runs: ResticRuns, disk: Disk, own: Repository, password: str, until_mono: float) -> None:
     """Make it if it is new. What was made is remembered, for an unmounted store looks like one without repositories."""
-    note = runs.settings.copies_dir / "made" / f"{own.hub}.json"
-    content = json.dumps({"repository": own.url}).encode()
-    if disk.read(note) == content:
+    if disk.read(note_of(runs.settings, own)) == _content(own):
         return
     try:
         await runs.read(own, ("cat", "config"), password, until_mono)
@@ -28,17 +27,31 @@ async def ensure_repository(runs: ResticRuns, disk: Disk, own: Repository, passw
         if error.trouble is not Trouble.NO_REPOSITORY:
             raise
         await _make(runs, own, password, until_mono)
-    disk.replace(note, content)
+    remember(runs.settings, disk, own)
+
+
+def remember(settings: LocalSettings, disk: Disk, own: Repository) -> None:
+    """It was made: from now on one that is not there is an error."""
+    disk.replace(note_of(settings, own), _content(own))
+
+
+def note_of(settings: LocalSettings, own: Repository) -> Path:
+    """Where that is remembered."""
+    return settings.copies_dir / "made" / f"{own.hub}.json"
 
 
 def gone(runs: ResticRuns, own: Repository) -> DriverError:
     """What to say when the repository is not found although it was made."""
-    note = runs.settings.copies_dir / "made" / f"{own.hub}.json"
+    note = note_of(runs.settings, own)
     return DriverError(
         f"the repository of {own.hub} is not at {own.url} although this site made it: is the store mounted?",
         delay_s=60.0,
         help=f"If it was deleted on purpose, delete {note}: then it is made anew.",
     )
+
+
+def _content(own: Repository) -> bytes:
+    return json.dumps({"repository": own.url}).encode()
 
 
 async def _make(runs: ResticRuns, own: Repository, password: str, until_mono: float) -> None:

@@ -43,7 +43,7 @@ class PuttingAside:
             return False
         found = await self.reading.described(copy, password, until_mono)
         if slug(user) not in found.homes:
-            raise NotFound(f"the copy {copy.snapshot[:8]} of {copy.hub} by {copy.site} has no home of {user}")
+            raise no_home(copy, user)
         if refusal := await self.reading.no_room_for(slug(user), copy, password, until_mono):
             raise DriverError(refusal)
         async with self._extracted(copy, password, until_mono, f"/{slug(user)}") as (steps, beside):
@@ -55,7 +55,7 @@ class PuttingAside:
         """All homes of the copy whose student is known; what is there already costs nothing."""
         await self._check(folder)
         found = await self.reading.described(copy, password, until_mono)
-        owners, unknown = _owners(found.homes, users)
+        owners, unknown = owners_of(found.homes, users)
         tree = self.homes.tree(self.hub)
         there = [name for name in owners if await _taken(tree / name / folder)]
         due = [name for name in owners if name not in there]
@@ -71,8 +71,7 @@ class PuttingAside:
         return Placed(tuple(done), tuple(sorted(there)), unknown)
 
     async def _check(self, folder: str) -> None:
-        if "/" in folder or "\0" in folder or folder.startswith("."):
-            raise DriverError(f"{folder!r} cannot be the name of a folder in a home", delay_s=None)
+        check_name(folder)
         if await self.homes.where(self.hub) is None:
             raise DriverError(f"the homes of {self.hub} are not at {self.settings.site}")
 
@@ -100,7 +99,18 @@ class PuttingAside:
         return await blocking(lambda: steps.put_aside(restored, user, home, folder, isolated=self.isolated))
 
 
-def _owners(homes: frozenset[str], users: tuple[str, ...]) -> tuple[Mapping[str, str], tuple[str, ...]]:
+def check_name(folder: str) -> None:
+    """DriverError if nothing in a home can be called this."""
+    if "/" in folder or "\0" in folder or folder.startswith("."):
+        raise DriverError(f"{folder!r} cannot be the name of a folder in a home", delay_s=None)
+
+
+def no_home(copy: CopyRef, user: str) -> NotFound:
+    """What to say of a student of whom nothing is in the copy."""
+    return NotFound(f"the copy {copy.snapshot[:8]} of {copy.hub} by {copy.site} has no home of {user}")
+
+
+def owners_of(homes: frozenset[str], users: tuple[str, ...]) -> tuple[Mapping[str, str], tuple[str, ...]]:
     """Safe name -> student. A safe name that is no hash is its student's own; of a hash only the hub can tell."""
     named = {slug(user): user for user in users}
     owners = {home: named.get(home, home) for home in sorted(homes) if home in named or slug(home) == home}

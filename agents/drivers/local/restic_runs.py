@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,7 +113,8 @@ class ResticRuns:
         await self._settle(repository.hub)
         cacert = ("--cacert", str(self.store.cacert)) if self.store.cacert is not None else ()
         cache = ("--cache-dir", str(self.settings.copies_dir / "cache"))
-        argv = (*(GENTLE if cwd else ()), str(restic.path), "-r", url or repository.url, *cacert, *cache, *words)
+        gentle = GENTLE if cwd and shutil.which(GENTLE[0]) else ()  # a small image may have none
+        argv = (*gentle, str(restic.path), "-r", url or repository.url, *cacert, *cache, *words)
         limit_s = max(until_mono - self.clock.mono(), LEAST_S)
         log = self._runs / f"{repository.hub}.{next(self._numbers)}.log"
         try:

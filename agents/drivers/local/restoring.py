@@ -21,7 +21,7 @@ from pathlib import Path
 
 from agents.drivers.base import CopyRef
 from agents.drivers.homes_local import MARK, LocalHomes
-from agents.drivers.local.copied_tree import HUB_DATABASE, STAGED
+from agents.drivers.local.copied_tree import STAGED
 from agents.drivers.local.settings import LocalSettings
 from agents.drivers.local.students import give, uid_of
 from federation.core.home_names import slug
@@ -67,16 +67,18 @@ class Restoring:
         if lost := expected - {home.name for home in _homes(folder)}:
             raise DriverError(f"the restore of {self.hub} is not whole: {len(lost)} homes are missing")
         if os.getuid() == 0:
-            names = {slug(name): name for name in _users(folder / STAGED)}
+            names = {slug(name): name for name in users_in(folder / STAGED)}
             for home in _homes(folder):
                 # a student nobody knows yet: nobody's until the spawner gives it to them, for its number is another's
-                give(home, self._uid(names.get(home.name, home.name)) if isolated and _known(home, names) else 0)
-        _sync(folder)
+                give(home, *self._owner(names.get(home.name, home.name), own=isolated and _known(home, names)))
+        volumes = {place.stat().st_dev: place for place in (*_homes(folder), folder)}
+        for place in volumes.values():  # each home may be on one of its own
+            to_the_disk(place)
         self.disk.replace(folder / MARK, json.dumps(_mark(copy, epoch)).encode())
 
     def place_database(self, folder: Path, epoch: Epoch) -> None:
         """The copy's database where a hub of this site reads its own; an older one is kept beside it."""
-        staged, target = folder / STAGED, self.settings.hub_dir(self.hub) / HUB_DATABASE
+        staged, target = folder / STAGED, self.settings.hub_dir(self.hub) / self.settings.hub_database
         if (
             staged.is_symlink()
             or not staged.is_file()
@@ -85,16 +87,18 @@ class Restoring:
             return
         for made in (target.parent.parent, target.parent):
             made.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-        fresh = target.with_name(f".{HUB_DATABASE}.new")
+        fresh = target.with_name(f".{target.name}.new")
         shutil.copyfile(staged, fresh)
         fresh.chmod(0o600)
-        _sync(target.parent)
+        if (owner := self.settings.database_owner) is not None and os.getuid() == 0:
+            os.chown(fresh, owner.uid, owner.gid)
+        to_the_disk(target.parent)
         for end in COMPANIONS:  # a journal that stays would be played into the new database
             old, kept = Path(f"{target}{end}"), Path(f"{target}.kept-{epoch}{end}")
             if old.exists():
                 old.replace(kept)
         fresh.replace(target)
-        _sync(target.parent)
+        to_the_disk(target.parent)
 
     def swap(self, folder: Path) -> None:
         """The whole folder becomes the tree, the former tree is kept."""
@@ -104,14 +108,14 @@ class Restoring:
             tree.rename(next(name for name in _names(tree, former) if not name.exists()))
         folder.chmod(ENTERABLE)
         folder.rename(tree)
-        _sync(tree.parent)
+        to_the_disk(tree.parent)
 
     def put_aside(self, restored: Path, user: str, home: Path, folder: str, *, isolated: bool) -> bool:
         """One restored home into a new folder of the student's home here; False if the name is taken."""
         target = home / folder
         if os.getuid() == 0:
-            give(restored, self._uid(user) if isolated else 0)
-        _sync(restored)
+            give(restored, *self._owner(user, own=isolated))
+        to_the_disk(restored)
         if os.path.lexists(target):
             return False
         try:
@@ -124,8 +128,12 @@ class Restoring:
             raise DriverError(f"cannot put {folder} into {home}: {error.strerror}") from error
         return True
 
-    def _uid(self, user: str) -> int:
-        return uid_of(self.settings.uids_file, self.hub, user, self.settings.first_student_uid)
+    def _owner(self, user: str, *, own: bool) -> tuple[int, int]:
+        """Uid and group of this student's files; `own`: a uid of their own, where there is not one for all."""
+        if (shared := self.settings.homes_owner) is not None:
+            return shared.uid, shared.gid
+        uid = uid_of(self.settings.uids_file, self.hub, user, self.settings.first_student_uid) if own else 0
+        return uid, uid
 
 
 def _mark(copy: CopyRef, epoch: Epoch) -> dict[str, object]:
@@ -147,8 +155,8 @@ def _known(home: Path, names: dict[str, str]) -> bool:
     return home.name in names or slug(home.name) == home.name
 
 
-def _users(database: Path) -> list[str]:
-    """Everybody the hub knew."""
+def users_in(database: Path) -> list[str]:
+    """Everybody whom the hub of this database knew; nobody if there is none."""
     if not database.is_file():
         return []
     try:
@@ -158,7 +166,7 @@ def _users(database: Path) -> list[str]:
         return []
 
 
-def _sync(folder: Path) -> None:
+def to_the_disk(folder: Path) -> None:
     """Everything on this file system to the disk: after a power cut the tree is there with its content, or not at all."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -11,7 +11,7 @@ import structlog
 
 from agents.drivers.base import Saved, SavedHome
 from agents.drivers.homes_local import LocalHomes
-from agents.drivers.local.copied_tree import HUB_DATABASE, BackupReport, measure, read_report, stage_database
+from agents.drivers.local.copied_tree import BackupReport, measure, read_report, stage_database
 from agents.drivers.local.copy_listing import copies, tags
 from agents.drivers.local.copy_repository import ensure_repository, gone
 from agents.drivers.local.restic_runs import CopyFailed, ResticRuns
@@ -97,7 +97,7 @@ class Saving:
 
     async def _stage(self, hub: str, tree: Path) -> tuple[tuple[str, ...], bool]:
         """Files of students matter more than the roster: without its database the copy is made, and says so."""
-        live = self.settings.hub_dir(hub) / HUB_DATABASE
+        live = self.settings.hub_dir(hub) / self.settings.hub_database
         try:
             return (), await asyncio.to_thread(stage_database, live, tree)
         except (sqlite3.Error, OSError) as error:

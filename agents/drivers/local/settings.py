@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.drivers.base import Capacity
+from agents.drivers.edge_table import table_file
 from agents.drivers.local.marks import HUBS, site_marks
 
 FIRST_STUDENT_UID = 200_000
@@ -20,6 +21,14 @@ class CopyStore:
     place: str
     credentials: Path | None = None
     cacert: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose files are, in numbers."""
+
+    uid: int
+    gid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,9 @@ class LocalSettings:
     interpreter: Path = Path(sys.executable)
     first_student_uid: int = FIRST_STUDENT_UID
     copies: CopyStore | None = None
+    hub_database: str = "hub.sqlite"  # in the folder of each hub
+    homes_owner: Owner | None = None  # of all homes; None: each student's own, or the agent's
+    database_owner: Owner | None = None  # None: the agent's
 
     @property
     def lease_file(self) -> Path:
@@ -48,6 +60,11 @@ class LocalSettings:
     def edge_dir(self) -> Path:
         """The edge's table, log and chosen port."""
         return self.state_dir / "edge"
+
+    @property
+    def edge_table(self) -> Path:
+        """Host names and where they lead."""
+        return table_file(self.state_dir)
 
     @property
     def uids_file(self) -> Path:

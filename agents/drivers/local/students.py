@@ -53,9 +53,10 @@ def make_home(homes: Path, user: str, uid: int | None) -> Path:
     return home
 
 
-def give(home: Path, uid: int) -> None:
-    """Everything in it to `uid`: a home that came from another site carries that site's numbers."""
+def give(home: Path, uid: int, gid: int | None = None) -> None:
+    """Everything in it to `uid`: a home that came from another site has that site's numbers. `gid`: default the same."""
+    group = uid if gid is None else gid
     for folder, folders, files in os.walk(home):
         for name in (*folders, *files):
-            os.chown(Path(folder, name), uid, uid, follow_symlinks=False)
-    os.chown(home, uid, uid)
+            os.chown(Path(folder, name), uid, group, follow_symlinks=False)
+    os.chown(home, uid, group)

@@ -6,6 +6,7 @@ before it made any), each home is compared with its listing by kind, size and ti
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -110,7 +111,8 @@ def unlisted(tree: Path, home: str, known: dict[str, Node]) -> Iterator[str]:
 
 
 def set_out(tree: Path, folder: Path, paths: Iterable[str]) -> None:
-    """The files and links of `paths` below `folder` as in the tree, as hard links: at once, and without room."""
+    """The files and links of `paths` below `folder` as in the tree, as hard links: at once, and without room. Where homes
+    are volumes of their own that cannot be, and they are copied."""
     for path in paths:
         for source in _found(tree, path):
             if not stat.S_ISREG(source.lstat().st_mode) and not source.is_symlink():
@@ -119,7 +121,16 @@ def set_out(tree: Path, folder: Path, paths: Iterable[str]) -> None:
             for parent in reversed(target.relative_to(folder).parents[:-1]):
                 (folder / parent).mkdir(mode=PRIVATE, exist_ok=True)
             if not os.path.lexists(target):
-                os.link(source, target, follow_symlinks=False)
+                _set_beside(source, target)
+
+
+def _set_beside(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copy2(source, target, follow_symlinks=False)
 
 
 def _found(tree: Path, path: str) -> list[Path]:

@@ -77,6 +77,8 @@ ROWS: tuple[Row, ...] = (
     row("(hubfed)", "cull/every", always(CULL_EVERY_S)),
     row("(hubfed)", "cull/users", always(value=False)),
     row("(hubfed)", "hub/config/KubeSpawner/delete_pvc", always(value=False)),  # a user who is taken off keeps the home
+    # which claim is a home is said by the template alone, not by what a database from another site remembers
+    row("(hubfed)", "hub/config/KubeSpawner/remember_pvc_name", always(value=False)),
     row("dns.host", "ingress/enabled", always(value=False)),
     row("(hubfed)", "proxy/service/type", always("ClusterIP")),
     row("roster.expected", "proxy/chp/resources", _proxy_size),

@@ -25,11 +25,12 @@ class SitePart:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Everything that values are made from. `hub` is the uid."""
+    """Everything that values are made from. `hub` is the uid. `homes`: generation of the claims that hold the homes."""
 
     classroom: Classroom
     hub: str
     site: SitePart = SitePart()
+    homes: int = 0
 
     @property
     def spec(self) -> ClassroomSpec:

@@ -7,11 +7,11 @@ import shlex
 from collections.abc import Callable, Iterable
 
 from federation.core.chart_values.row import Given, Row, Value, always, row
+from federation.core.claim_names import template
 from federation.model.classroom_seat import Content, CpuRange, Image, MemoryRange, SeatProfile, Sidecar, StorageType
 from federation.model.quantities import Cpu
 
 HOME = "/home/jovyan"
-CLAIM = "claim-{user_server}"  # the same at every site, or a restored home would not be found
 VOLUME = "volume-{user_server}"
 SHARED_CLAIM = "homes"  # of storage.type shared-home: one claim, a folder for each user
 OWNER = "hubfed.io/hub"
@@ -175,7 +175,7 @@ ROWS: tuple[Row, ...] = (
     row("storage.type", "singleuser/storage/type", _storage_type),
     row("storage.capacity", "singleuser/storage/capacity", _homes_are(DYNAMIC, lambda g: str(g.spec.storage.capacity))),
     row("storage.class", "singleuser/storage/dynamic/storageClass", _homes_are(DYNAMIC, _storage_class)),
-    row("(hubfed)", "singleuser/storage/dynamic/pvcNameTemplate", _homes_are(DYNAMIC, always(CLAIM))),
+    row("(hubfed)", "singleuser/storage/dynamic/pvcNameTemplate", _homes_are(DYNAMIC, lambda g: template(g.homes))),
     row("(hubfed)", "singleuser/storage/dynamic/volumeNameTemplate", _homes_are(DYNAMIC, always(VOLUME))),
     row("(hubfed)", "singleuser/storage/dynamic/storageAccessModes", _homes_are(DYNAMIC, always(["ReadWriteOnce"]))),
     row("storage.type", "singleuser/storage/static/pvcName", _homes_are(SHARED_HOME, always(SHARED_CLAIM))),

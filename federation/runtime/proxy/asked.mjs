@@ -2,16 +2,17 @@
 // from its own send (PROTOCOL.md H13). Nobody can open it from outside, and it closes by itself.
 //
 // An answer: {"boot_id", "order": [incarnation, seq] or null, "hubs": {hub: {"epoch": [era, n], "close_in": ns or null}},
-// "table": as table.mjs reads it}. `order` null: the agent has no lease file in this boot of its host.
+// "table": as table.mjs reads it}. `order` null: the agent has no lease file in this boot of its host. `table` null: it
+// cannot be read just now.
 
 import https from "node:https";
 import fs from "node:fs";
-import { before, boottimeNs, permit } from "./gate.mjs";
+import { before, boottimeNs, earliestNs, permit } from "./gate.mjs";
 
 export class AskedGate {
   // `every` and `limit` in ms; `name` is what the agent's certificate must say, whatever the address is.
-  constructor({ url, ca, name, every = 250, limit = 2000, now = boottimeNs, parse, log }) {
-    Object.assign(this, { url, name, every, limit, now, parse, log });
+  constructor({ url, ca, name, every = 250, limit = 2000, parse, log }) {
+    Object.assign(this, { url, name, every, limit, parse, log });
     this.ca = fs.readFileSync(ca);
     this.agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
     this.boot = "";
@@ -20,13 +21,14 @@ export class AskedGate {
     this.entries = new Map();
     this.said = "";
     this.asks = 0; // that were answered, or not in time
+    this.answered = false; // ever
   }
 
   // One question after the other, for ever: an answer can never overtake a later one.
   async run() {
     for (;;) {
       try {
-        const sent = this.now();
+        const sent = earliestNs();
         this.take(await this.ask(), sent);
         this.note("");
       } catch (error) {
@@ -63,7 +65,8 @@ export class AskedGate {
     const order = body.order === null ? [-1, -1] : body.order.map(Number);
     if (same && before(order, this.order)) return;
     const permits = new Map(Object.entries(body.hubs).map(([hub, entry]) => [hub, counted(entry, sent)]));
-    const entries = this.parse(body.table);
+    const entries = body.table === null ? this.entries : this.parse(body.table);
+    this.answered = true;
     this.boot = body.boot_id;
     this.order = order;
     this.permits = permits;
@@ -73,7 +76,7 @@ export class AskedGate {
   isOpen(hub, epoch) {
     const found = this.permits.get(hub);
     if (!found || found.era !== epoch[0] || found.n !== epoch[1]) return false;
-    return found.closeAt === null || this.now() < found.closeAt;
+    return found.closeAt === null || boottimeNs() < found.closeAt;
   }
 
   refresh() {}

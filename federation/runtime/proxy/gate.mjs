@@ -4,15 +4,21 @@
 
 import fs from "node:fs";
 
-const UPTIME_STEP_NS = 10_000_000n; // /proc/uptime counts in 10 ms: round up, so that nothing closes late
+const UPTIME_STEP_NS = 10_000_000n; // /proc/uptime counts in 10 ms
 
 export function bootId() {
   return fs.readFileSync("/proc/sys/kernel/random/boot_id", "ascii").trim();
 }
 
-export function boottimeNs() {
+// It is so late, or later.
+export function earliestNs() {
   const [whole, part] = fs.readFileSync("/proc/uptime", "ascii").split(" ")[0].split(".");
-  return BigInt(whole) * 1_000_000_000n + BigInt(part.padEnd(9, "0").slice(0, 9)) + UPTIME_STEP_NS;
+  return BigInt(whole) * 1_000_000_000n + BigInt(part.padEnd(9, "0").slice(0, 9));
+}
+
+// It is so late, or earlier: what is compared with a deadline, so that nothing closes late.
+export function boottimeNs() {
+  return earliestNs() + UPTIME_STEP_NS;
 }
 
 export class Gate {

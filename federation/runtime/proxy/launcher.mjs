@@ -3,10 +3,13 @@
 //
 // On another host than the agent's an edge asks the agent for both (asked.mjs).
 //
-// usage: launcher.mjs edge --listen HOST:PORT --table FILE --lease FILE --package DIR
-//        launcher.mjs edge --listen HOST:PORT --ask URL --ca FILE --name NAME --package DIR
-//        launcher.mjs frontdoor --listen HOST:PORT --table FILE --package DIR
+// usage: launcher.mjs edge --listen HOST:PORT --table FILE --lease FILE [--package DIR]
+//        launcher.mjs edge --listen HOST:PORT --ask URL --ca FILE --name NAME [--package DIR]
+//        launcher.mjs frontdoor --listen HOST:PORT --table FILE [--package DIR]
+// Without --package the library is that of the program configurable-http-proxy on PATH: in an image it is somewhere else in
+// each version.
 
+import fs from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
@@ -31,12 +34,19 @@ const { values, positionals } = parseArgs({
   },
 });
 const [mode] = positionals;
-const library = path.join(values.package, "node_modules/configurable-http-proxy/index.js");
-const { ConfigurableProxy } = await import(pathToFileURL(library));
+const { ConfigurableProxy } = await import(pathToFileURL(library()));
 
 const say = (level) => (...words) => console.error(new Date().toISOString(), level, mode, ...words);
 const quiet = () => {};
 const log = { debug: quiet, info: quiet, warn: say("warning"), error: quiet };
+
+function library() {
+  if (values.package) return path.join(values.package, "node_modules/configurable-http-proxy/index.js");
+  const places = (process.env.PATH ?? "").split(path.delimiter).map((folder) => path.join(folder, "configurable-http-proxy"));
+  const program = places.find((place) => fs.existsSync(place));
+  if (!program) throw new Error("no configurable-http-proxy on PATH, and no --package");
+  return path.join(path.dirname(fs.realpathSync(program)), "../index.js");
+}
 
 // Which streams are open for which hub, so that closing a hub also ends what was let in earlier.
 class Passages {
@@ -70,6 +80,11 @@ class SiteProxy extends ConfigurableProxy {
     return Promise.resolve(req.hubfed && { prefix: "/", target: req.hubfed.target });
   }
 
+  // Whether users may be sent here: one that asks an agent and was never answered is closed for everybody.
+  ready() {
+    return true;
+  }
+
   // What whoever looks after this proxy wants to know besides.
   about() {
     return {};
@@ -83,6 +98,7 @@ class SiteProxy extends ConfigurableProxy {
 
   handleProxyWeb(req, res) {
     if (req.url === "/.hubfed/proxy") return answerJson(res, 200, { mode, pid: process.pid, ...this.about() });
+    if (req.url === "/.hubfed/ready") return answerJson(res, this.ready() ? 200 : 503, { mode });
     const entry = (req.hubfed = this.table.look(hostOf(req)));
     if (!entry) return answer(res, "unknown");
     if (entry.departed) return answer(res, "departed");
@@ -131,6 +147,10 @@ class Edge extends SiteProxy {
   refusal({ hub, epoch }) {
     this.gate.refresh();
     return this.gate.isOpen(hub, epoch) ? undefined : "closed";
+  }
+
+  ready() {
+    return this.gate.answered ?? true;
   }
 
   about() {

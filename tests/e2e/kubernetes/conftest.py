@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import pytest
 from tests.support.network import Network, network
 from tests.support.three_hosts import EVERY_HOST
 from tests.testbed import hub_chart
-from tests.testbed.api import Api
+from tests.testbed.api import Api, Refused
 from tests.testbed.cluster import Cluster, api_cluster, node_clusters, nodes_can_be_had
 from tests.testbed.machine import Machine
 
@@ -49,6 +50,20 @@ def new_namespace(api: Api) -> str:
     name = f"test-{secrets.token_hex(4)}"
     api.create("/api/v1/namespaces", {"metadata": {"name": name}})
     return name
+
+
+def remove_namespace(api: Api, name: str, limit_s: float = 60.0) -> None:
+    """With all that is in it; returns when it is gone. It may not be there."""
+    path, deadline = f"/api/v1/namespaces/{name}", time.monotonic() + limit_s
+    try:
+        api.delete(path)
+        while True:
+            api.get(path)
+            assert time.monotonic() < deadline, f"{name} is still there after {limit_s:g} s"
+            time.sleep(0.1)
+    except Refused as error:
+        if error.status != 404:
+            raise
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from agents.drivers.kubernetes import releases as module
+from agents.drivers.kubernetes.api import Api
 from agents.drivers.kubernetes.helm_words import HelmFailed, Trouble
+from agents.drivers.kubernetes.release_records import ReleaseRecords
 from agents.drivers.kubernetes.releases import Releases, fingerprint
 from federation.runtime.clock import SystemClock
 from federation.runtime.processes import SystemProcesses
@@ -33,9 +35,9 @@ def releases_at(folder: Path, port: int = 1, helm: Path | None = None) -> Releas
     kubeconfig = folder / "kubeconfig"
     kubeconfig.write_text(json.dumps(content))
     clock = SystemClock()
-    return Releases(
-        helm or binaries.helm(), kubeconfig, folder / "helm", SystemProcesses(clock), clock, {"HUBFED_DIR": str(folder)}
-    )
+    marks, records = {"HUBFED_DIR": str(folder)}, ReleaseRecords(Api("iu", kubeconfig))  # which nothing here asks
+    program = helm or binaries.helm()
+    return Releases(program, kubeconfig, records, folder / "helm", SystemProcesses(clock), clock, marks)
 
 
 async def test_a_chart_is_rendered_without_a_cluster(tmp_path: Path) -> None:

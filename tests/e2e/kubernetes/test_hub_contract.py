@@ -1,31 +1,29 @@
-"""What every HubDriver promises, on a real cluster: the suite of tests/contract, with another bench.
-
-Left out are its two tests of test servers, which are not started in a cluster yet.
-"""
+"""What every HubDriver promises, on a real cluster: the suite of tests/contract, with another bench."""
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from agents.drivers.base import SiteDrivers
+from agents.drivers.base import HubOrder, SiteDrivers
 from agents.drivers.hub_address import HubAddress
 from agents.drivers.hub_kubernetes import KubernetesHubs
-from agents.drivers.kubernetes.census import SERVERS
-from agents.site_drivers import site_drivers
+from agents.drivers.kubernetes.census import SERVERS, username
+from federation.coordinator.probe import HttpProber
+from federation.coordinator.server_probe import Ticket, Tried
 from federation.model.identity import Epoch
-from federation.model.site_file import SiteFile
-from federation.runtime.clock import SystemClock
+from federation.model.scalars import TESTER
 from tests.contract import test_hub_driver as contract
+from tests.e2e.kubernetes.cluster_site import ClusterSite, cluster_site
 from tests.e2e.kubernetes.conftest import Sites
 from tests.support.hub_bench import start_server, turned_away
 from tests.support.local_site import E1
-from tests.testbed import binaries, credentials, hub_chart, jupyter_images
+from tests.testbed import binaries, jupyter_images
 from tests.testbed.api import Object
 from tests.testbed.binaries import BUILT_S
 
@@ -38,26 +36,26 @@ TAGS = ("2026a", *(f"2026-{n}" for n in range(2, 8)))  # of the classes of that 
 class KubernetesBench:
     """The HubBench of a site whose agent's host is a node."""
 
-    sites: Sites
-    folder: Path
-    drivers: SiteDrivers = field(init=False)
+    here: ClusterSite
     epoch: Epoch = E1
     generation: int = 1
+    made: list[SiteDrivers] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.drivers = self.drivers_anew()
+    @property
+    def sites(self) -> Sites:
+        return self.here.sites
+
+    @property
+    def drivers(self) -> SiteDrivers:
+        return self.here.drivers
 
     def drivers_anew(self) -> SiteDrivers:
-        values = hub_chart.values_here()
-        values["singleuser"] |= {"image": {"pullPolicy": "Never"}, "cpu": {"guarantee": 0.1}}  # the node has two cores
-        cluster = {
-            "kubeconfig": str(self.sites.iu.control.files.kubeconfig(credentials.ADMIN)),
-            "charts": str(hub_chart.chart().parent),
-            "values": values,
-        }
-        body = {"apiVersion": "hubfed/v1", "kind": "Site", "metadata": {"name": "iu"}}
-        site = SiteFile.model_validate({**body, "spec": {"kind": "kubernetes", "cluster": cluster}})
-        return site_drivers(site, self.folder, self.folder, self.folder, SystemClock())
+        self.made.append(self.here.drivers_anew())
+        return self.made[-1]
+
+    async def close(self) -> None:
+        for drivers in (self.drivers, *self.made):
+            await drivers.hubs.close()
 
     def kill(self, hub: str, role: str) -> None:
         for pod in self._pods(hub, role):
@@ -73,6 +71,11 @@ class KubernetesBench:
         """Of students' servers, which nothing may restart; a hub in a cluster restarts when its settings change."""
         return {zlib.crc32(pod["metadata"]["uid"].encode()) for pod in self._pods(hub, SERVERS)}
 
+    def tester_home(self, hub: str) -> list[Object]:
+        """Claims of the user of test servers."""
+        every = self.sites.iu.api.items(f"/api/v1/namespaces/{hub}/persistentvolumeclaims")
+        return [one for one in every if username(one) == TESTER]
+
     async def _address(self, hub: str) -> HubAddress:
         hubs = self.drivers.hubs
         assert isinstance(hubs, KubernetesHubs)
@@ -87,18 +90,20 @@ def _pods(hub: str) -> str:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def bench(sites: Sites, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[KubernetesBench]:
+async def bench(sites: Sites) -> AsyncIterator[KubernetesBench]:
     assert sites.iu.node is not None
     binaries.helm()
-    hub, user, proxy = jupyter_images.jupyter()
+    hub, user, proxy = await asyncio.to_thread(
+        jupyter_images.jupyter
+    )  # it may have to make them, and runs a loop for that
     seats = [replace(user, name=f"docker.io/unidata/atm101:{tag}") for tag in TAGS]
     sites.iu.node.add_images([hub, user, proxy, *seats])
-    with sites.net.inside("iu"):
-        made = KubernetesBench(sites, tmp_path_factory.mktemp("site"))
+    with cluster_site(sites, edge_inside=False) as here:
+        made = KubernetesBench(here)
         yield made
         for namespace in await made.drivers.hubs.list():
             await made.drivers.homes.delete(namespace)
-        await made.drivers.hubs.close()
+        await made.close()
 
 
 newest = contract.newest
@@ -111,8 +116,31 @@ test_mended = contract.test_what_was_killed_is_mended_by_the_next_start_and_serv
 test_adopted = contract.test_a_new_agent_finds_and_adopts_what_runs
 test_roster = contract.test_the_roster_is_read_back_with_its_admins
 test_no_roster = contract.test_the_roster_of_a_hub_that_is_not_here_is_an_error
+test_tester = contract.test_the_tester_is_in_no_roster_and_leaves_nothing
+test_no_tester = contract.test_no_tester_is_admitted_to_a_hub_that_is_not_here
 test_new_image = contract.test_a_new_image_is_for_new_servers_only_and_old_ones_are_counted
 test_notice = contract.test_a_hub_with_a_notice_lets_nobody_new_in_says_why_and_leaves_those_alone_who_are_in
 test_logs = contract.test_logs_end_with_the_newest_line
 test_no_logs = contract.test_logs_of_a_hub_that_is_not_here_are_an_error
 test_stop = contract.test_stop_ends_every_process_and_can_be_repeated
+
+
+async def test_a_test_server_is_no_students_and_nothing_of_it_is_left(bench: KubernetesBench, newest: HubOrder) -> None:
+    hub, drivers = newest.hub, bench.drivers
+    before = await drivers.hubs.observe(hub)
+    token = await drivers.testers.admit(hub, 300.0)
+    ticket = Ticket(TESTER, token, 180.0)
+    assert await HttpProber().server(before.address, newest.classroom.spec.dns.host, ticket) == Tried()
+    view = await drivers.hubs.observe(hub)
+    assert (view.servers, view.used, view.outdated_servers) == (before.servers, before.used, before.outdated_servers)
+    assert view.processes == before.processes + 1, "it runs until it is dismissed"
+    assert bench.tester_home(hub)
+    bench.epoch = newest.epoch.next()
+    await drivers.hubs.start(replace(newest, epoch=bench.epoch))  # what is written of the hub leaves the note alone
+    assert await drivers.testers.left() == (hub,)
+    await drivers.testers.dismiss(hub)
+    assert await drivers.testers.left() == ()
+    assert bench.tester_home(hub) == []
+    assert (await drivers.hubs.observe(hub)).processes == before.processes
+    ended = await HttpProber().server(before.address, newest.classroom.spec.dns.host, ticket)
+    assert "the hub answered 40" in ended.untested

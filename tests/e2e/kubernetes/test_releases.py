@@ -7,12 +7,13 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 import structlog
 
 from agents.drivers.kubernetes.helm_words import HelmFailed, Trouble
@@ -30,11 +31,12 @@ LIMIT_S = 120.0
 SECRET = "correct-horse-battery-staple-42"
 
 
-@pytest.fixture
-def site(api_only: Cluster, tmp_path: Path) -> Iterator[HelmSite]:
+@pytest_asyncio.fixture
+async def site(api_only: Cluster, tmp_path: Path) -> AsyncIterator[HelmSite]:
     """Afterwards no Helm runs."""
     here = HelmSite.of(api_only, new_namespace(api_only.api), tmp_path)
     yield here
+    await here.api.close()
     assert here.running() == []
 
 

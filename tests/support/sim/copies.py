@@ -5,6 +5,7 @@ from __future__ import annotations
 from agents.drivers.base import CopyRef, Restored, Saved, UnsentWork
 from agents.drivers.memory import MemorySite
 from agents.drivers.memory_copies import MemoryCopies
+from federation.model.classroom import Classroom
 from federation.model.identity import Epoch
 from tests.support.sim import history as h
 from tests.support.sim import history_homes as homes
@@ -29,8 +30,10 @@ class SimCopies(MemoryCopies):
             self._copied(hub, epoch, work.snapshot, unsent=True)
         return work
 
-    async def restore(self, copy: CopyRef, epoch: Epoch, password: str, *, limit_s: float = 3600.0) -> Restored:
-        restored = await super().restore(copy, epoch, password, limit_s=limit_s)
+    async def restore(
+        self, copy: CopyRef, epoch: Epoch, password: str, *, classroom: Classroom | None = None, limit_s: float = 3600.0
+    ) -> Restored:
+        restored = await super().restore(copy, epoch, password, classroom=classroom, limit_s=limit_s)
         if restored.done:
             site, now = self._site.site, self._loop.true_s
             self._history.add(homes.Restored(now, site, copy.hub, (epoch.era, epoch.n), copy.snapshot))

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from agents.drivers import memory
-from agents.drivers.base import Departed, HubOrder, Route, SiteDrivers
+from agents.drivers.base import HubOrder, SiteDrivers
+from agents.drivers.edges import Departed, Route
 from agents.drivers.gate import Gate
 from agents.drivers.memory import MemoryEdge, MemoryHubs, MemorySite
 from agents.drivers.memory_copies import MemoryCopies
@@ -107,8 +108,10 @@ class SimHubs(MemoryHubs):
 
 
 class SimEdge(MemoryEdge):
-    async def publish(self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = ()) -> None:
-        await super().publish(routes, departed)
+    async def publish(
+        self, routes: tuple[Route, ...], departed: tuple[Departed, ...] = (), unseen: frozenset[str] = frozenset()
+    ) -> None:
+        await super().publish(routes, departed, unseen)
         site = self._site
         assert isinstance(site, SimSite)
         if site.truth is not None:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from agents.departed import KEPT_S, DepartedHubs
-from agents.drivers.base import Departed
+from agents.drivers.edges import Departed
 from federation.api.v1 import agent_pb2, classroom_pb2
 from tests.support.virtual import VirtualClock
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from agents.drivers.stopper import Running
+from agents.drivers.stopper import Running, Unseen
 from agents.guard import LATE_NS, Guard, newest_of
 from federation.core.fencing import NOTHING_YET, Fence, Verdict
 
@@ -17,16 +17,24 @@ S = 1_000_000_000
 
 @dataclass
 class Machine:
-    """Hubs by name with their processes; `stuck` ones survive. `before_kill` runs between look and kill."""
+    """Hubs by name with their processes; `stuck` ones survive. `looked` runs between look and kill. `blind`: why nothing
+    can be seen."""
 
     hubs: dict[str, list[str]] = field(default_factory=dict)
     stuck: set[str] = field(default_factory=set)
     kills: list[str] = field(default_factory=list)
     looks: int = 0
     looked: Callable[[], None] = lambda: None
+    blind: str = ""
+    press_ns: int = S // 20
+
+    def trouble(self) -> str:
+        return self.blind
 
     def look(self, verdict: Verdict) -> Running[str]:
         self.looks += 1
+        if self.blind:
+            raise Unseen(self.blind)
         wanted = self.hubs if verdict.every_hub else verdict.hubs
         found = {hub: list(self.hubs[hub]) for hub in wanted if self.hubs.get(hub)}
         self.looked()
@@ -137,7 +145,7 @@ def test_acknowledgements_come_at_least_every_half_second_and_at_once_with_news(
     site.write(s=None)
     site.run(0.16)
     assert site.acks[-1]["seq"] == site.seq
-    assert site.acks[-1].keys() == {"boot_id", "incarnation", "seq", "at", "pid", "newest", "killed", "left"}
+    assert site.acks[-1].keys() == {"boot_id", "incarnation", "seq", "at", "pid", "newest", "killed", "left", "blind"}
 
 
 def test_a_full_tmpfs_is_said_once_and_stops_nothing() -> None:
@@ -187,3 +195,59 @@ def test_with_nothing_known_all_that_runs_is_ended() -> None:
     site.run(5)
     assert site.machine.hubs == {"h": [], "i": []}
     assert {line["hub"] for line in site.said("history.fenced")} == {"h", "i"}
+
+
+def test_what_cannot_be_seen_is_neither_ended_nor_gone_and_is_ended_as_soon_as_it_is_seen() -> None:
+    site = Site()
+    site.machine.hubs["h"] = ["p1"]
+    site.write(h=1)
+    site.machine.blind = "nobody answers"
+    site.run(30)
+    assert site.machine.kills == []
+    assert site.said("history.fenced") == [], "nobody has seen it end"
+    assert {line["why"] for line in site.said("fencer.unseen")} == {"nobody answers"}
+    assert len(site.said("fencer.unseen")) <= 4, "not at every look"
+    site.machine.blind = ""
+    site.run(1)
+    assert site.machine.hubs["h"] == []
+    assert len(site.said("history.fenced")) == 1
+
+
+def test_a_fencer_that_could_end_nothing_goes_on_acknowledging_and_says_so() -> None:
+    site = Site()
+    site.write(h=100)
+    site.run(1)
+    assert site.acks[-1]["blind"] == ""
+    site.machine.blind = "nobody answers"
+    before = len(site.acks)
+    site.run(2)
+    assert len(site.acks) >= before + 4
+    assert site.acks[-1]["blind"] == "nobody answers"
+
+
+@dataclass
+class Disk:
+    """What survives a boot."""
+
+    names: frozenset[str] | None = None
+    full: bool = False
+
+    def remember(self, names: frozenset[str]) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        self.names = names
+
+
+def test_what_is_armed_is_remembered_before_it_is_acknowledged() -> None:
+    site, disk = Site(), Disk(full=True)
+    site.guard.memory = disk
+    site.write(h=100, s=None)
+    site.run(3)
+    assert site.acks == [], "nothing that would be forgotten may be armed"
+    disk.full = False
+    site.run(1)
+    assert disk.names == frozenset({"h"})
+    assert site.acks[-1]["seq"] == site.seq
+    site.write(s=None)
+    site.run(1)
+    assert disk.names == frozenset({"h"}), "one that left the file may still run"

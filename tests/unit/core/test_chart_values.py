@@ -162,6 +162,7 @@ CASES: list[tuple[str, dict[str, Any], Any]] = [
     ("cull/every", {}, 600),
     ("cull/users", {}, False),
     ("hub/config/KubeSpawner/delete_pvc", {}, False),
+    ("hub/config/KubeSpawner/remember_pvc_name", {}, False),
     ("ingress/enabled", {}, False),
     ("proxy/service/type", {}, "ClusterIP"),
     ("proxy/chp/resources", {"roster": {**WHO, "expected": 201}}, LARGE_PROXY),
@@ -249,3 +250,8 @@ def test_where_no_branch_is_named_the_repositorys_own_is_asked_for() -> None:
     words = "git() { printf 'ref: refs/heads/trunk\\tHEAD\\n1234\\tHEAD\\n'; }; gitpuller() { printf '<%s>' \"$@\"; };"
     done = subprocess.run(["sh", "-c", f"{words}\n{script}"], capture_output=True, text=True, check=True)
     assert done.stdout == "<https://e.edu/a'b.git><trunk><c>"
+
+
+def test_homes_that_a_restore_made_are_in_claims_of_another_name() -> None:
+    restored = Given(classroom("atm101"), "atm101-7k2x9q", homes=2)
+    assert at(values_of(restored), f"{HOMES}/dynamic/pvcNameTemplate") == "claim2-{user_server}"

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from federation.core.copies import AFTER_USE_S, CopyFacts, due_in, stale_after, urgency_of
+from federation.core.copies import AFTER_USE_S, CopyFacts, due_in, rest_s, stale_after, urgency_of
 
 WORKING = CopyFacts(every_s=900, age_s=600, used=True, used_since_copy=True, idle_s=None)
 
@@ -30,3 +30,11 @@ def test_a_class_that_nobody_uses_is_copied_seldom_and_its_copy_protects_for_lon
 
 def test_where_a_site_makes_few_copies_at_a_time_the_most_overdue_comes_first() -> None:
     assert urgency_of(replace(WORKING, age_s=1800)) < urgency_of(WORKING)
+
+
+def test_a_site_that_refuses_is_asked_ever_more_seldom_and_never_so_seldom_that_a_copy_is_stale_for_that() -> None:
+    rests = [rest_s(misses, 900) for misses in range(1, 100)]
+    assert rests[0] < 5
+    assert rests == sorted(rests)
+    assert rests[-1] == 300
+    assert all(rest_s(misses, 60) <= 30 for misses in range(1, 100))

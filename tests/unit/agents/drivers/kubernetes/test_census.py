@@ -40,6 +40,12 @@ def test_a_pod_that_is_over_is_not_there() -> None:
     assert [one["metadata"]["name"] for one in census.pods] == ["hub"]
 
 
+def test_what_pulls_images_ahead_is_no_part_of_a_hub() -> None:
+    puller = pod("continuous-image-puller")
+    puller["metadata"]["ownerReferences"] = [{"kind": "DaemonSet", "name": "continuous-image-puller"}]
+    assert Census.of([puller]).pods == (), "its pods come again as often as they are ended"
+
+
 def test_a_pod_that_is_about_to_go_serves_nobody() -> None:
     assert Census.of([pod("hub")]).ready("hub")
     assert not Census.of([pod("hub", going=True)]).ready("hub")

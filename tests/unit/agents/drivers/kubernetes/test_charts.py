@@ -17,6 +17,7 @@ def chart(folder: Path) -> Path:
     made = folder / "jupyterhub"
     made.mkdir(parents=True)
     (made / "Chart.yaml").write_text(ABOUT)
+    (made / "values.yaml").write_text("hub: {image: {tag: '1'}}\n")
     return made
 
 
@@ -54,3 +55,19 @@ def test_what_is_no_chart_is_named(tmp_path: Path, text: str) -> None:
     (made / "Chart.yaml").write_text(text)
     with pytest.raises(InvalidRequest, match="is no chart"):
         Chart.find(tmp_path, "jupyterhub")
+
+
+def test_its_defaults_are_read_from_folder_and_archive(tmp_path: Path) -> None:
+    unpacked = chart(tmp_path / "here")
+    packed = archive(tmp_path / "there", unpacked)
+    for path in (unpacked, packed):
+        assert Chart.read(path).values() == {"hub": {"image": {"tag": "1"}}}
+
+
+def test_a_chart_without_defaults_is_named(tmp_path: Path) -> None:
+    made = chart(tmp_path / "here")
+    (made / "values.yaml").unlink()
+    packed = archive(tmp_path / "there", made)
+    for path in (made, packed):
+        with pytest.raises(InvalidRequest, match="has no values"):
+            Chart.read(path).values()

@@ -1,0 +1,27 @@
+"""Labels and annotations by which this project finds its own in a cluster. Read by the fencer too, so no library here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+SITE, HUB, CLASSROOM, SERVER = "hubfed.io/site", "hubfed.io/hub", "hubfed.io/classroom", "hubfed.io/server"
+RECORD, HOMES, REPLICAS = "hubfed.io/record", "hubfed.io/homes", "hubfed.io/replicas"
+EDGE = "hubfed.io/edge"
+COPIES = "hubfed.io/copies"  # of a pod that saves or restores homes: no part of the hub
+HOMES_POD = "homes-"  # how names of such pods begin
+MANAGED_BY = "app.kubernetes.io/managed-by"
+OVER = ("Succeeded", "Failed")
+ALIVE = ",".join(f"status.phase!={phase}" for phase in OVER)
+"""The field selector of pods in which something may run."""
+
+
+def edge_namespace(site: str) -> str:
+    """Where the site's own pods are: those that belong to no hub."""
+    return f"hubfed-{site}"
+
+
+def noted_replicas(workload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The patch that scales it to nothing and notes on it what it was."""
+    note = {"annotations": {REPLICAS: str(workload["spec"].get("replicas", 1))}}
+    return {"metadata": note, "spec": {"replicas": 0}}
