@@ -156,7 +156,7 @@ class Api:
                     raise refused(self.site, "GET", path, answer.status, await answer.read())
                 yield answer.response.content
             finally:
-                answer.response.close()
+                _hang_up(answer.response)
         except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError) as error:
             raise self._silent(error) from error
 
@@ -221,3 +221,11 @@ class Api:
 def _selectors(labels: str, fields: str) -> dict[str, str]:
     found = {"labelSelector": labels, "fieldSelector": fields}
     return {name: value for name, value in found.items() if value}
+
+
+def _hang_up(response: aiohttp.ClientResponse) -> None:
+    """Leave an answer that may go on for ever, at once: TLS would wait for a goodbye, and whoever closes does not."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+    response.close()

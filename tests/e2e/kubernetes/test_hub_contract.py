@@ -13,7 +13,7 @@ import pytest_asyncio
 from agents.drivers.base import HubOrder, SiteDrivers
 from agents.drivers.hub_address import HubAddress
 from agents.drivers.hub_kubernetes import KubernetesHubs
-from agents.drivers.kubernetes.census import SERVERS, username
+from agents.drivers.kubernetes.census import SERVERS, living, username
 from federation.coordinator.probe import HttpProber
 from federation.coordinator.server_probe import Ticket, Tried
 from federation.model.identity import Epoch
@@ -69,7 +69,7 @@ class KubernetesBench:
 
     def pids(self, hub: str) -> set[int]:
         """Of students' servers, which nothing may restart; a hub in a cluster restarts when its settings change."""
-        return {zlib.crc32(pod["metadata"]["uid"].encode()) for pod in self._pods(hub, SERVERS)}
+        return {zlib.crc32(pod["metadata"]["uid"].encode()) for pod in living(self._pods(hub, SERVERS))}
 
     def tester_home(self, hub: str) -> list[Object]:
         """Claims of the user of test servers."""
