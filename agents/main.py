@@ -13,7 +13,7 @@ from random import SystemRandom
 import structlog
 
 from agents.agent import Agent, Place, Ports
-from agents.drivers.edge_table import table_file
+from agents.drivers.local.marks import table_file
 from agents.grpc_transport import GrpcPeers, GrpcTransport
 from agents.journal import SingleWriter
 from agents.lease_desk import LeaseDesk, open_desk

@@ -17,11 +17,6 @@ GATE_HEADER = "X-Hubfed-Gate"
 REFUSALS = ("closed", "departed")
 
 
-def table_file(state_dir: Path) -> Path:
-    """Where an agent keeps the table of its site's edge."""
-    return state_dir / "edge" / "routes.json"
-
-
 @dataclass(slots=True)
 class EdgeTable:
     """Host names -> hubs, as a file of the agent's host: edges there read it, others are told of it by the agent's desk. So

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.drivers.base import Capacity
-from agents.drivers.edge_table import table_file
-from agents.drivers.local.marks import HUBS, site_marks
+from agents.drivers.local.marks import HUBS, site_marks, table_file
 
 FIRST_STUDENT_UID = 200_000
 

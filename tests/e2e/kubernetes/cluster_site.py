@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from agents.drivers.base import SiteDrivers
-from agents.drivers.edge_table import table_file
 from agents.drivers.kubernetes.marks import edge_namespace
+from agents.drivers.local.marks import table_file
 from agents.lease_desk import LeaseDesk, open_desk
 from agents.site_drivers import site_drivers
 from federation.core.fencing import canary_of
