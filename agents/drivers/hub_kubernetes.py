@@ -21,6 +21,7 @@ from agents.drivers.kubernetes.census import HUB, PROXY, SERVERS, Census, up_to_
 from agents.drivers.kubernetes.homes_mark import MarkText
 from agents.drivers.kubernetes.hub_pods import HubPods
 from agents.drivers.kubernetes.hub_record import HubNamespace, HubRecord
+from agents.drivers.kubernetes.hub_use import HubUse
 from agents.drivers.kubernetes.hub_values import HubValues, check_sign_in, hub_values
 from agents.drivers.kubernetes.marks import REPLICAS, noted_replicas
 from agents.drivers.kubernetes.namespaces import Namespaces
@@ -67,6 +68,7 @@ class KubernetesHubs:
     _served: set[str] = field(default_factory=set)
     _rolled_out: dict[str, str] = field(default_factory=dict)  # hub -> what was applied when all of it was there
     _done: dict[str, Done] = field(default_factory=dict)
+    _use: HubUse = field(default_factory=HubUse)
 
     def __post_init__(self) -> None:
         self.pods = HubPods(self.api, self.watches.pods)
@@ -232,7 +234,7 @@ class KubernetesHubs:
             servers=len(census.servers),
             outdated_servers=sum(1 for settings in census.servers.values() if settings != record.server),
             message=message,
-            used=census.used,
+            used=self._use.number(place.name, census.used),
             draining=draining,
             active_servers=active,
         )
