@@ -3,6 +3,7 @@ its site is cut off."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough]
 
 CLASS: dict[str, Any] = {**class_in_cluster(), "placement": {"allow": ["iu", "tacc"], "prefer": "iu"}}
 MOVES_S = 300.0
+SEEN_S = 12.0  # the agent looks every ten seconds: a server that lives for less may be missed, and its work waits
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,7 @@ def save(here: ThreeHosts, name: str, word: str, text: str) -> None:
             assert await one.sign_in(word) == 200
             await one.start_server(120)
             await one.save("notes.txt", text)
+            await asyncio.sleep(SEEN_S)
             await one.stop_server(60)
 
     here.in_the_office(work)

@@ -28,9 +28,9 @@ class Node:
     def stopper(self) -> NodeStopper:
         return NodeStopper("hubfed-iu", self.root / "pods", self.root / "groups")
 
-    def pod(self, namespace: str, uid: str, group: str) -> subprocess.Popen[bytes]:
+    def pod(self, namespace: str, uid: str, group: str, name: str = "jupyter-s01") -> subprocess.Popen[bytes]:
         """One with a container in `group`, below that of its pod."""
-        (self.root / "pods" / f"{namespace}_jupyter-s01_{uid}").mkdir(parents=True)
+        (self.root / "pods" / f"{namespace}_{name}_{uid}").mkdir(parents=True)
         folder = self.root / "groups/pids" / group
         folder.mkdir(parents=True)
         (self.root / "groups/pids/cgroup.procs").write_text("")
@@ -69,6 +69,12 @@ def test_processes_of_a_lapsed_hubs_pods_are_found_and_ended_however_the_kubelet
     ours.wait(10)
     assert node.stopper.look(verdict).hubs == {}
     assert other.poll() is None
+
+
+def test_a_pod_that_works_on_homes_is_left_alone(node: Node) -> None:
+    """What a lost site had not sent is saved after its hub has ended."""
+    node.pod("a-1", UID, f"kubepods/burstable/pod{UID}/1", name="homes-save-1a2b3c4d")
+    assert node.stopper.look(Verdict({"a-1": (1, 1)})).hubs == {}
 
 
 def test_an_edge_that_was_started_before_all_was_over_is_ended_and_a_later_one_is_not(node: Node) -> None:
