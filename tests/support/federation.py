@@ -176,7 +176,10 @@ class Federation:
 
     def logs(self) -> str:
         text = ""
-        for log in sorted((self.dir / "logs").glob("*.log")):
+        every = (self.dir / "logs").glob("*.log")
+        for log in sorted(
+            every, key=lambda path: (not path.name.startswith("etcd"), path.name)
+        ):  # the start is cut off
             text += f"\n== {log.name}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-12:])
         return text[-12000:]
 
