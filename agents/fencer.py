@@ -76,11 +76,11 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
     try:
-        stopper = stopper_of(arguments)
+        memory = ArmedNames(arguments.state_dir / ARMED) if arguments.kubeconfig else None
+        stopper = stopper_of(arguments, memory)
     except FederationError as error:
         sys.stderr.write(f"error: {error.message}\n{error.help}\n")
         return int(CATALOGUE[error.code].exit_code)
-    memory = ArmedNames(arguments.state_dir / ARMED) if arguments.kubeconfig else None
     guard = assemble(arguments.site, stopper, arguments.runtime_dir, arguments.longest, memory)
     if arguments.ask:
         ask_for_ever(arguments)
@@ -92,16 +92,16 @@ def main() -> int:
     return int(ExitCode.OK)
 
 
-def stopper_of(arguments: argparse.Namespace) -> Stopper[Any]:
+def stopper_of(arguments: argparse.Namespace, memory: ArmedNames | None) -> Stopper[Any]:
     """Of the site's kind. What speaks to clusters is read only where there is one: it takes some MiB."""
     site = arguments.site
     if arguments.ask:
         return NodeStopper(edge_namespace(site), arguments.pod_logs)
-    if arguments.kubeconfig is None:
+    if memory is None:
         state_dir = arguments.state_dir
         return LocalStopper(os.environ.get("HUBFED_DIR", str(state_dir)), site, state_dir)
     kind = import_module("agents.drivers.kubernetes.fencing")
-    found: Stopper[Any] = kind.stopper(site, arguments.kubeconfig, ArmedNames(arguments.state_dir / ARMED))
+    found: Stopper[Any] = kind.stopper(site, arguments.kubeconfig, memory)
     return found
 
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.crew import Crew
-from agents.drivers.kubernetes.marks import ALIVE, COPIES, EDGE, HUB, SITE, edge_namespace, noted_replicas
+from agents.drivers.kubernetes.marks import ALIVE, EDGE, HUB, SITE, edge_namespace, noted_replicas, part_of_hub
 from agents.drivers.kubernetes.reach import Reach
 from agents.drivers.stopper import Running, Unseen
 from federation.core.fencing import Verdict
@@ -186,7 +186,7 @@ class KubernetesStopper:
 
     def _pods(self, path: str, **query: str) -> list[Pod]:
         found = self.calls.names(path, fieldSelector=ALIVE, **query)
-        return [Pod(str(one["namespace"]), str(one["name"]), str(one["uid"])) for one in found if _counts(one)]
+        return [Pod(str(one["namespace"]), str(one["name"]), str(one["uid"])) for one in found if part_of_hub(one)]
 
     def _end(self, hub: str, seen: Sequence[Pod], order: Order) -> None:
         steps = self._scaling_down(hub) if hub else []  # an edge comes again, and is closed
@@ -213,10 +213,3 @@ def _to_nothing(workload: Object) -> Object:
     patch = dict(noted_replicas(workload))
     version = {"resourceVersion": workload["metadata"]["resourceVersion"]}
     return {**patch, "metadata": {**patch["metadata"], **version}}
-
-
-def _counts(meta: Object) -> bool:
-    """Not so pods on every node, which pull images ahead: they come again however often they are ended, and serve nobody.
-    Nor those that work on homes: what a lost site had not sent is saved after its hub has ended."""
-    of_daemon = any(owner.get("kind") == "DaemonSet" for owner in meta.get("ownerReferences") or ())
-    return not of_daemon and COPIES not in (meta.get("labels") or {})

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agents.drivers.kubernetes.marks import COPIES, OVER, SERVER
-from agents.drivers.kubernetes.node_room import of_daemon
+from agents.drivers.kubernetes.marks import OVER, SERVER, part_of_hub
 from federation.model.scalars import TESTER
 
 Object = dict[str, Any]
@@ -40,7 +39,7 @@ class Census:
     def of(cls, found: Iterable[Object], revision: int = 0) -> Census:
         """Of all pods of the namespace. Those that pull images ahead are on every node whether the hub runs or not, and
         those that work on its homes do so also where it does not run."""
-        return cls(tuple(pod for pod in living(found) if _counts(pod)), revision=revision)
+        return cls(tuple(pod for pod in living(found) if part_of_hub(pod["metadata"])), revision=revision)
 
     @property
     def count(self) -> int:
@@ -96,10 +95,6 @@ def up_to_date(workload: Object) -> bool:
 def username(pod: Object) -> str:
     """Whose server it is, as the hub writes it."""
     return str((pod["metadata"].get("annotations") or {}).get(USERNAME, ""))
-
-
-def _counts(pod: Object) -> bool:
-    return not of_daemon(pod) and COPIES not in _labels(pod)
 
 
 def _labels(pod: Object) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.marks import EDGE, HUB, MANAGED_BY, SITE, edge_namespace
 
 Object = dict[str, Any]
@@ -67,12 +68,11 @@ class EdgeObjects:
     def all(self) -> dict[str, Object]:
         """By the path at which each is applied, in this order."""
         namespace = edge_namespace(self.site)
-        core, apps = f"/api/v1/namespaces/{namespace}", f"/apis/apps/v1/namespaces/{namespace}"
         return {
-            core: {"apiVersion": "v1", "kind": "Namespace", "metadata": self._meta(namespace)},
-            f"{core}/configmaps/{NAME}": self._programs(),
-            f"{core}/services/{NAME}": self._service(),
-            f"{apps}/deployments/{NAME}": self._deployment(),
+            paths.namespace(namespace): {"apiVersion": "v1", "kind": "Namespace", "metadata": self._meta(namespace)},
+            paths.config_map(namespace, NAME): self._programs(),
+            paths.service(namespace, NAME): self._service(),
+            f"{paths.deployments(namespace)}/{NAME}": self._deployment(),
         }
 
     def _meta(self, name: str) -> Object:

@@ -21,6 +21,17 @@ def edge_namespace(site: str) -> str:
     return f"hubfed-{site}"
 
 
+def of_daemon(meta: Mapping[str, Any]) -> bool:
+    """Whether a pod is on a node because the node is there."""
+    return any(one["kind"] in ("DaemonSet", "Node") for one in meta.get("ownerReferences") or ())
+
+
+def part_of_hub(meta: Mapping[str, Any]) -> bool:
+    """Whether a pod of a hub's namespace ends with the hub. Those that pull images ahead come again however often they are
+    ended, and serve nobody; those that work on homes do so also where the hub has ended."""
+    return not of_daemon(meta) and COPIES not in (meta.get("labels") or {})
+
+
 def noted_replicas(workload: Mapping[str, Any]) -> Mapping[str, Any]:
     """The patch that scales it to nothing and notes on it what it was."""
     note = {"annotations": {REPLICAS: str(workload["spec"].get("replicas", 1))}}

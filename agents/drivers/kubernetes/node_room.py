@@ -9,6 +9,7 @@ from typing import Any
 from kubernetes.utils.quantity import parse_quantity
 
 from agents.drivers.base import Capacity
+from agents.drivers.kubernetes import marks
 
 Object = dict[str, Any]
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
@@ -51,7 +52,7 @@ def requests(pod: Object) -> Capacity:
 
 def of_daemon(pod: Object) -> bool:
     """Whether it is on a node because the node is there."""
-    return any(one["kind"] in ("DaemonSet", "Node") for one in pod["metadata"].get("ownerReferences") or ())
+    return marks.of_daemon(pod["metadata"])
 
 
 def _beside(spec: Object) -> list[Object]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from agents.drivers.kubernetes.marks import edge_namespace
 from federation.core.fencing import canary_of
-from tests.e2e.kubernetes.conftest import remove_namespace
+from tests.e2e.kubernetes.conftest import Sites, remove_namespace
+from tests.support.three_hosts import ThreeHosts, three_hosts
 from tests.support.three_hosts_setup import SiteKind
 from tests.testbed import binaries, homes_image, hub_chart, jupyter_images
 from tests.testbed.accounts import account
@@ -33,6 +36,15 @@ def class_in_cluster() -> dict[str, Any]:
     name, _, tag = jupyter_images.USER.rpartition(":")
     small = {"memory": {"guarantee": "128M", "limit": "1G"}, "cpu": {"guarantee": 0.1, "limit": 2}}
     return {"image": {"name": name, "tag": tag}, "resources": small}
+
+
+@contextmanager
+def federation_of(sites: Sites, **clusters: Cluster) -> Iterator[ThreeHosts]:
+    """A federation whose sites of these names are clusters; another one is local."""
+    with three_hosts(sites.net, {site: cluster_kind(cluster) for site, cluster in clusters.items()}) as running:
+        yield running
+    for cluster in clusters.values():
+        forget(cluster)
 
 
 def forget(cluster: Cluster) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.kubernetes.conftest import Sites
-from tests.e2e.kubernetes.sites_in_clusters import class_in_cluster, cluster_kind, forget
+from tests.e2e.kubernetes.sites_in_clusters import class_in_cluster, federation_of
 from tests.support.federation import password, until
 from tests.support.takeover import site_of, wait_until_armed, wait_until_served_at
-from tests.support.three_hosts import NAMES, ThreeHosts, three_hosts
+from tests.support.three_hosts import NAMES, ThreeHosts
 from tests.testbed.binaries import BUILT_S
 
 pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough]
@@ -26,11 +26,8 @@ SEEN_S = 12.0  # the agent looks every ten seconds: a server that lives for less
 @pytest.fixture(scope="module")
 def here(sites: Sites) -> Iterator[ThreeHosts]:
     """Both sites are clusters."""
-    clusters = {"iu": sites.iu, "tacc": sites.tacc}
-    with three_hosts(sites.net, {site: cluster_kind(cluster) for site, cluster in clusters.items()}) as running:
+    with federation_of(sites, iu=sites.iu, tacc=sites.tacc) as running:
         yield running
-    for cluster in clusters.values():
-        forget(cluster)
 
 
 def save(here: ThreeHosts, name: str, word: str, text: str) -> None:

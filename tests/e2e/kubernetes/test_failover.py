@@ -12,11 +12,11 @@ import pytest
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.marks import ALIVE
 from tests.e2e.kubernetes.conftest import Sites
-from tests.e2e.kubernetes.sites_in_clusters import class_in_cluster, cluster_kind, forget
+from tests.e2e.kubernetes.sites_in_clusters import class_in_cluster, federation_of
 from tests.support.federation import until
 from tests.support.freezing import freeze
 from tests.support.takeover import wait_until_armed, wait_until_served_at
-from tests.support.three_hosts import NAMES, OFFICE, ThreeHosts, three_hosts
+from tests.support.three_hosts import NAMES, OFFICE, ThreeHosts
 from tests.testbed.binaries import BUILT_S
 
 pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough]
@@ -31,11 +31,8 @@ NAME = "lab"
 
 @pytest.fixture(scope="module")
 def here(sites: Sites) -> Iterator[ThreeHosts]:
-    clusters = {"iu": sites.iu, "tacc": sites.tacc}
-    with three_hosts(sites.net, {site: cluster_kind(cluster) for site, cluster in clusters.items()}) as running:
+    with federation_of(sites, iu=sites.iu, tacc=sites.tacc) as running:
         yield running
-    for cluster in clusters.values():
-        forget(cluster)
 
 
 def living(sites: Sites, hub: str) -> list[str]:

@@ -24,6 +24,7 @@ from federation.runtime.process_table import ProcessTable
 from federation.runtime.processes import ProcessId
 from tests.e2e.kubernetes.cluster_site import ClusterSite, cluster_site
 from tests.e2e.kubernetes.conftest import Sites, remove_namespace
+from tests.support.federation import until
 from tests.support.freezing import freeze
 from tests.testbed import pods
 from tests.testbed.binaries import BUILT_S
@@ -65,15 +66,6 @@ class Fenced:
     def living(self, hub: str) -> list[str]:
         found = self.here.sites.iu.api.items(paths.pods(hub), fieldSelector=ALIVE)
         return [pod["metadata"]["name"] for pod in found]
-
-
-def until(true: Any, what: str, limit_s: float = 20.0) -> float:
-    """Returns how long it took, in seconds."""
-    began = time.monotonic()
-    while not true():
-        assert time.monotonic() - began < limit_s, f"not within {limit_s:g} s: {what}"
-        time.sleep(0.05)
-    return time.monotonic() - began
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.kubernetes.conftest import Sites
-from tests.e2e.kubernetes.sites_in_clusters import class_in_cluster, cluster_kind, forget
+from tests.e2e.kubernetes.sites_in_clusters import class_in_cluster, federation_of
 from tests.support.federation import password, until
-from tests.support.three_hosts import ThreeHosts, three_hosts
+from tests.support.three_hosts import ThreeHosts
 from tests.testbed.api import Object, Refused
 from tests.testbed.binaries import BUILT_S
 
@@ -23,9 +23,8 @@ NAME = "atm101"
 @pytest.fixture(scope="module")
 def here(sites: Sites) -> Iterator[ThreeHosts]:
     """The site iu is the cluster, tacc a local one."""
-    with three_hosts(sites.net, {"iu": cluster_kind(sites.iu)}) as running:
+    with federation_of(sites, iu=sites.iu) as running:
         yield running
-    forget(sites.iu)
 
 
 @pytest.fixture(scope="module")
