@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from agents.drivers.edges import Departed, Passage, Route
 from federation.runtime.disk import Disk
 
 LIMIT_S = 2.0
+CONNECT_S = 0.5
+TRIES = 3
 GATE_HEADER = "X-Hubfed-Gate"
 REFUSALS = ("closed", "departed")
 
@@ -56,16 +59,17 @@ class EdgeTable:
 
 @dataclass(slots=True)
 class EdgeVisitor:
-    """Asks an edge as any browser would."""
+    """Asks an edge as any browser would.
+
+    Where nobody lets it connect it asks again from another port: for two minutes after the edge's pod was replaced, the
+    node's table of connections may still lead a port that was used before to the pod that is gone."""
 
     _session: aiohttp.ClientSession | None = None
 
     async def ask(self, address: str, host: str) -> Passage:
         """One request for a host name."""
         try:
-            async with self._open().get(
-                f"http://{address}/hub/health", headers={"Host": host}, allow_redirects=False
-            ) as answer:
+            async with await self._get(f"http://{address}/hub/health", host) as answer:
                 said = answer.headers.get(GATE_HEADER)
         except (aiohttp.ClientError, TimeoutError):
             return Passage.SILENT
@@ -76,7 +80,7 @@ class EdgeVisitor:
     async def about(self, address: str) -> dict[str, Any] | None:
         """What the edge says of itself; None if none of ours is there."""
         try:
-            async with self._open().get(f"http://{address}/.hubfed/proxy") as answer:
+            async with await self._get(f"http://{address}/.hubfed/proxy") as answer:
                 body = await answer.json()
         except (aiohttp.ClientError, TimeoutError, ValueError):
             return None
@@ -88,9 +92,21 @@ class EdgeVisitor:
             await self._session.close()
             self._session = None
 
+    async def _get(self, url: str, host: str = "") -> aiohttp.ClientResponse:
+        headers = {"Host": host} if host else {}
+        async with asyncio.timeout(LIMIT_S):
+            for left in reversed(range(TRIES)):
+                try:
+                    return await self._open().get(url, headers=headers, allow_redirects=False)
+                except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+                    if not left:
+                        raise
+        raise AssertionError  # each try returns or raises
+
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             # a connection is never reused: the edge may have been replaced by another process in between
             connector = aiohttp.TCPConnector(force_close=True)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=LIMIT_S))
+            limits = aiohttp.ClientTimeout(total=LIMIT_S, sock_connect=CONNECT_S)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=limits)
         return self._session
