@@ -139,6 +139,11 @@ RIGHT: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
          NameWritten(3, "n", "h1", E2, "tacc"), Journaled(1, "iu", {"h1": E1}, {}), Journaled(2, "iu", {"h1": E2}, {})],
     ),
     "open until send + D": (permission.check, [*RENEWED, gate(1.2, "iu", True), HEARD, gate(6.0, "iu", False)]),
+    "written again after a loss, above all that the fencer has taken": (
+        permission.check,
+        [LeaseFile(2, "iu", 2.0, 1, 3, {}), Acked(2.2, "iu", (1, 2)), FileLost(3, "iu"), LeaseFile(4, "iu", 4.0, 1, 2, {}),
+         LeaseFile(5, "iu", 5.0, 1, 2, {})],
+    ),
     "renewals in order": (
         renewals.check,
         [Started(0, "iu", 1), Leased(1, "iu", 1, 1, 0, 5), Leased(2, "iu", 1, 2, 1, 6),
@@ -211,6 +216,9 @@ PLANTED: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
     "longer than F": (permission.check, [*RENEWED, LeaseFile(2, "iu", 2.0, 1, 2, {"h1": (E1, 6.0, 11.0)})]),
     "went back from (1, 2) to (1, 1)": (
         permission.check, [LeaseFile(2, "iu", 2.0, 1, 2, {}), LeaseFile(3, "iu", 3.0, 1, 1, {})]),
+    "went back from (1, 3) to (1, 2)": (
+        permission.check,
+        [LeaseFile(2, "iu", 2.0, 1, 3, {}), Acked(2.2, "iu", (1, 3)), FileLost(3, "iu"), LeaseFile(4, "iu", 4.0, 1, 2, {})]),
     "has a hub that ended": (
         permission.check,
         [*RENEWED, Answered(3, "iu", 1, 2, True, {}, {"h1": E2}), LeaseFile(3, "iu", 3.0, 1, 2, {"h1": (E1, 6.0, 10.0)})]),

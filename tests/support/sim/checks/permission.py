@@ -10,6 +10,7 @@ from tests.support.sim.checks.promises import Ends
 from tests.support.sim.checks.verdict import Verdict
 from tests.support.sim.history import (
     ARMED,
+    Acked,
     Answered,
     FencerStarted,
     FileLost,
@@ -41,7 +42,16 @@ class Site:
     heard: dict[str, Pair] = field(default_factory=dict)  # hubs that the register counts as armed and heard
     answered: int = 0  # seq of the newest answer that came
     order: Pair = (-1, -1)  # (incarnation, seq) of the newest lease file in this boot
-    file_lost: bool = False  # and not written again yet
+    acked: Pair = (-1, -1)  # of the newest one that the fencer has taken
+    file_lost: bool = False  # with its agent, and not written again yet
+
+    @property
+    def least(self) -> Pair:
+        """What the next file must not be below: once file and agent are gone, nobody knows more than the fencer."""
+        return self.acked if self.file_lost else self.order
+
+    def written(self, order: Pair) -> None:
+        self.order, self.file_lost = order if self.file_lost else max(order, self.order), False
 
     def take(self, answer: Answered, times: Times) -> None:
         self.answered = answer.seq
@@ -76,11 +86,13 @@ def check(history: History) -> Verdict:  # noqa: C901, PLR0912 - one table
             case Rebooted():
                 site.granted.clear()
                 site.ends.clear()
-                site.order = (-1, -1)
+                site.order = site.acked = (-1, -1)
             case FileLost():
                 site.file_lost = True
             case FencerStarted() if site.file_lost:  # nobody is left who knows how new the last one was
-                site.order = (-1, -1)
+                site.acked = (-1, -1)
+            case Acked():
+                site.acked = max(event.order, site.acked)
             case Journaled():
                 site.released = dict(event.released)
             case Run():
@@ -112,9 +124,9 @@ def _gate(verdict: Verdict, site: Site, event: Gate) -> None:
 
 def _file(verdict: Verdict, site: Site, event: LeaseFile, times: Times, rounds: Ends) -> None:
     order = (event.incarnation, event.seq)
-    if order < site.order and event.incarnation == site.order[0] and event.seq:
-        verdict.found(event.at, f"{event.site}'s file went back from {site.order} to {order}", sites=(event.site,))
-    site.order, site.file_lost = max(order, site.order), False
+    if order < site.least and event.incarnation == site.least[0] and event.seq:
+        verdict.found(event.at, f"{event.site}'s file went back from {site.least} to {order}", sites=(event.site,))
+    site.written(order)
     for hub, (epoch, close_at, stop_by) in event.permits.items():
         if site.revoked.get(hub, (-1, -1)) > epoch and site.answered == event.seq:
             verdict.found(
