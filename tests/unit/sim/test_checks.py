@@ -144,6 +144,11 @@ RIGHT: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
         [LeaseFile(2, "iu", 2.0, 1, 3, {}), Acked(2.2, "iu", (1, 2)), FileLost(3, "iu"), LeaseFile(4, "iu", 4.0, 1, 2, {}),
          LeaseFile(5, "iu", 5.0, 1, 2, {})],
     ),
+    "ended by a fencer that hung while it stood, and that finds it gone from the file": (
+        stops.check,
+        [*RENEWED, Acked(1.2, "iu", (1, 1)), LeaseFile(3, "iu", 3.0, 1, 2, {"h1": (E1, None, None)}),
+         LeaseFile(9, "iu", 9.0, 1, 3, {}), hub(10.5, "iu", False, "fenced"), Acked(10.5, "iu", (1, 3))],
+    ),
     "renewals in order": (
         renewals.check,
         [Started(0, "iu", 1), Leased(1, "iu", 1, 1, 0, 5), Leased(2, "iu", 1, 2, 1, 6),
@@ -218,7 +223,8 @@ PLANTED: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
         permission.check, [LeaseFile(2, "iu", 2.0, 1, 2, {}), LeaseFile(3, "iu", 3.0, 1, 1, {})]),
     "went back from (1, 3) to (1, 2)": (
         permission.check,
-        [LeaseFile(2, "iu", 2.0, 1, 3, {}), Acked(2.2, "iu", (1, 3)), FileLost(3, "iu"), LeaseFile(4, "iu", 4.0, 1, 2, {})]),
+        [LeaseFile(2, "iu", 2.0, 1, 3, {}), Acked(2.2, "iu", (1, 3)), FileLost(3, "iu"),
+         LeaseFile(4, "iu", 4.0, 1, 2, {})]),
     "has a hub that ended": (
         permission.check,
         [*RENEWED, Answered(3, "iu", 1, 2, True, {}, {"h1": E2}), LeaseFile(3, "iu", 3.0, 1, 2, {"h1": (E1, 6.0, 10.0)})]),
@@ -245,6 +251,10 @@ PLANTED: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
         takeovers.check,
         [ELECTED, Owner(1, "h1", "iu", E1, False, 1), Owner(1, "h2", "psu", E1, False, 2),
          *(LeasesRead(r.at, "c1", r.sent_s, r.own_s, {**r.revisions, "psu": 3}) for r in reads(29.5)), takeover()]),
+    "its permission has no deadline": (
+        stops.check,
+        [*RENEWED, Acked(1.2, "iu", (1, 1)), LeaseFile(3, "iu", 3.0, 1, 2, {"h1": (E1, None, None)}),
+         hub(10.5, "iu", False, "fenced")]),
     "was good for 2.0 s more": (stops.check, [*RENEWED, StopBegun(4, "iu", "h1", E1, own_s=4.0)]),
     "has no deadline": (
         stops.check, [LeaseFile(1, "iu", 1.0, 1, 1, {"h1": (E1, None, None)}), hub(3, "iu", False, "fenced")]),
