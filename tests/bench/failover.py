@@ -24,7 +24,7 @@ from tests.support.federation import Federation, federation, until
 from tests.support.leader import leader
 from tests.support.onlooker import Onlooker
 from tests.support.takeover import edges
-from tests.support.three_hosts import OFFICE, ThreeHosts, three_hosts
+from tests.support.three_hosts import OFFICE, ThreeHosts, have_programs, three_hosts
 
 PHASES = 6  # the newest copy is not always of the same age
 SITES = ("iu", "tacc")
@@ -98,6 +98,8 @@ def failover(runs: int) -> tuple[list[str], str]:
     cut = [kind for kind in KINDS if kind.startswith("cut")]
     on_lines = [*cut, *(kind for kind in KINDS if planned(kind))] if root else []
     at_once = [kind for kind in KINDS if kind not in (*cut, *on_lines)]
+    if root:
+        have_programs()
     found: dict[str, list[Loss]] = {kind: [] for kind in KINDS}
     with tempfile.NamedTemporaryFile() as lock, ProcessPoolExecutor(2, get_context("spawn")) as pool:
         quiet = Quiet(Path(lock.name))

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from federation.runtime.clock import SystemClock
 from federation.runtime.node import ensure_proxy
 from federation.runtime.processes import SystemProcesses
-from tests.support.bind import ZONE, Bind, new_key
+from tests.support.bind import ZONE, Bind, named, new_key
 from tests.support.etcd import safe_etcd
 from tests.support.federation import ROOT, Answer, Federation, marked
 from tests.support.history import Entry
@@ -120,13 +120,19 @@ class ThreeHosts(Federation):
 EVERY_HOST = (*HOSTS, NAMES, OFFICE)
 
 
+def have_programs() -> None:
+    """All that the hosts run is on this machine from now on: from a host nothing can be fetched."""
+    subprocess.run([ROOT / "scripts/get-restic"], check=True, capture_output=True, timeout=300)
+    asyncio.run(ensure_proxy(SystemProcesses(SystemClock()), SystemClock()))
+    safe_etcd()
+    named()
+
+
 @contextmanager
 def three_hosts(given: Network | None = None, kinds: Mapping[str, SiteKind] | None = None) -> Iterator[ThreeHosts]:
     """Set up, and down again whatever happens; what is left running afterwards is a failure. On a network of its own, or
     on one that has EVERY_HOST; `kinds` are of sites that are not local."""
-    subprocess.run([ROOT / "scripts/get-restic"], check=True, capture_output=True, timeout=300)
-    asyncio.run(ensure_proxy(SystemProcesses(SystemClock()), SystemClock()))  # no registry is reached from the hosts
-    safe_etcd()
+    have_programs()
     with ExitStack() as stack:
         net = given or stack.enter_context(network(*EVERY_HOST))
         folder = Path(tempfile.mkdtemp(prefix="hubfed-network-"))
