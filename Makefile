@@ -15,7 +15,7 @@ setup: ## make .venv with everything that building and testing needs
 tools: ## have the programs that sites of kind kubernetes run: Helm, built once in some minutes
 	@scripts/get-helm
 
-demo: ## place a class on this machine and use it as a student would (KEEP=1 leaves it running)
+demo: ## place a class on this machine and use it as a student would (KEEP=1 leaves it running; SITES=kubernetes: on two clusters)
 	@scripts/demo
 
 test: ## install what is needed and pass every test

@@ -1,4 +1,5 @@
-"""What a cluster with nodes has beside Kubernetes itself (`addons.yaml`), and the process that makes its volumes."""
+"""What a cluster with nodes has beside Kubernetes itself (`addons.yaml`), and the processes that make its volumes and
+enforce its NetworkPolicies."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.support.network import nft
 from tests.testbed import credentials
 from tests.testbed.api import Object
 from tests.testbed.control_plane import ControlPlane
@@ -18,15 +20,16 @@ PLURALS = {"StorageClass": "storageclasses"}  # the others take an s
 
 
 def install(control: ControlPlane, node: str) -> None:
-    """The objects, and the provisioner of volumes for that node."""
+    """The objects, and what works for that node."""
     text = MANIFESTS.read_text().replace("DNS_ADDRESS", control.place.dns_service)
     for body in yaml.safe_load_all(text):
         control.api.apply(path_of(body), body)
     volumes = control.daemons.folder / "volumes"
     volumes.mkdir()
     kubeconfig = control.files.kubeconfig(credentials.ADMIN)
-    words = [sys.executable, "-m", "tests.testbed.provisioner", kubeconfig, volumes, node]
-    control.daemons.start("provisioner", "env", f"PYTHONPATH={ROOT}", *words)
+    python = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m"]
+    control.daemons.start("provisioner", *python, "tests.testbed.provisioner", kubeconfig, volumes, node)
+    control.daemons.start("policies", *python, "tests.testbed.policies", kubeconfig, nft())
 
 
 def wait(control: ControlPlane) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from federation.runtime.disk import LocalDisk
 from federation.runtime.pki import LOOPBACK, Authority
 from federation.runtime.tls import TlsFiles
+from tests.testbed.api import Api
 
 KUBELET_CLIENT = "kube-apiserver-kubelet-client"  # as whom the API server asks a kubelet for logs
 ADMIN, CONTROLLERS, SCHEDULER, PROXY = "admin", "kube-controller-manager", "kube-scheduler", "kube-proxy"
@@ -84,3 +85,10 @@ def issue(folder: Path, address: str, port: int, service: str, nodes: tuple[str,
         }
         made.kubeconfig(who).write_text(json.dumps(content))  # JSON is YAML, too
     return made
+
+
+def client(kubeconfig: Path) -> Api:
+    """Of one of the files that `issue` wrote."""
+    content = json.loads(kubeconfig.read_text())
+    cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
+    return Api(cluster["server"], user["token"], Path(cluster["certificate-authority"]))

@@ -7,7 +7,6 @@ write. Sizes are not enforced.
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import time
@@ -15,6 +14,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from tests.testbed.api import Api, Object, Refused
+from tests.testbed.credentials import client
 
 PROVISIONER = "hubfed.testbed/local"
 CHOSEN = "volume.kubernetes.io/selected-node"
@@ -74,14 +74,8 @@ def _make(api: Api, claim: Object, storage: Object, folder: Path, node: str) -> 
             raise
 
 
-def _client(kubeconfig: Path) -> Api:
-    content = json.loads(kubeconfig.read_text())
-    cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
-    return Api(cluster["server"], user["token"], Path(cluster["certificate-authority"]))
-
-
 def main(kubeconfig: Path, folder: Path, node: str) -> None:
-    api = _client(kubeconfig)
+    api = client(kubeconfig)
     while True:
         try:
             tend(api, folder, node)
