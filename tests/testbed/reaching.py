@@ -20,4 +20,5 @@ def reaches(api: Api, namespace: str, address: str, port: int, /, **labels: str)
 
 
 def _script(address: str, port: int) -> str:
-    return f"sleep 2; timeout {LIMIT_S} nc -z {address} {port} </dev/null && echo {OPEN} || echo {CLOSED}"
+    asked = f"timeout {LIMIT_S} nc -w {LIMIT_S} {address} {port} </dev/null >/dev/null 2>&1"
+    return f"sleep 2; {asked} && echo {OPEN} || echo {CLOSED}"
