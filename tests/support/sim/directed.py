@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.support.sim.network import Weather
-from tests.support.sim.schedule import Change, Schedule, Trouble
+from tests.support.sim.schedule import Change, Schedule
+from tests.support.sim.trouble import Trouble
 
 COORDINATORS = ("c1", "c2")
 MOVE_GIVEN_UP_S = 1.9  # the hub has stopped, and iu is about to be told to give it up

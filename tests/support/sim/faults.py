@@ -8,7 +8,7 @@ from tests.support.sim import history as h
 from tests.support.sim.history_promises import RegisterAway
 from tests.support.sim.loop import Process
 from tests.support.sim.register import PLACE
-from tests.support.sim.schedule import Trouble
+from tests.support.sim.trouble import Trouble
 from tests.support.sim.world import RESTART_S, World
 
 Undo = Callable[[], None]

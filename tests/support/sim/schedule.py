@@ -8,26 +8,12 @@ from random import Random
 
 from tests.support.sim.network import Weather
 from tests.support.sim.register import Errors
+from tests.support.sim.trouble import Trouble, covered
 
 CHAOS_S = 90.0
 HOMES_CALM_S = 110.0  # what a lost site had not sent is saved, put into place and copied in this time
 CALM_S = 65.0
 FIRST_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """One fault: from `at` (seconds into the chaos) for `seconds`. `target`: a process, a machine or a site."""
-
-    at: float
-    kind: str
-    target: str
-    seconds: float
-    detail: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        more = f" {' '.join(self.detail)}" if self.detail else ""
-        return f"+{self.at:.1f} s {self.kind} {self.target}{more} for {self.seconds:.1f} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +88,7 @@ def draw(seed: int) -> Schedule:
         seed,
         sites,
         coordinators,
-        tuple(sorted(troubles, key=lambda t: t.at)),
+        tuple(sorted(covered(troubles, sites), key=lambda t: t.at)),
         changes=changes,
         failsafe=more.random() < 0.5,
         homes=homes,
