@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,7 @@ from federation.model.profile import PROFILES, ProfileName
 from tests.bench.failover_page import AT_ONCE, KINDS, hits_leader, lines, medians, planned
 from tests.bench.outages import EVERY_MINUTE, ONLOOKER_S, OTHER, SELDOM_S, Faults, Loss, moved, outage
 from tests.bench.quiet import Quiet
+from tests.bench.seen_outages import Seen, Sitting, read, sittings
 from tests.bench.timeline import timeline
 from tests.support.federation import Federation, federation, until
 from tests.support.leader import leader
@@ -92,30 +94,39 @@ class RealLines:
 
 
 def failover(runs: int) -> tuple[list[str], str]:
-    """`runs` classes of each kind, a few at a time: the page's lines, and the picture `PICTURE`. As root two federations
-    take turns, the one of three hosts with what needs real lines: a run lasts half as long, and it is as quiet."""
-    turns, root = -(-runs // AT_ONCE), os.geteuid() == 0
+    """`runs` more classes of each kind, a few at a time: the page's lines of all that were seen so far, and the picture
+    `PICTURE`. As root two federations take turns, the one of three hosts with what needs real lines: a run lasts half as
+    long, and it is as quiet."""
+    if runs:
+        sit(-(-runs // AT_ONCE))
+    seen = read()
+    found = {kind: [loss for one in seen if one.kind == kind for loss in one.losses] for kind in KINDS}
+    profile = PROFILES[ProfileName.LAB]
+    rows = {KINDS[kind]: medians(losses) for kind, losses in found.items() if not planned(kind) and losses}
+    return [*lines(found, profile), "", sittings(seen)], timeline(rows, profile)
+
+
+def sit(turns: int) -> None:
+    """One sitting: so many outages of each kind."""
+    root = os.geteuid() == 0
     cut = [kind for kind in KINDS if kind.startswith("cut")]
     on_lines = [*cut, *(kind for kind in KINDS if planned(kind))] if root else []
     at_once = [kind for kind in KINDS if kind not in (*cut, *on_lines)]
     if root:
         have_programs()
-    found: dict[str, list[Loss]] = {kind: [] for kind in KINDS}
+    sitting = Sitting.now()
     with tempfile.NamedTemporaryFile() as lock, ProcessPoolExecutor(2, get_context("spawn")) as pool:
         quiet = Quiet(Path(lock.name))
-        tracks = [pool.submit(track, kinds, turns, quiet, real) for kinds, real in ((at_once, False), (on_lines, True))]
-        for done in tracks:
-            found.update(done.result())
-    profile = PROFILES[ProfileName.LAB]
-    rows = {KINDS[kind]: medians(losses) for kind, losses in found.items() if not planned(kind) and losses}
-    return lines(found, profile), timeline(rows, profile)
+        parts = ((at_once, False), (on_lines, True))
+        for done in [pool.submit(track, kinds, turns, quiet, sitting, real) for kinds, real in parts]:
+            done.result()
 
 
-def track(kinds: list[str], turns: int, quiet: Quiet, real_lines: bool) -> dict[str, list[Loss]]:
+def track(kinds: list[str], turns: int, quiet: Quiet, sitting: Sitting, real_lines: bool) -> None:
     """One federation's part. A turn that fails is said, and is not in the figures; the others go on."""
-    found: dict[str, list[Loss]] = {kind: [] for kind in kinds}
     if not kinds:
-        return found
+        return
+    before = Counter(one.kind for one in read())  # the ages of the newest copy go on where the last sitting ended
     with ExitStack() as stack:
         with quiet.busy():
             here = stack.enter_context(three_hosts() if real_lines else federation())
@@ -123,10 +134,11 @@ def track(kinds: list[str], turns: int, quiet: Quiet, real_lines: bool) -> dict[
         for turn in range(turns):
             for kind in kinds:
                 try:
-                    found[kind] += one_turn(faults, kind, turn)
+                    losses = one_turn(faults, kind, before[kind] + turn)
                 except AssertionError as error:
                     print(f"bench: FAILED, {kind} {turn + 1}: {str(error)[:2000]}", flush=True)
-    return found
+                else:
+                    Seen(kind, sitting, tuple(losses)).write()
 
 
 def one_turn(faults: Faults, kind: str, turn: int) -> list[Loss]:
@@ -142,8 +154,7 @@ def one_turn(faults: Faults, kind: str, turn: int) -> list[Loss]:
             losses = moved(faults, site, words)
         else:
             losses = outage(faults, kind, site, words, 60 / PHASES * (turn % PHASES))
-    for loss in losses:  # a later turn may fail, and this was seen
-        print(f"bench: {loss}", flush=True)
+    print(f"bench: {kind} {turn + 1}: " + ", ".join(f"{loss.rto:.1f} s" for loss in losses), flush=True)
     return losses
 
 
