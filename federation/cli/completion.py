@@ -145,6 +145,13 @@ def _site_or_file(parsed_args: Any, **more: Any) -> Iterable[str]:
     return ["join", *_sites(parsed_args)] if not words else []
 
 
+def _charts(**_asked: Any) -> list[str]:
+    from federation.runtime.chart_archives import shipped_pins  # noqa: PLC0415
+    from federation.runtime.settings_files import load_upstream  # noqa: PLC0415
+
+    return [chart.name for chart in load_upstream(shipped_pins()).charts]
+
+
 def _asked(parsed_args: Any, ask: Callable[[Client], list[str]]) -> list[str]:
     """Nothing if no coordinator answers quickly."""
     from federation.cli.connecting import connected  # noqa: PLC0415
@@ -162,6 +169,7 @@ OF_VERB: dict[tuple[str, str], Completer] = {
     ("context", "name"): _contexts,
     ("hooks", "name"): _hooks,
     ("sites", "words"): _site_or_file,
+    ("charts", "charts"): _charts,
     ("homes", "words"): _homes,
     ("lab", "site"): _domains,
     ("events", "name"): _classrooms_and_sites,
@@ -174,4 +182,5 @@ OF_NAME: dict[str, Completer] = {
     "vouch": _sites,
     "context": _any_context,
     "dir": DirectoriesCompleter(),
+    "folder": DirectoriesCompleter(),
 }

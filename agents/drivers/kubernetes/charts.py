@@ -10,8 +10,7 @@ from typing import Any
 import yaml
 
 from federation.model.errors import InvalidRequest
-
-ARCHIVE = ".tgz"
+from federation.runtime.chart_archives import archives_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Chart:
         """The folder `name` in `folder`, else its one archive. InvalidRequest names what is missing."""
         here = folder / name
         if not here.is_dir():
-            archives = sorted(folder.glob(f"{name}-[0-9]*{ARCHIVE}"))
+            archives = archives_of(folder, name)
             if len(archives) != 1:
                 found = "is not there" if not archives else f"is there as {len(archives)} archives"
                 wrong = f"the chart {name} {found} in {folder}"
