@@ -138,11 +138,13 @@ def _homes(parsed_args: Any, **_more: Any) -> list[str]:
 
 
 def _site_or_file(parsed_args: Any, **more: Any) -> Iterable[str]:
-    """A site to show; or `join` and a file."""
+    """A site to show; or `join` and a file; or `prepare` and a site."""
     words = parsed_args.words or []
     if words[:1] == ["join"]:
         return FilesCompleter()(parsed_args=parsed_args, **more)  # type: ignore[no-any-return]
-    return ["join", *_sites(parsed_args)] if not words else []
+    if words[:1] == ["prepare"]:
+        return _sites(parsed_args) if len(words) == 1 else []
+    return ["join", "prepare", *_sites(parsed_args)] if not words else []
 
 
 def _charts(**_asked: Any) -> list[str]:

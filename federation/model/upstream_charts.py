@@ -12,7 +12,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from federation.model.refusal import Problem, refuse, refuse_all
-from federation.model.scalars import Digest, JsonObject, Site, Text, Url
+from federation.model.scalars import Digest, Flag, JsonObject, Site, Text, Url
 from federation.model.schema import Model
 
 VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
@@ -66,6 +66,9 @@ class PinnedChart(Model):
     tried: Text = Field(description="What of it was run or rendered, and what was not.", examples=["rendered only"])
     namespace: Site | None = Field(
         None, description="Where `fedctl sites prepare` puts it; none: that does not install it.", examples=["traefik"]
+    )
+    privileged: Flag = Field(
+        False, description="Whether its pods reach into their nodes, which the namespace must allow."
     )
     after: tuple[Site, ...] = Field((), description="Charts that have to be there before it.")
     kubernetes: Kubernetes | None = Field(
