@@ -46,7 +46,7 @@ class Here:
         self.pins.write_text(yaml.safe_dump({**body, "spec": {"charts": [chart]}}))
 
     def words(self, action: str, *more: str) -> list[str]:
-        return [str(FEDCTL), "charts", action, "--in", str(self.folder), "--pins", str(self.pins), *more]
+        return [str(FEDCTL), "charts", action, *more, "--in", str(self.folder), "--pins", str(self.pins)]
 
     def fedctl(self, action: str, *more: str) -> Answer:
         done = subprocess.run(
@@ -252,8 +252,6 @@ def test_bad_words_are_refused_before_anything_is_asked(here: Here, words: tuple
 
 
 def test_a_folder_has_to_be_named_or_known(here: Here) -> None:
-    done = subprocess.run(
-        [FEDCTL, "charts", "verify"], capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"]}
-    )
+    done = subprocess.run([FEDCTL, "charts", "verify"], capture_output=True, text=True, check=False, env=here.env)
     assert done.returncode == ExitCode.BAD_INPUT
     assert "HUBFED_CHARTS" in done.stderr
