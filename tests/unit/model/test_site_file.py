@@ -31,10 +31,8 @@ def test_an_edge_at_one_address_needs_no_other() -> None:
 
 
 def prepared(kind: str = "kubernetes", **prepare: Any) -> Checked[SiteFile]:
-    of_kind = {"kubernetes": {"cluster": {"kubeconfig": "k"}}, "local": {"capacity": {"cpu": 30, "memory": "60G"}}}[
-        kind
-    ]
-    spec = {"kind": kind, **of_kind, "prepare": prepare}
+    needed: dict[str, Any] = {"cluster": {"kubeconfig": "k"}, "capacity": {"cpu": 30, "memory": "60G"}}
+    spec = {"kind": kind, **needed, "prepare": prepare}
     body = {"apiVersion": "hubfed/v1", "kind": "Site", "metadata": {"name": "iu"}, "spec": spec}
     return read_site("iu.yaml", yaml.safe_dump(body).encode())
 
