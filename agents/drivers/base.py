@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from agents.drivers.edges import CanaryDriver, EdgeDriver
+from agents.drivers.preparation import PrepareDriver
 from agents.drivers.testers import TesterDriver
 from federation.model.classroom import Classroom
 from federation.model.identity import Epoch
@@ -333,3 +334,4 @@ class SiteDrivers:
     canary: CanaryDriver
     copies: CopiesDriver
     testers: TesterDriver
+    preparing: PrepareDriver

@@ -23,6 +23,7 @@ from agents.drivers.edges import Departed, Passage, Route
 from agents.drivers.gate import Gate
 from agents.drivers.memory_copies import MemoryCopies, MemoryStore
 from agents.drivers.memory_homes import MemoryHomes
+from agents.drivers.memory_preparing import BareCluster, MemoryPreparing
 from agents.drivers.memory_testers import MemoryTesters
 from federation.core.fencing import Fence
 from federation.model.errors import DriverError, StaleEpoch
@@ -85,6 +86,7 @@ class MemorySite:
     testers: dict[str, str] = field(default_factory=dict)  # hubs that have one -> its token
     admissions: int = 0
     spawner_broken: str = ""  # why no server starts here
+    bare: BareCluster = field(default_factory=BareCluster)  # what there is to prepare
     canary_broken: str = ""  # "start", "gate" or "fencer": what of a proof fails here
 
     def drivers(self) -> SiteDrivers:
@@ -97,6 +99,7 @@ class MemorySite:
             canary=MemoryCanary(self),
             copies=MemoryCopies(self),
             testers=MemoryTesters(self),
+            preparing=MemoryPreparing(self),
         )
 
     # --- faults and students, for tests ---

@@ -17,6 +17,7 @@ from federation.model.quantities import Cpu, Memory
 from federation.model.refusal import Problem, refuse, refuse_all
 from federation.model.scalars import Count, Day, Flag, JsonObject, Listen, Number, Positive, SecretName, Site, Text, Url
 from federation.model.schema import Model
+from federation.model.site_prepare import Prepare
 
 EVERYWHERE = ("0.0.0.0", "::", "*")  # noqa: S104 - refused as an address, not listened on
 
@@ -312,6 +313,7 @@ class SiteSpec(Model):
     pools: tuple[Pool, ...] = Field((), description="Groups of nodes.")
     cluster: Cluster | None = Field(None, description="Sites of kind kubernetes: the cluster.")
     storage: SiteStorage | None = Field(None, description="Volumes.")
+    prepare: Prepare | None = Field(None, description="What `fedctl sites prepare` installs in a bare cluster.")
     copies: Copies | None = Field(None, description="Copies of homes; without it none are made, and no class can move.")
     allocation: Allocation | None = Field(None, description="Service units.")
     reserve: Reserve = Field(Reserve(), description="Per node, for itself.")
@@ -349,6 +351,9 @@ class SiteSpec(Model):
         if self.kind is SiteKind.LOCAL and self.agent is not None and self.agent.edge_address is not None:
             wrong = "edge_address is for an edge in a cluster, and a local site's edge runs beside its agent"
             problems.append(Problem(wrong, "no edge_address", "peer_address", ("agent", "edge_address")))
+        if self.kind is SiteKind.LOCAL and self.prepare is not None:
+            wrong = "a local site has no cluster to prepare"
+            problems.append(Problem(wrong, "no prepare", "kind: kubernetes", ("prepare",)))
         names = [pool.name for pool in self.pools]
         for index, name in enumerate(names):
             if name in names[:index]:

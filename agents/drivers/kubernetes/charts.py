@@ -10,25 +10,26 @@ from typing import Any
 import yaml
 
 from federation.model.errors import InvalidRequest
-
-ARCHIVE = ".tgz"
+from federation.runtime.chart_archives import archives_of
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What its Chart.yaml says. `app_version`: of what it runs, here JupyterHub."""
+    """What its Chart.yaml says. `app_version`: of what it runs, here JupyterHub. `kubernetes`: the versions that it takes;
+    empty: all."""
 
     path: Path
     name: str
     version: str
     app_version: str
+    kubernetes: str = ""
 
     @classmethod
     def find(cls, folder: Path, name: str) -> Chart:
         """The folder `name` in `folder`, else its one archive. InvalidRequest names what is missing."""
         here = folder / name
         if not here.is_dir():
-            archives = sorted(folder.glob(f"{name}-[0-9]*{ARCHIVE}"))
+            archives = archives_of(folder, name)
             if len(archives) != 1:
                 found = "is not there" if not archives else f"is there as {len(archives)} archives"
                 wrong = f"the chart {name} {found} in {folder}"
@@ -41,7 +42,8 @@ class Chart:
         """InvalidRequest if it is no chart."""
         try:
             said = yaml.safe_load(_member(path, "Chart.yaml"))
-            return cls(path, str(said["name"]), str(said["version"]), str(said.get("appVersion", "")))
+            known = (said.get("appVersion", ""), said.get("kubeVersion", ""))
+            return cls(path, str(said["name"]), str(said["version"]), *map(str, known))
         except (OSError, KeyError, TypeError, AttributeError, tarfile.TarError, yaml.YAMLError) as error:
             raise InvalidRequest(f"{path} is no chart: {type(error).__name__}: {error}") from None
 
