@@ -51,6 +51,7 @@ from tests.support.sim.history import (
     StopBegun,
     TakenOver,
     Times,
+    WentOn,
     Wish,
 )
 from tests.support.sim.history_homes import Copied, NotBack, Recorded, Restored, SeenHomes, Worked
@@ -129,6 +130,11 @@ RIGHT: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
         [hub(1, "iu", True), gate(2, "iu", True), gate(6, "iu", False), hub(8, "iu", False), takeover(at=17.0),
          hub(18, "tacc", True, epoch=E2), gate(19, "tacc", True, E2)],
     ),
+    "a start that its agent hung in the middle of, ended within W": (
+        one_copy.check,
+        [takeover(at=17.0), hub(18, "tacc", True, epoch=E2), WentOn(20, "agent-iu"), hub(20.1, "iu", True),
+         hub(21, "iu", False, "fenced")],
+    ),
     "it comes back to where it was": (
         one_copy.check,
         [takeover(at=1.0), Owner(5.0, "h1", "iu", (1, 3), False, 9), hub(6, "iu", True), gate(7, "iu", True)],
@@ -202,6 +208,10 @@ PLANTED: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
     "running at tacc at (1, 2) and at iu": (one_copy.check, [hub(1, "iu", True), hub(2, "tacc", True, epoch=E2)]),
     "while it was still served there": (one_copy.check, [gate(1, "iu", True), takeover(at=2.0)]),
     "while it was still running there": (one_copy.check, [hub(1, "iu", True), takeover(at=2.0)]),
+    "running at iu at (1, 1) and at tacc": (
+        one_copy.check,
+        [takeover(at=17.0), hub(18, "tacc", True, epoch=E2), WentOn(20, "agent-iu"), hub(20.1, "iu", True),
+         hub(23.5, "iu", False, "fenced")]),
     "running at iu after it was taken over": (one_copy.check, [takeover(at=1.0), hub(2, "iu", True)]),
     "tacc owns it at (1, 1), iu did": (
         epochs.check, [Owner(1, "h1", "iu", E1, False, 1), Owner(2, "h1", "tacc", E1, False, 2)]),
