@@ -15,7 +15,20 @@ from pydantic import ConfigDict, Field, model_validator
 from federation.model.profile import ProfileName
 from federation.model.quantities import Cpu, Memory
 from federation.model.refusal import Problem, refuse, refuse_all
-from federation.model.scalars import Count, Day, Flag, JsonObject, Listen, Number, Positive, SecretName, Site, Text, Url
+from federation.model.scalars import (
+    Cidr,
+    Count,
+    Day,
+    Flag,
+    JsonObject,
+    Listen,
+    Number,
+    Positive,
+    SecretName,
+    Site,
+    Text,
+    Url,
+)
 from federation.model.schema import Model
 
 EVERYWHERE = ("0.0.0.0", "::", "*")  # noqa: S104 - refused as an address, not listened on
@@ -186,6 +199,18 @@ class Cluster(Model):
         description="Image with this program and restic, for the short pods that copy students' homes; without it none are "
         "copied, and no class can move. If spec.copies.store is a folder, it is on every node under the same path.",
         examples=["registry.example.edu/hubfed:0.1.0"],
+    )
+    agent_networks: tuple[Cidr, ...] = Field(
+        (),
+        description="Where hubs and proxies see this agent come from, and nobody else gets to them; default: the host of "
+        "spec.agent.edge_address, if it is an address. Tunnels between nodes have addresses of their own.",
+        examples=[["10.0.0.5/32", "10.244.3.0/32"]],
+    )
+    closed: tuple[Cidr, ...] = Field(
+        (),
+        description="Networks that students' servers must not reach although they are public: of nodes, of the API server. "
+        "Private networks are closed in any case.",
+        examples=[["192.0.2.0/28"]],
     )
     values: JsonObject = Field(
         {},

@@ -35,6 +35,10 @@ def stateful_sets(name: str) -> str:
     return f"/apis/apps/v1/namespaces/{name}/statefulsets"
 
 
+def quotas(name: str) -> str:
+    return f"{namespace(name)}/resourcequotas"
+
+
 def config_map(name: str, map_name: str) -> str:
     return f"{namespace(name)}/configmaps/{map_name}"
 
