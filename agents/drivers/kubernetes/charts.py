@@ -39,11 +39,11 @@ class Chart:
         return cls.read(here)
 
     @classmethod
-    def own(cls, name: str) -> Chart:
+    def own(cls, name: str, folders: tuple[Path, ...] = OWN) -> Chart:
         """One of ours. InvalidRequest if the program was installed without them."""
-        found = next((folder / name for folder in OWN if (folder / name).is_dir()), None)
+        found = next((folder / name for folder in folders if (folder / name).is_dir()), None)
         if found is None:
-            wrong = f"the chart {name} of this program is neither in {OWN[0]} nor in {OWN[1]}"
+            wrong = f"the chart {name} of this program is not in {' or '.join(map(str, folders))}"
             raise InvalidRequest(wrong, help="Install the program anew: its charts come with it.")
         return cls.read(found)
 
