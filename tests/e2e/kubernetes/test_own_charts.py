@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from agents.drivers.kubernetes.charts import Chart
+from federation.model.profile import PROFILES, Profile
 from tests.testbed import binaries
 from tests.testbed.binaries import BUILT_S
 from tests.testbed.own_charts import CHARTS, ROOT, Case, Refused, cases, lint, render
@@ -32,6 +33,15 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("classroom", {**CLASSROOM, "labels": {"year": 2026}}, "year"),
     ("classroom", {**CLASSROOM, "students": {"closed": ["fd00::/8"]}}, "closed"),
     ("classroom", {**CLASSROOM, "agent": {"networks": ["10.0.0.5"]}}, "networks"),
+]
+
+
+FENCER = next(case.values for case in ALL if str(case) == "site-fencer-norm")
+WRONG += [
+    ("site-fencer", {**FENCER, "image": "registry.example.edu/hubfed"}, "image"),
+    ("site-fencer", {**FENCER, "profile": "fast"}, "profile"),
+    ("site-fencer", {**FENCER, "agent": {**FENCER["agent"], "ca": "/etc/hubfed/ca.pem"}}, "ca"),
+    ("site-fencer", {**FENCER, "runtimeDir": "/var/lib/hubfed"}, "runtimeDir"),
 ]
 
 
@@ -81,6 +91,23 @@ def test_everything_is_marked_as_ours(case: Case) -> None:
 def test_values_that_are_wrong_are_named(chart: str, values: dict[str, Any], named: str) -> None:
     with pytest.raises(Refused, match=named):
         render(CHARTS / chart, chart, "hubfed", values)
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name.value)
+def test_fencers_know_how_far_ahead_a_deadline_can_lie(profile: Profile) -> None:
+    text = render(CHARTS / "site-fencer", "site-fencer", "hubfed", {**FENCER, "profile": profile.name.value})
+    assert f"--longest={profile.longest_s:g}\n" in text
+
+
+def test_a_fencer_on_a_node_has_one_right_of_root_and_no_account() -> None:
+    [case] = [case for case in ALL if str(case) == "site-fencer-norm"]
+    [pod] = [body["spec"]["template"]["spec"] for body in case.objects() if body["kind"] == "DaemonSet"]
+    assert pod["automountServiceAccountToken"] is False
+    security = pod["containers"][0]["securityContext"]
+    assert security["capabilities"] == {"drop": ["ALL"], "add": ["KILL"]}
+    assert (security["readOnlyRootFilesystem"], security["allowPrivilegeEscalation"]) == (True, False)
+    writable = [mount["name"] for mount in pod["containers"][0]["volumeMounts"] if not mount.get("readOnly")]
+    assert writable == ["runtime"]
 
 
 def test_the_agent_finds_its_chart() -> None:
