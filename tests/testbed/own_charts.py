@@ -20,6 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 CHARTS = ROOT / "charts"
 GOLDEN = ROOT / "tests/charts/golden"
 VALUES = ROOT / "tests/charts/values"
+ACCOUNT = """# As whom the {who} {where} signs in, and all that it may do; why is in docs/reference/cluster-rights.md.
+# Written by scripts/gen-charts: the rules are in charts/site-agent. Apply it, and make a kubeconfig of the token.
+apiVersion: v1
+kind: Namespace
+metadata: {{name: hubfed, labels: {{app.kubernetes.io/part-of: hubfed}}}}
+"""
 Object = dict[str, Any]
 LIMIT_S = 60.0
 
@@ -30,7 +36,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A chart with values. `only`: of these kinds, and no others."""
+    """A chart with values. `only`: the one template that is rendered; empty: all. `head`: what goes before it."""
 
     chart: str
     name: str
@@ -38,6 +44,7 @@ class Case:
     namespace: str
     values: Mapping[str, Any]
     target: Path
+    only: str = ""
     head: str = ""
 
     def __str__(self) -> str:
@@ -45,7 +52,8 @@ class Case:
 
     def text(self, charts: Path = CHARTS) -> str:
         """As it is to lie there."""
-        return self.head + render(charts / self.chart, self.release, self.namespace, self.values)
+        only = (f"--show-only=templates/{self.only}",) if self.only else ()
+        return self.head + render(charts / self.chart, self.release, self.namespace, self.values, *only)
 
     def objects(self, charts: Path = CHARTS) -> list[Object]:
         return [body for body in yaml.safe_load_all(self.text(charts)) if body]
@@ -53,12 +61,12 @@ class Case:
 
 def cases() -> list[Case]:
     """All."""
-    return [*_classrooms(), *_written()]
+    return [*_classrooms(), *_accounts(), *_written()]
 
 
-def render(chart: Path, release: str, namespace: str, values: Mapping[str, Any]) -> str:
+def render(chart: Path, release: str, namespace: str, values: Mapping[str, Any], *more: str) -> str:
     """Refused says why the chart does not take the values."""
-    return helm("template", release, chart, f"--namespace={namespace}", values=values)
+    return helm("template", release, chart, f"--namespace={namespace}", *more, values=values)
 
 
 def lint(chart: Path, values: Mapping[str, Any]) -> str:
@@ -99,6 +107,18 @@ def _classroom(name: str, file: str, site: SitePart) -> Case:
 
 def _site(file: str) -> SitePart:
     return SitePart.of(read_site(file, (ROOT / file).read_bytes()).values[0])
+
+
+def _accounts() -> list[Case]:
+    """For an agent on a host: what `kubectl apply` takes, without Helm."""
+    return [_account("agent", "of a site with a cluster"), _account("fencer", "on the agent's host")]
+
+
+def _account(who: str, where: str) -> Case:
+    target = ROOT / f"configs/kubernetes/{who}.yaml"
+    head = ACCOUNT.format(who=who, where=where)
+    values = {"runs": "host"}
+    return Case("site-agent", f"{who}-account", "site-agent", "hubfed", values, target, f"{who}-account.yaml", head)
 
 
 def _written() -> list[Case]:

@@ -14,9 +14,9 @@
 {{- range .Values.agent.networks }}
 - ipBlock: {cidr: {{ . | quote }}}
 {{- end }}
-{{- if .Values.agent.pods }}
-- namespaceSelector: {matchLabels: {hubfed.io/agent: {{ .Values.site | quote }}}}
-  podSelector: {matchLabels: {hubfed.io/agent: {{ .Values.site | quote }}}}
+{{- with .Values.agent.namespace }}
+- namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ . | quote }}}}
+  podSelector: {matchLabels: {hubfed.io/agent: {{ $.Values.site | quote }}}}
 {{- end }}
 {{- end }}
 

@@ -78,15 +78,15 @@ def agent_networks(given: Given) -> list[str]:
     return [str(ip_network(address))] if address else []
 
 
-def agent_in_pod(given: Given) -> bool:
-    """Whether the edge asks a Service: then the agent is a pod, and told by its label."""
-    host = _host(given)
-    return host.endswith(".svc") or ".svc." in host
+def agent_namespace(given: Given) -> str:
+    """Where the edge asks a Service (`NAME.NAMESPACE.svc`) the agent is a pod of that namespace. Empty: it is none."""
+    parts = _host(given).split(".")
+    return parts[1] if parts[2:3] == ["svc"] else ""
 
 
 def agent_anywhere(given: Given) -> bool:
     """Nobody knows where it comes from: hub and proxy are open to all who get there, as upstream's proxy is."""
-    return not agent_networks(given) and not agent_in_pod(given)
+    return not agent_networks(given) and not agent_namespace(given)
 
 
 def closed(given: Given) -> list[str]:
@@ -135,7 +135,7 @@ ROWS: tuple[Row, ...] = (
     row("roster.expected", "quota/claims", claims_most),
     row("resources.memory.limit", "memoryLimit", memory_limit),
     row("(site)", "agent/networks", lambda g: agent_networks(g) or None),
-    row("(site)", "agent/pods", agent_in_pod),
+    row("(site)", "agent/namespace", lambda g: agent_namespace(g) or None),
     row("(site)", "agent/anywhere", agent_anywhere),
     row("(site)", "students/closed", closed),
     row("(site)", "copies/reachOut", lambda g: g.site.store.startswith(STORE_OF_BUCKETS)),

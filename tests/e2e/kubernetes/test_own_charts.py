@@ -5,6 +5,8 @@ No cluster is needed. Goldens are written by scripts/gen-charts.
 
 from __future__ import annotations
 
+import copy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,9 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from agents.drivers.kubernetes.charts import Chart
+from federation.core.chart_values.row import SitePart
+from federation.model.files.load import read_site
 from federation.model.profile import PROFILES, Profile
+from federation.runtime.daemon import EXIT_SUPERSEDED
 from tests.testbed import binaries
 from tests.testbed.binaries import BUILT_S
 from tests.testbed.own_charts import CHARTS, ROOT, Case, Refused, cases, lint, render
@@ -37,7 +43,14 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 
 
 FENCER = next(case.values for case in ALL if str(case) == "site-fencer-norm")
+AGENT = next(case.values for case in ALL if str(case) == "site-agent-pod")
 WRONG += [
+    ("site-agent", {**AGENT, "replicas": 2}, "replicas"),
+    ("site-agent", {**AGENT, "image": ""}, "image"),
+    ("site-agent", {**AGENT, "tls": {"secret": ""}}, "secret"),
+    ("site-agent", {**AGENT, "site": {**AGENT["site"], "kind": "Classroom"}}, "kind"),
+    ("site-agent", {**AGENT, "state": {"accessMode": "ReadWriteMany"}}, "accessMode"),
+    ("site-agent", {**AGENT, "runtimeDir": "/var/lib/hubfed"}, "runtimeDir"),
     ("site-fencer", {**FENCER, "image": "registry.example.edu/hubfed"}, "image"),
     ("site-fencer", {**FENCER, "profile": "fast"}, "profile"),
     ("site-fencer", {**FENCER, "agent": {**FENCER["agent"], "ca": "/etc/hubfed/ca.pem"}}, "ca"),
@@ -81,7 +94,8 @@ def test_helm_has_no_more_than_remarks(case: Case) -> None:
 def test_everything_is_marked_as_ours(case: Case) -> None:
     for body in case.objects():
         labels = body["metadata"].get("labels", {})
-        assert "app.kubernetes.io/managed-by" in labels, body["metadata"]["name"]
+        ours = "app.kubernetes.io/managed-by" in labels or labels.get("app.kubernetes.io/part-of") == "hubfed"
+        assert ours, body["metadata"]["name"]
         if case.chart == "classroom":
             assert (labels["hubfed.io/hub"], labels["hubfed.io/site"]) == (case.namespace, case.values["site"])
             assert "namespace" not in body["metadata"], "all of it is in the hub's namespace, and goes with that"
@@ -108,6 +122,112 @@ def test_a_fencer_on_a_node_has_one_right_of_root_and_no_account() -> None:
     assert (security["readOnlyRootFilesystem"], security["allowPrivilegeEscalation"]) == (True, False)
     writable = [mount["name"] for mount in pod["containers"][0]["volumeMounts"] if not mount.get("readOnly")]
     assert writable == ["runtime"]
+
+
+def agent() -> dict[str, Any]:
+    """The agent's pod."""
+    [case] = [case for case in ALL if str(case) == "site-agent-pod"]
+    [found] = [body for body in case.objects() if body["kind"] == "StatefulSet"]
+    pod: dict[str, Any] = found["spec"]["template"]["spec"]
+    return pod
+
+
+def script(container: dict[str, Any], **instead: str) -> str:
+    """What its shell runs, with other paths and programs."""
+    text: str = container["command"][-1]
+    for word, other in instead.items():
+        text = text.replace({"boot": "/proc/sys/kernel/random/boot_id"}.get(word, word), other)
+    return text
+
+
+def arrive(folder: Path, boot: str) -> list[str]:
+    """A pod starts where this boot is; what is in the runtime folder afterwards."""
+    for name in ("state", "run"):
+        (folder / name).mkdir(exist_ok=True)
+    (folder / "boot").write_text(f"{boot}\n")
+    [container] = agent()["initContainers"]
+    text = script(container, boot=str(folder / "boot"))
+    text = text.replace("/var/lib/hubfed", str(folder / "state")).replace("/run/hubfed", str(folder / "run"))
+    subprocess.run(["/bin/sh", "-euc", text], check=True, timeout=20)
+    return sorted(path.name for path in (folder / "run").iterdir())
+
+
+def test_a_pod_that_comes_again_to_its_node_goes_on_with_its_lease_file_and_one_that_was_elsewhere_does_not(
+    tmp_path: Path,
+) -> None:
+    assert arrive(tmp_path, "one") == []
+    (tmp_path / "run/lease.json").touch()
+    (tmp_path / "run/ack.json").touch()
+    assert arrive(tmp_path, "one") == ["ack.json", "lease.json"]
+    assert arrive(tmp_path, "two") == [], "the claim went along, and the folder is another node's or another boot's"
+    (tmp_path / "run/lease.json").touch()
+    assert arrive(tmp_path, "one") == [], "back again: what lies there is of the first stay"
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_an_agent_that_ends_is_started_again(code: int) -> None:
+    done = subprocess.run(["/bin/sh", "-uc", _of_agent(f"exit {code}")], check=False, timeout=20)
+    assert done.returncode == code
+
+
+def test_an_agent_that_was_superseded_stays_down_until_its_pod_ends() -> None:
+    command = ["/bin/sh", "-uc", _of_agent(f"exit {EXIT_SUPERSEDED}")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert "stays down" in running.stderr.readline()
+        running.terminate()
+        assert running.wait(timeout=20) == 0
+
+
+def test_an_agent_that_is_told_to_end_ends_by_itself() -> None:
+    ends = "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.1; done"
+    with subprocess.Popen(["/bin/sh", "-uc", _of_agent(ends)], stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "up\n"
+        running.terminate()
+        assert running.stdout.readline() == "bye\n"
+        assert running.wait(timeout=20) == 0
+
+
+def _of_agent(instead: str) -> str:
+    container = next(one for one in agent()["containers"] if one["name"] == "agent")
+    program = next(line.strip() for line in container["command"][-1].splitlines() if "fed-agent --site" in line)
+    return script(container, **{program: f"/bin/sh -c {shlex.quote(instead)} &"})
+
+
+def test_agent_and_fencer_share_folders_and_nothing_with_which_they_sign_in() -> None:
+    mounts = {
+        one["name"]: {mount["name"]: mount["mountPath"] for mount in one["volumeMounts"]}
+        for one in agent()["containers"]
+    }
+    shared = mounts["agent"].keys() & mounts["fencer"].keys()
+    assert shared == {"files", "state", "runtime"}
+    assert agent()["automountServiceAccountToken"] is False
+    assert mounts["agent"]["runtime"] == mounts["fencer"]["runtime"] == "/run/hubfed"
+    assert mounts["agent"]["state"] == mounts["fencer"]["state"] == "/var/lib/hubfed"
+
+
+def test_the_site_file_in_the_pod_is_one_and_names_what_is_mounted() -> None:
+    [case] = [case for case in ALL if str(case) == "site-agent-pod"]
+    [files] = [body["data"] for body in case.objects() if body["kind"] == "ConfigMap"]
+    read = read_site("site.yaml", files["site.yaml"].encode())
+    assert not read.findings
+    [site] = read.values
+    assert SitePart.of(site).edge_address == "fed-agent.hubfed.svc:8446"
+    mounted = [mount["mountPath"] for one in agent()["containers"] for mount in one["volumeMounts"]]
+    assert site.spec.cluster is not None
+    assert site.spec.cluster.kubeconfig in mounted
+    for name in ("kubeconfig", "fencer.kubeconfig"):
+        assert yaml.safe_load(files[name])["users"][0]["user"]["tokenFile"].startswith("/var/run/secrets/hubfed/")
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name.value)
+def test_the_fencer_beside_the_agent_knows_the_profile_too(profile: Profile) -> None:
+    values = copy.deepcopy(dict(AGENT))
+    values["site"]["spec"]["agent"]["profile"] = profile.name.value
+    text = render(CHARTS / "site-agent", "site-agent", "hubfed", values)
+    assert f"--longest={profile.longest_s:g}\n" in text
 
 
 def test_the_agent_finds_its_chart() -> None:

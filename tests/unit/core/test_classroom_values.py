@@ -133,23 +133,23 @@ def test_a_container_that_says_nothing_has_room_and_not_a_node(spec: dict[str, A
 
 
 @pytest.mark.parametrize(
-    ("agent", "cluster", "networks", "pods", "anywhere"),
+    ("agent", "cluster", "networks", "namespace", "anywhere"),
     [
-        ({"edge_address": "10.0.0.5:8446"}, {}, ["10.0.0.5/32"], False, False),
-        ({"edge_address": "[fd00::5]:8446"}, {}, ["fd00::5/128"], False, False),
-        ({"edge_address": "10.0.0.5:8446"}, {"agent_networks": ["10.244.3.0/32"]}, ["10.244.3.0/32"], False, False),
-        ({"edge_address": "fed-agent.hubfed.svc:8446"}, {}, None, True, False),
-        ({"edge_address": "fed-agent.hubfed.svc.cluster.local:8446"}, {}, None, True, False),
-        ({"edge_address": "agent.iu.example.edu:8446"}, {}, None, False, True),  # a policy has no names
-        ({}, {}, None, False, True),  # the edge is beside the agent, wherever that is
-        ({}, {"agent_networks": ["10.0.0.5/32"]}, ["10.0.0.5/32"], False, False),
+        ({"edge_address": "10.0.0.5:8446"}, {}, ["10.0.0.5/32"], None, False),
+        ({"edge_address": "[fd00::5]:8446"}, {}, ["fd00::5/128"], None, False),
+        ({"edge_address": "10.0.0.5:8446"}, {"agent_networks": ["10.244.3.0/32"]}, ["10.244.3.0/32"], None, False),
+        ({"edge_address": "fed-agent.hubfed.svc:8446"}, {}, None, "hubfed", False),
+        ({"edge_address": "fed-agent.hubfed.svc.cluster.local:8446"}, {}, None, "hubfed", False),
+        ({"edge_address": "agent.iu.example.edu:8446"}, {}, None, None, True),  # a policy has no names
+        ({}, {}, None, None, True),  # the edge is beside the agent, wherever that is
+        ({}, {"agent_networks": ["10.0.0.5/32"]}, ["10.0.0.5/32"], None, False),
     ],
 )
 def test_the_agent_is_let_in_from_where_it_is_known_to_be(
-    agent: dict[str, Any], cluster: dict[str, Any], networks: list[str] | None, pods: bool, anywhere: bool
+    agent: dict[str, Any], cluster: dict[str, Any], networks: list[str] | None, namespace: str | None, anywhere: bool
 ) -> None:
     found = values(site(agent, **cluster))["agent"]
-    assert (found.get("networks"), found["pods"], found["anywhere"]) == (networks, pods, anywhere)
+    assert (found.get("networks"), found.get("namespace"), found["anywhere"]) == (networks, namespace, anywhere)
 
 
 def test_students_reach_no_private_network_and_no_desk_of_an_agent() -> None:
