@@ -61,7 +61,7 @@ class Case:
 
 def cases() -> list[Case]:
     """All."""
-    return [*_classrooms(), *_accounts(), *_written()]
+    return [*_classrooms(), *_accounts(), *_coordinators(), *_written()]
 
 
 def render(chart: Path, release: str, namespace: str, values: Mapping[str, Any], *more: str) -> str:
@@ -119,6 +119,21 @@ def _account(who: str, where: str) -> Case:
     head = ACCOUNT.format(who=who, where=where)
     values = {"runs": "host"}
     return Case("site-agent", f"{who}-account", "site-agent", "hubfed", values, target, f"{who}-account.yaml", head)
+
+
+def _coordinators() -> list[Case]:
+    """Two of the three of one federation, with the federation file of both."""
+    federation = yaml.safe_load((ROOT / "configs/federation/two-clouds.yaml").read_text())
+    values = {
+        "image": "registry.example.edu/hubfed:0.1.0",
+        "federation": federation,
+        "files": {"secret": "coordinator"},
+    }
+    witness = {**values, "id": "c3", "service": {"type": "LoadBalancer"}, "state": {"storageClass": "standard"}}
+    return [
+        Case("coordinator", str(one["id"]), "coordinator", "hubfed", one, GOLDEN / f"coordinator-{one['id']}.yaml")
+        for one in ({**values, "id": "c1"}, witness)
+    ]
 
 
 def _written() -> list[Case]:

@@ -18,7 +18,7 @@ import yaml
 
 from agents.drivers.kubernetes.charts import Chart
 from federation.core.chart_values.row import SitePart
-from federation.model.files.load import read_site
+from federation.model.files.load import read_federation, read_site
 from federation.model.profile import PROFILES, Profile
 from federation.runtime.daemon import EXIT_SUPERSEDED
 from tests.testbed import binaries
@@ -44,7 +44,12 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 
 FENCER = next(case.values for case in ALL if str(case) == "site-fencer-norm")
 AGENT = next(case.values for case in ALL if str(case) == "site-agent-pod")
+COORDINATOR = next(case.values for case in ALL if str(case) == "coordinator-c1")
 WRONG += [
+    ("coordinator", {**COORDINATOR, "id": "c9"}, "c9 is none of federation.spec.coordinators, which are c1, c2, c3"),
+    ("coordinator", {**COORDINATOR, "replicas": 3}, "replicas"),
+    ("coordinator", {**COORDINATOR, "files": {}}, "secret"),
+    ("coordinator", {**COORDINATOR, "federation": AGENT["site"]}, "federation"),
     ("site-agent", {**AGENT, "replicas": 2}, "replicas"),
     ("site-agent", {**AGENT, "image": ""}, "image"),
     ("site-agent", {**AGENT, "tls": {"secret": ""}}, "secret"),
@@ -220,6 +225,27 @@ def test_the_site_file_in_the_pod_is_one_and_names_what_is_mounted() -> None:
     assert site.spec.cluster.kubeconfig in mounted
     for name in ("kubeconfig", "fencer.kubeconfig"):
         assert yaml.safe_load(files[name])["users"][0]["user"]["tokenFile"].startswith("/var/run/secrets/hubfed/")
+
+
+@pytest.mark.parametrize("name", ["c1", "c3"])
+def test_a_coordinator_in_a_pod_is_the_one_of_its_unit(name: str) -> None:
+    """The same program with the same options, and a federation file in which it is."""
+    [case] = [case for case in ALL if str(case) == f"coordinator-{name}"]
+    by_kind = {body["kind"]: body for body in case.objects()}
+    read = read_federation("federation.yaml", by_kind["ConfigMap"]["data"]["federation.yaml"].encode())
+    assert not read.findings
+    settings = read.values[0].spec.coordinator(name)
+    assert settings is not None
+    [container] = by_kind["StatefulSet"]["spec"]["template"]["spec"]["containers"]
+    assert settings.listen.endswith(f":{container['ports'][0]['containerPort']}")
+    unit = (ROOT / "configs/systemd/fed-coordinator.service").read_text()
+    [start] = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
+    options = {word for word in start.split() if word.startswith("--")}
+    assert {argument.partition("=")[0] for argument in container["args"]} == options
+    folders = {mount["mountPath"] for mount in container["volumeMounts"]}
+    register = read.values[0].spec.register_.tls
+    assert register is not None
+    assert str(Path(register.key).parent) in folders
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name.value)
