@@ -27,6 +27,7 @@ kind: Namespace
 metadata: {{name: hubfed, labels: {{app.kubernetes.io/part-of: hubfed}}}}
 """
 Object = dict[str, Any]
+BUCKET = "s3:https://s3.example.edu/hub-homes"
 LIMIT_S = 60.0
 
 
@@ -91,7 +92,11 @@ def _classrooms() -> list[Case]:
     """As the agent gives them: a class with much of what there is, at a site in a cluster and at one that tells little."""
     return [
         _classroom("own-cluster", "configs/classrooms/atm101.yaml", _site("configs/sites/own-cluster.yaml")),
-        _classroom("agent-in-a-pod", "configs/classrooms/uwd25f.yaml", SitePart("tacc", "fed-agent.hubfed.svc:8446")),
+        _classroom(
+            "agent-in-a-pod",
+            "configs/classrooms/uwd25f.yaml",
+            SitePart("tacc", "fed-agent.hubfed.svc:8446", store=BUCKET),
+        ),
         _classroom("edge-beside-the-agent", "configs/classrooms/least.yaml", SitePart("iu")),
     ]
 
