@@ -139,9 +139,8 @@ class ClusterSite:
         return self.processes.spawn(Launch(argv, self.fencer_log, env={**inherited(), **self.marks}, cwd=ROOT))
 
     def install_node_fencer(self, namespace: str) -> str:
-        """The same by our chart, in a pod; returns its path."""
+        """The same by our chart, in a pod whose image the node has; returns where the pod is."""
         assert self.sites.iu.node is not None
-        self.sites.iu.node.add_images([homes_image.homes()])
         values = {
             "site": SITE,
             "image": homes_image.NAME,

@@ -21,7 +21,7 @@ from agents.drivers.kubernetes import paths
 from tests.e2e.kubernetes.cluster_site import ClusterSite, cluster_site
 from tests.e2e.kubernetes.conftest import Sites, new_namespace, remove_namespace
 from tests.support.freezing import freeze
-from tests.testbed import pods
+from tests.testbed import homes_image, pods
 from tests.testbed.api import Refused
 from tests.testbed.binaries import BUILT_S
 
@@ -86,6 +86,10 @@ class Bench:
 
 @pytest_asyncio.fixture(params=["a process", "our chart"])
 async def bench(sites: Sites, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    by_chart = request.param == "our chart"
+    if by_chart:
+        assert sites.iu.node is not None
+        sites.iu.node.add_images([await asyncio.to_thread(homes_image.homes)])
     api, lasts = sites.iu.api, str(70_000 + next(sequence))
     hub = new_namespace(api)
     script = f"sleep {lasts}"
@@ -97,7 +101,7 @@ async def bench(sites: Sites, request: pytest.FixtureRequest) -> AsyncIterator[B
     with cluster_site(sites, edge_inside=False) as here:
         async with here.desk():
             namespace = new_namespace(api)
-            said = begin(here, namespace, by_chart=request.param == "our chart")
+            said = begin(here, namespace, by_chart=by_chart)
             made = Bench(here, said, hub, lasts)
             made.write(None)
             await made.until(lambda: len(made.living()) >= 2, "both pods run", 60)
