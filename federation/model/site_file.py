@@ -15,8 +15,20 @@ from pydantic import ConfigDict, Field, model_validator
 from federation.model.profile import ProfileName
 from federation.model.quantities import Cpu, Memory
 from federation.model.refusal import Problem, refuse, refuse_all
-from federation.model.scalars import Count, Day, Flag, JsonObject, Listen, Number, Positive, SecretName, Site, Text, Url
+from federation.model.scalars import (
+    Count,
+    Day,
+    Flag,
+    Listen,
+    Number,
+    Positive,
+    SecretName,
+    Site,
+    Text,
+    Url,
+)
 from federation.model.schema import Model
+from federation.model.site_cluster import Cluster
 from federation.model.site_prepare import Prepare
 
 EVERYWHERE = ("0.0.0.0", "::", "*")  # noqa: S104 - refused as an address, not listened on
@@ -168,32 +180,6 @@ class Pool(Model):
         if self.max < self.min:
             raise refuse(f"max {self.max} is below min {self.min}", "max at least min", str(self.min), "max")
         return self
-
-
-class Cluster(Model):
-    """The Kubernetes cluster of a site that brings its own."""
-
-    kubeconfig: Text = Field(
-        description="How the agent reaches the cluster, and as whom: its current context.",
-        examples=["/etc/hubfed/kubeconfig"],
-    )
-    charts: Text | None = Field(
-        None,
-        description="Folder with the upstream charts; default: the one that HUBFED_CHARTS names.",
-        examples=["/var/lib/hubfed/charts"],
-    )
-    image: Text | None = Field(
-        None,
-        description="Image with this program and restic, for the short pods that copy students' homes; without it none are "
-        "copied, and no class can move. If spec.copies.store is a folder, it is on every node under the same path.",
-        examples=["registry.example.edu/hubfed:0.1.0"],
-    )
-    values: JsonObject = Field(
-        {},
-        description="Values of the JupyterHub chart for every hub of the site: mirrors of images, for example. A class's "
-        "overrides.values beat them.",
-        examples=[{"prePuller": {"continuous": {"enabled": False}}}],
-    )
 
 
 class StorageBackend(StrEnum):

@@ -1,4 +1,4 @@
-"""A chart as it lies on the disk, in a folder or as an archive."""
+"""A chart as it lies on the disk, in a folder or as an archive. Our own come with the program."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import yaml
 
 from federation.model.errors import InvalidRequest
 from federation.runtime.chart_archives import archives_of
+
+HERE = Path(__file__).resolve()
+OWN = (HERE.parents[2] / "charts", HERE.parents[3] / "charts")  # where a wheel has them, and a checkout
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,15 @@ class Chart:
                 raise InvalidRequest(wrong, help="spec.cluster.charts, or HUBFED_CHARTS, is a folder with one of it.")
             here = archives[0]
         return cls.read(here)
+
+    @classmethod
+    def own(cls, name: str, folders: tuple[Path, ...] = OWN) -> Chart:
+        """One of ours. InvalidRequest if the program was installed without them."""
+        found = next((folder / name for folder in folders if (folder / name).is_dir()), None)
+        if found is None:
+            wrong = f"the chart {name} of this program is not in {' or '.join(map(str, folders))}"
+            raise InvalidRequest(wrong, help="Install the program anew: its charts come with it.")
+        return cls.read(found)
 
     @classmethod
     def read(cls, path: Path) -> Chart:

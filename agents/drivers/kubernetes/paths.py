@@ -46,6 +46,10 @@ def daemon_sets(name: str) -> str:
     return f"/apis/apps/v1/namespaces/{name}/daemonsets"
 
 
+def quotas(name: str) -> str:
+    return f"{namespace(name)}/resourcequotas"
+
+
 def config_map(name: str, map_name: str) -> str:
     return f"{namespace(name)}/configmaps/{map_name}"
 

@@ -33,7 +33,7 @@ from agents.drivers.testers_kubernetes import KubernetesTesters
 from agents.lease_desk import PATH as DESK
 from federation.core.chart_values.row import SitePart
 from federation.model.errors import InvalidRequest
-from federation.model.site_file import Purpose, SiteFile
+from federation.model.site_file import SiteFile
 from federation.runtime.chart_archives import shipped_pins
 from federation.runtime.clock import Clock
 from federation.runtime.daemon import tls_files
@@ -130,16 +130,11 @@ def read(site: SiteFile, folder: Path) -> KubernetesSettings:
     cluster = site.spec.cluster
     if cluster is None:
         raise InvalidRequest(f"site {site.name}: no cluster is named", help="Set spec.cluster.kubeconfig.")
-    users = [pool for pool in site.spec.pools if pool.purpose is Purpose.USERS]
-    core = any(pool.purpose is Purpose.CORE for pool in site.spec.pools)
-    storage_class = site.spec.storage.storage_class if site.spec.storage is not None else None
-    part = SitePart(
-        storage_class=storage_class or "", node_group=users[0].name if len(users) == 1 else "", core_nodes=core
-    )
     return KubernetesSettings(
         kubeconfig=folder / cluster.kubeconfig,
         chart=Chart.find(charts_folder(site, folder), "jupyterhub"),
-        part=part,
+        around=Chart.own("classroom"),
+        part=SitePart.of(site),
         values=cluster.values,
         image=cluster.image or "",
     )
