@@ -11,7 +11,7 @@ from tests.testbed.api import Api, Object
 from tests.testbed.binaries import BUILT_S
 from tests.testbed.reaching import reached
 
-pytestmark = pytest.mark.timeout(BUILT_S)
+pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough]
 
 LISTENS = "echo hello > /tmp/index.html && httpd -f -p 8080 -h /tmp"
 FRIENDS = {"podSelector": {"matchLabels": {"friend": "yes"}}}

@@ -25,7 +25,7 @@ from tests.testbed import homes_image, pods
 from tests.testbed.api import Refused
 from tests.testbed.binaries import BUILT_S
 
-pytestmark = pytest.mark.timeout(BUILT_S)
+pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough]
 
 S = 10**9
 KUBE_API = "kube-apiserver"

@@ -31,7 +31,7 @@ from tests.testbed.binaries import BUILT_S
 from tests.testbed.cluster import Cluster, api_cluster
 from tests.testbed.credentials import ADMIN
 
-pytestmark = pytest.mark.timeout(BUILT_S)
+pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough]
 
 CEPH = "cephclusters.ceph.rook.io"
 ANY_VALUES = {"values.schema.json": "{}"}

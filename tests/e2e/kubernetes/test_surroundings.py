@@ -35,7 +35,7 @@ from tests.testbed.api import Object, Refused
 from tests.testbed.binaries import BUILT_S
 from tests.testbed.cluster import Cluster
 
-pytestmark = pytest.mark.timeout(BUILT_S)
+pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough]
 
 SITE = SitePart("iu", "10.0.0.5:8446")
 MERGE = "application/merge-patch+json"
