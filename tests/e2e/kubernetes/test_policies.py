@@ -100,7 +100,7 @@ def test_in_a_class(classes: tuple[Class, Class]) -> None:
 def test_nobody_of_another_class_gets_in(classes: tuple[Class, Class]) -> None:
     here, other = classes
     who = ("server", "hub", "proxy", "nobody")
-    assert other.reached_by_each(*who, **here.all()) == dict.fromkeys(who, set())
+    assert other.reached_by_each(*who, **here.all()) == {one: set() for one in who}
 
 
 def test_the_edge_reaches_the_proxy_and_nothing_else(classes: tuple[Class, Class], edge: str) -> None:

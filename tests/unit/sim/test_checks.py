@@ -155,6 +155,11 @@ RIGHT: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
         [*RENEWED, Acked(1.2, "iu", (1, 1)), LeaseFile(3, "iu", 3.0, 1, 2, {"h1": (E1, None, None)}),
          LeaseFile(9, "iu", 9.0, 1, 3, {}), hub(10.5, "iu", False, "fenced"), Acked(10.5, "iu", (1, 3))],
     ),
+    "opened again after a boot of a machine whose disk had not taken the evidence": (
+        permission.check,
+        [*RENEWED, Answered(3, "iu", 1, 2, True, {}, {"h1": E2}), Rebooted(4, "iu"), RenewalSent(5.0, "iu", 2, 1, own_s=5.0),
+         Answered(5.1, "iu", 2, 1, True, {"h1": Grant(E1, ARMED)}, {}), gate(5.2, "iu", True)],
+    ),
     "renewals in order": (
         renewals.check,
         [Started(0, "iu", 1), Leased(1, "iu", 1, 1, 0, 5), Leased(2, "iu", 1, 2, 1, 6),
@@ -222,6 +227,11 @@ PLANTED: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
     "floor fell": (epochs.check, [Journaled(1, "iu", {"h1": E2}, {}), Journaled(2, "iu", {"h1": E1}, {})]),
     "without a grant": (permission.check, [gate(1, "iu", True)]),
     "opened (1, 1) without a grant": (permission.check, [*RENEWED, Rebooted(1.5, "iu"), gate(2, "iu", True)]),
+    "iu opened (1, 1) after it heard of (1, 2)": (
+        permission.check,
+        [*RENEWED, Answered(3, "iu", 1, 2, True, {}, {"h1": E2}), Journaled(3, "iu", {}, {"h1": E2}), Rebooted(4, "iu"),
+         RenewalSent(5.0, "iu", 2, 1, own_s=5.0), Answered(5.1, "iu", 2, 1, True, {"h1": Grant(E1, ARMED)}, {}),
+         gate(5.2, "iu", True)]),
     "after it heard of (1, 2)": (
         permission.check, [*RENEWED, Answered(3, "iu", 1, 2, True, {}, {"h1": E2}), gate(4, "iu", True)]),
     "after the send of the newest armed grant": (
