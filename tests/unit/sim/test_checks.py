@@ -158,7 +158,8 @@ RIGHT: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
     "opened again after a boot of a machine whose disk had not taken the evidence": (
         permission.check,
         [*RENEWED, Answered(3, "iu", 1, 2, True, {}, {"h1": E2}), Rebooted(4, "iu"),
-         RenewalSent(5.0, "iu", 2, 1, own_s=5.0), Answered(5.1, "iu", 2, 1, True, {"h1": Grant(E1, ARMED)}, {}), gate(5.2, "iu", True)],
+         RenewalSent(5.0, "iu", 2, 1, own_s=5.0),
+         Answered(5.1, "iu", 2, 1, True, {"h1": Grant(E1, ARMED)}, {}), gate(5.2, "iu", True)],
     ),
     "renewals in order": (
         renewals.check,
