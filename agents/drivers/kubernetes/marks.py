@@ -8,6 +8,7 @@ from typing import Any
 SITE, HUB, CLASSROOM, SERVER = "hubfed.io/site", "hubfed.io/hub", "hubfed.io/classroom", "hubfed.io/server"
 RECORD, HOMES, REPLICAS = "hubfed.io/record", "hubfed.io/homes", "hubfed.io/replicas"
 EDGE = "hubfed.io/edge"
+PLACEHOLDER = "hubfed.io/placeholder"  # of a pod that keeps a node free, and of what makes it: no part of any hub
 COPIES = "hubfed.io/copies"  # of a pod that saves or restores homes: no part of the hub
 HOMES_POD = "homes-"  # how names of such pods begin
 MANAGED_BY = "app.kubernetes.io/managed-by"
