@@ -13,7 +13,7 @@ from agents.drivers.kubernetes.node_room import node_refusal, of_daemon, request
 from agents.drivers.kubernetes.placeholders import Placeholders, is_placeholder
 from agents.drivers.kubernetes.student_nodes import StudentNodes
 from agents.drivers.kubernetes.watches import Watches
-from federation.core.room import Node, Size
+from federation.core.room import STEP, Node, Size
 from federation.model.scalars import TESTER
 from federation.model.status import Condition, ConditionType, Truth
 
@@ -44,7 +44,9 @@ class KubernetesCluster:
         )
 
     async def hold(self, nodes: int, shape: Size) -> None:
-        await self.placeholders.hold(nodes, shape, self._seen)
+        """With what each keeps for itself: else a small server would have room beside a placeholder."""
+        reserve = Size(self.reserve.cpu_millis, self.reserve.memory_bytes)
+        await self.placeholders.hold(nodes, shape.plus(reserve).minus(STEP), self._seen)
 
     def _nodes(self, nodes: Sequence[Object], where: StudentNodes) -> Condition:
         refused = ((node["metadata"]["name"], node_refusal(node, where.tolerations)) for node in nodes)
@@ -73,13 +75,14 @@ def _student_node(node: Object, pods: Sequence[Object], where: StudentNodes, res
     """What is neither a daemon nor a student's server lives of what the node keeps for itself, as long as that lasts."""
     servers = Census(tuple(pods)).of_component(SERVERS)
     theirs = {id(pod) for pod in servers}
-    others = _sum(requests(pod) for pod in pods if id(pod) not in theirs and not of_daemon(pod))
+    others = _size(_sum(requests(pod) for pod in pods if id(pod) not in theirs and not of_daemon(pod)))
     return Node(
         name=node["metadata"]["name"],
         size=_size(room(node, (pod for pod in pods if of_daemon(pod)), reserve)),
-        others=_size(others).minus(_size(reserve)),
+        others=others.minus(_size(reserve)),
         students=_size(_sum(requests(pod) for pod in servers)),
         servers=_by_hub(servers),
+        shared=others.minus(STEP) != Size(),
         open=not node_refusal(node, where.tolerations),
     )
 

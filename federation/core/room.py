@@ -34,6 +34,9 @@ class Size:
         cpu, memory = self.cpu_millis - other.cpu_millis, self.memory_bytes - other.memory_bytes
         return Size(max(0, cpu), max(0, memory))
 
+    def plus(self, other: Size) -> Size:
+        return Size(self.cpu_millis + other.cpu_millis, self.memory_bytes + other.memory_bytes)
+
     def times(self, count: int) -> Size:
         return Size(self.cpu_millis * count, self.memory_bytes * count)
 
@@ -43,16 +46,22 @@ class Size:
         return min((mine // theirs for mine, theirs in sides if theirs > 0), default=0)
 
 
+STEP = Size(10, 64 << 20)
+"""By less than this nodes of one kind differ, and so much of a node a placeholder leaves."""
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """`size`: what it has for students' servers if there is nothing else. `others`: what of that is taken by something
-    that is no student's server, and no placeholder. `servers`: how many each hub has there. `open`: new ones may start."""
+    that is no student's server, and no placeholder. `shared`: there is such a thing, whether it takes of that or not.
+    `servers`: how many each hub has there. `open`: new ones may start."""
 
     name: str
     size: Size
     others: Size = Size()
     students: Size = Size()
     servers: Mapping[str, int] = field(default_factory=dict)
+    shared: bool = False
     open: bool = True
 
     @property
@@ -143,9 +152,15 @@ def wish_of(one: RunningClass, now: datetime) -> Wish | None:
 
 
 def common_shape(nodes: Iterable[Node]) -> Size | None:
-    """What a new node would have: the most common size of those that are there; of equally common ones the largest."""
-    sizes = Counter(node.size for node in nodes if node.open and node.size > Size())
+    """What a new node would have: the most common size of those that are there, in whole steps; of equally common ones the
+    largest."""
+    sizes = Counter(_in_steps(node.size) for node in nodes if node.open and node.size > Size())
     return max(sizes, key=lambda size: (sizes[size], size), default=None)
+
+
+def _in_steps(size: Size) -> Size:
+    cpu, memory = size.cpu_millis, size.memory_bytes
+    return Size(cpu - cpu % STEP.cpu_millis, memory - memory % STEP.memory_bytes)
 
 
 @dataclass(slots=True)
@@ -176,7 +191,8 @@ class _Bench:
                 continue
             used = bool(node.servers) or node.students > Size()
             place = _Place(node.name, node.free, used)
-            can_be_kept = not used and shape is not None and node.free.holds(shape) > 0
+            free = not (used or node.shared)
+            can_be_kept = free and shape is not None and node.free.holds(shape.minus(STEP)) > 0
             (bench.whole if can_be_kept else bench.open).append(place)
         return bench
 

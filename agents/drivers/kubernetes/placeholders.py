@@ -1,8 +1,9 @@
 """Placeholders: pods that keep whole nodes for students who are about to come, and give way to any of them.
 
-Each asks for all that a node has for students, and uses next to nothing of it. A cluster autoscaler sees pods that wait for
-a node, and makes nodes; the scheduler ends them for any pod of a higher priority, and students' servers have one. They are
-kept apart from each other and from students, so that each has a node of its own, and the first student there has all of it.
+Each asks for all that a node has beside its daemons, and uses next to nothing of it. A cluster autoscaler sees pods that
+wait for a node, and makes nodes; the scheduler ends them for any pod of a higher priority, and students' servers have one.
+Nothing has room beside one, so the first student there has all of the node. That they are apart from students is not *said*:
+the scheduler tries a pod again by that pod's own words, not by those of another that kept it away and is gone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import structlog
 
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.api import Api, Object
-from agents.drivers.kubernetes.census import SERVERS
 from agents.drivers.kubernetes.edge_objects import ProxyImage, plain_container, plain_pod
 from agents.drivers.kubernetes.marks import EDGE, MANAGED_BY, PLACEHOLDER, edge_namespace
 from agents.drivers.kubernetes.own_namespace import check_own_namespace
@@ -91,6 +91,7 @@ def priority_class() -> Object:
 def deployment(site: str, nodes: int, shape: Size, image: ProxyImage, where: StudentNodes) -> Object:
     """So many, each with a node to itself."""
     labels = {PLACEHOLDER: site, MANAGED_BY: "hubfed"}
+    apart = {"topologyKey": HOST, "labelSelector": {"matchLabels": {PLACEHOLDER: site}}}  # where nodes are larger
     asked = {"cpu": f"{shape.cpu_millis}m", "memory": str(shape.memory_bytes)}
     container = {**plain_container("placeholder", image, ["node", "-e", IDLE]), "resources": {"requests": asked}}
     pod = {
@@ -101,7 +102,7 @@ def deployment(site: str, nodes: int, shape: Size, image: ProxyImage, where: Stu
         "tolerations": list(where.tolerations),
         "affinity": {
             "nodeAffinity": where.affinity(),
-            "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [_others(site), _students()]},
+            "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [apart]},
         },
     }
     spec = {
@@ -116,16 +117,3 @@ def deployment(site: str, nodes: int, shape: Size, image: ProxyImage, where: Stu
 def is_placeholder(pod: Object) -> bool:
     """Whether it takes nothing from anybody."""
     return PLACEHOLDER in (pod["metadata"].get("labels") or {})
-
-
-def _others(site: str) -> Object:
-    return {"topologyKey": HOST, "labelSelector": {"matchLabels": {PLACEHOLDER: site}}}
-
-
-def _students() -> Object:
-    """Of any class. A small server would else share a node with a placeholder, in what the node keeps for itself."""
-    return {
-        "topologyKey": HOST,
-        "namespaceSelector": {},
-        "labelSelector": {"matchLabels": {"component": SERVERS}},
-    }

@@ -144,6 +144,18 @@ def test_a_new_node_is_like_most_of_those_that_are_there() -> None:
     assert common_shape([Node("a", small), Node("c", large)]) == large, "as often: the larger"
 
 
+def test_nodes_of_one_kind_that_differ_by_some_kilobytes_are_of_one_shape() -> None:
+    alike = [Node(f"n{n}", Size(7500, MEDIUM.memory_bytes + (n - 2) * 8192)) for n in range(4)]
+    found = plan([running()], alike, BELL)
+    assert (found.nodes, found.rooms[0].there) == (4, 25)
+
+
+def test_a_node_with_something_else_on_it_is_used_and_cannot_be_kept() -> None:
+    shared = Node("a", MEDIUM, shared=True)
+    assert plan([running(students=7)], [shared], BELL).nodes == 0
+    assert plan([running(students=8)], [shared, node("b")], BELL).nodes == 1
+
+
 def test_of_two_times_at_once_the_one_with_more_seats_counts() -> None:
     weekly = {"days": ["tue"], "at": "14:30", "minutes": 120}
     both = classroom(meetings=[{"weekly": weekly, "attend": 3}, {"weekly": weekly, "attend": 9}]).spec
