@@ -2,8 +2,8 @@
 
 Each asks for all that a node has beside its daemons, and uses next to nothing of it. A cluster autoscaler sees pods that
 wait for a node, and makes nodes; the scheduler ends them for any pod of a higher priority, and students' servers have one.
-Nothing has room beside one, so the first student there has all of the node. That they are apart from students is not *said*:
-the scheduler tries a pod again by that pod's own words, not by those of another that kept it away and is gone.
+Nothing has room beside one, so the first student there has all of the node. That they are apart from students is not
+*said*: the scheduler tries a pod again by that pod's own words, not by those of another that kept it away and is gone.
 """
 
 from __future__ import annotations
