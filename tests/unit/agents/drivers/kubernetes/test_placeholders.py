@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from agents.drivers.base import Capacity
 from agents.drivers.cluster_kubernetes import student_nodes
+from agents.drivers.kubernetes.charts import Chart
 from agents.drivers.kubernetes.edge_objects import ProxyImage
 from agents.drivers.kubernetes.marks import EDGE, HUB, PLACEHOLDER, SITE
 from agents.drivers.kubernetes.node_room import TOLERATED, node_refusal
 from agents.drivers.kubernetes.placeholders import PRIORITY_CLASS, deployment, priority_class
+from agents.drivers.kubernetes.settings import KubernetesSettings
 from agents.drivers.kubernetes.student_nodes import StudentNodes
 from federation.core.chart_values.row import SitePart
 from federation.core.room import Size
@@ -18,6 +21,7 @@ from tests.unit.agents.drivers.kubernetes.test_node_room import GIB, node
 from tests.unit.agents.drivers.kubernetes.test_node_room import pod as plain_pod
 
 Object = dict[str, Any]
+CHARTS = Path(__file__).resolve().parents[4] / "charts"
 SHAPE, RESERVE = Size(7500, 28 * GIB), Capacity(500, 3 * GIB // 2)
 WHERE = StudentNodes({"group": "mediums"})
 MADE = deployment("iu", 3, SHAPE, ProxyImage("quay.example.edu/proxy:5"), WHERE)
@@ -78,6 +82,11 @@ def test_they_are_where_students_servers_are_as_chart_and_site_say() -> None:
     own = node(taints=[{"key": "class", "value": "a", "effect": "NoSchedule"}])
     assert node_refusal(own) == "taint class"
     assert node_refusal(own, where.tolerations) == ""
+
+
+def test_a_chart_says_what_its_students_tolerate() -> None:
+    here = KubernetesSettings(Path("kubeconfig"), Chart.find(CHARTS, "jupyterhub"), values={"singleuser": {}})
+    assert {one["key"] for one in here.student_nodes().tolerations} == {one["key"] for one in TOLERATED}
 
 
 def test_nodes_of_other_groups_and_those_for_hubs_are_not_among_them() -> None:
