@@ -25,6 +25,7 @@ from agents.journal import Journal
 from agents.lease import Fencing, SiteLease
 from agents.link import Link, Self, Transport
 from agents.peer_service import PeerService
+from agents.preparing import Preparing
 from agents.reconcile import Reconciler
 from agents.report import Reporter
 from agents.resealing import Resealing
@@ -117,6 +118,7 @@ class Agent:
             fence_grace_s=who.profile.fence_s * FENCE_GRACE,
             finals=finals,
         )
+        self.preparing = Preparing(ports.drivers.preparing, tasks)
         self.server_tests = ServerTests(ports.drivers, self.lease, ports.clock)
         self.copying = Copying(
             ports.drivers.copies, ports.drivers.homes, ports.drivers.hubs, self.lease, self.wanted, sealing, finals
@@ -220,6 +222,8 @@ class Agent:
         match ask.WhichOneof("ask"):
             case "logs":
                 work = self._answer_logs(ask)
+            case "prepare":
+                work = self._answer_all(ask.id, self.preparing.answers(ask))
             case "server_test":
                 work = self._answer(ask, self.server_tests)
             case _:
@@ -232,6 +236,13 @@ class Agent:
             self._hubs.wake(ask.copy.hub)  # a move waits to hear which copy is the last word
         finally:
             self._answering.pop(ask.id, None)
+
+    async def _answer_all(self, ask_id: str, answers: AsyncIterator[agent_pb2.Answer]) -> None:
+        try:
+            async for answer in answers:
+                self.reporter.answer(answer)
+        finally:
+            self._answering.pop(ask_id, None)
 
     async def _answer_logs(self, ask: agent_pb2.Ask) -> None:
         asked = ask.logs

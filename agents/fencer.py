@@ -22,7 +22,7 @@ from agents.armed_names import ArmedNames
 from agents.drivers.kubernetes.marks import edge_namespace
 from agents.drivers.stopper import Stopper
 from agents.drivers.stopper_local import LocalStopper
-from agents.drivers.stopper_node import POD_LOGS, NodeStopper
+from agents.drivers.stopper_node import CGROUPS, POD_LOGS, NodeStopper
 from agents.guard import Guard, newest_of
 from agents.runtime_files import RuntimeFiles
 from federation.core.fencing import Fence, canary_of
@@ -63,6 +63,9 @@ def main() -> int:
     node.add_argument(
         "--pod-logs", type=Path, metavar="DIR", default=POD_LOGS, help=f"the kubelet's podLogsDir ({POD_LOGS})"
     )
+    node.add_argument(
+        "--cgroups", type=Path, metavar="DIR", default=CGROUPS, help=f"the node's control groups ({CGROUPS})"
+    )
     arguments = parser.parse_args()
     wrong = unfit(arguments)
     if wrong:
@@ -96,7 +99,7 @@ def stopper_of(arguments: argparse.Namespace, memory: ArmedNames | None) -> Stop
     """Of the site's kind. What speaks to clusters is read only where there is one: it takes some MiB."""
     site = arguments.site
     if arguments.ask:
-        return NodeStopper(edge_namespace(site), arguments.pod_logs)
+        return NodeStopper(edge_namespace(site), arguments.pod_logs, arguments.cgroups)
     if memory is None:
         state_dir = arguments.state_dir
         return LocalStopper(os.environ.get("HUBFED_DIR", str(state_dir)), site, state_dir)

@@ -98,6 +98,7 @@ async def serve(path: Path, state_dir: Path, runtime_dir: Path, stop: asyncio.Ev
     finally:
         await drivers.hubs.close()
         await drivers.edge.close()
+        await drivers.preparing.close()
         writer.release()
 
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from agents.drivers.edges import CanaryDriver, EdgeDriver
+from agents.drivers.preparation import PrepareDriver
 from agents.drivers.testers import TesterDriver
 from federation.core.room import Node, Size
 from federation.model.classroom import Classroom
@@ -342,3 +343,4 @@ class SiteDrivers:
     canary: CanaryDriver
     copies: CopiesDriver
     testers: TesterDriver
+    preparing: PrepareDriver

@@ -1,4 +1,5 @@
-"""Hubs in a cluster: each a namespace with a release of the upstream chart. Kubernetes keeps alive what runs there.
+"""Hubs in a cluster: each a namespace with a release of the upstream chart, after one of ours with what surrounds it.
+Kubernetes keeps alive what runs there.
 
 `start` is called at every cycle and does only what is missing: Helm runs when the chart or its values changed, and not
 for a new epoch. What a hub was last told is on its namespace, so a new agent goes on where another ended. A stop leaves
@@ -8,7 +9,7 @@ the release, scaled to nothing, and all claims.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -22,12 +23,14 @@ from agents.drivers.kubernetes.homes_mark import MarkText
 from agents.drivers.kubernetes.hub_pods import HubPods
 from agents.drivers.kubernetes.hub_record import HubNamespace, HubRecord
 from agents.drivers.kubernetes.hub_use import HubUse
-from agents.drivers.kubernetes.hub_values import HubValues, check_sign_in, hub_values
+from agents.drivers.kubernetes.hub_values import HubValues, check_sign_in, hub_values, plain_values
 from agents.drivers.kubernetes.marks import REPLICAS, noted_replicas
 from agents.drivers.kubernetes.namespaces import Namespaces
 from agents.drivers.kubernetes.releases import Releases, fingerprint
 from agents.drivers.kubernetes.settings import KubernetesSettings
+from agents.drivers.kubernetes.surroundings import Surroundings
 from agents.drivers.kubernetes.watches import Watches
+from federation.core.chart_values.row import Given
 from federation.model.errors import DriverError
 from federation.model.status import RosterEntry
 from federation.runtime.clock import Clock
@@ -109,6 +112,9 @@ class KubernetesHubs:
         secrets = await self.namespaces.secrets(hub)
         homes = MarkText.of(hub, place.homes).generation
         values = hub_values(order, self.settings.part, self.settings.values, secrets, homes)
+        given = Given(order.classroom, hub, self.settings.part, homes)
+        around = Surroundings(self.settings.around, self.api, self.namespaces, self.releases, self.clock)
+        await around.bring(place, replace(given, values=plain_values(given, self.settings.values)))
         if before is not None:
             await self._scale_up(hub)  # before Helm: it takes no number for its own that differs and that we have set
         return await self._install(place, record, values)

@@ -23,6 +23,7 @@ from agents.drivers.edges import Departed, Passage, Route
 from agents.drivers.gate import Gate
 from agents.drivers.memory_copies import MemoryCopies, MemoryStore
 from agents.drivers.memory_homes import MemoryHomes
+from agents.drivers.memory_preparing import BareCluster, MemoryPreparing
 from agents.drivers.memory_testers import MemoryTesters
 from federation.core.fencing import Fence
 from federation.core.room import Node, Size
@@ -89,6 +90,7 @@ class MemorySite:
     spawner_broken: str = ""  # why no server starts here
     nodes: tuple[Node, ...] | None = None  # of a site whose machines come and go
     held_nodes: tuple[int, Size] = (0, Size())
+    bare: BareCluster = field(default_factory=BareCluster)  # what there is to prepare
     canary_broken: str = ""  # "start", "gate" or "fencer": what of a proof fails here
 
     def drivers(self) -> SiteDrivers:
@@ -101,6 +103,7 @@ class MemorySite:
             canary=MemoryCanary(self),
             copies=MemoryCopies(self),
             testers=MemoryTesters(self),
+            preparing=MemoryPreparing(self),
         )
 
     # --- faults and students, for tests ---

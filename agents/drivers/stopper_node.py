@@ -22,6 +22,7 @@ from federation.runtime.process_table import ProcessId, ProcessTable
 
 PRESS_NS = 200_000_000
 POD_LOGS = Path("/var/log/pods")
+CGROUPS = Path("/sys/fs/cgroup")
 TICKS = os.sysconf("SC_CLK_TCK")
 SECOND_NS = 1_000_000_000
 TREES = ("", "pids", "memory")  # of control groups; "" where there is only the unified one
@@ -35,7 +36,7 @@ class NodeStopper:
 
     edge: str
     pods: Path = POD_LOGS
-    groups: Path = Path("/sys/fs/cgroup")
+    groups: Path = CGROUPS
     table: ProcessTable = field(default_factory=ProcessTable)
 
     @property

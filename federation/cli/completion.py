@@ -138,11 +138,20 @@ def _homes(parsed_args: Any, **_more: Any) -> list[str]:
 
 
 def _site_or_file(parsed_args: Any, **more: Any) -> Iterable[str]:
-    """A site to show; or `join` and a file."""
+    """A site to show; or `join` and a file; or `prepare` and a site."""
     words = parsed_args.words or []
     if words[:1] == ["join"]:
         return FilesCompleter()(parsed_args=parsed_args, **more)  # type: ignore[no-any-return]
-    return ["join", *_sites(parsed_args)] if not words else []
+    if words[:1] == ["prepare"]:
+        return _sites(parsed_args) if len(words) == 1 else []
+    return ["join", "prepare", *_sites(parsed_args)] if not words else []
+
+
+def _charts(**_asked: Any) -> list[str]:
+    from federation.runtime.chart_archives import shipped_pins  # noqa: PLC0415
+    from federation.runtime.settings_files import load_upstream  # noqa: PLC0415
+
+    return [chart.name for chart in load_upstream(shipped_pins()).charts]
 
 
 def _asked(parsed_args: Any, ask: Callable[[Client], list[str]]) -> list[str]:
@@ -162,6 +171,7 @@ OF_VERB: dict[tuple[str, str], Completer] = {
     ("context", "name"): _contexts,
     ("hooks", "name"): _hooks,
     ("sites", "words"): _site_or_file,
+    ("charts", "charts"): _charts,
     ("homes", "words"): _homes,
     ("lab", "site"): _domains,
     ("events", "name"): _classrooms_and_sites,
@@ -174,4 +184,5 @@ OF_NAME: dict[str, Completer] = {
     "vouch": _sites,
     "context": _any_context,
     "dir": DirectoriesCompleter(),
+    "folder": DirectoriesCompleter(),
 }

@@ -32,6 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "register": ("register", "is the register the one that was known; make it anew from what the sites hold"),
     "hooks": ("hooks", "list those who are told what happens by itself, and try them"),
     "sites": ("sites", "list sites, or join one"),
+    "charts": ("charts", "fetch the upstream charts for clusters, and say whether a folder has them"),
     "context": ("context", "list, add and choose the federation that fedctl talks to"),
     "pki": ("pki", "make the certificates of a federation of several hosts"),
     "up": ("up", "start a whole federation on this machine"),

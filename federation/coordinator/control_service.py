@@ -23,7 +23,9 @@ from federation.coordinator.admission import (
 )
 from federation.coordinator.checking import Checking
 from federation.coordinator.control_drills import DrillCalls, drill_messages
+from federation.coordinator.control_hooks import HookCalls
 from federation.coordinator.control_moves import MoveCalls, actor
+from federation.coordinator.control_preparing import PrepareCalls, PrepareDesk
 from federation.coordinator.control_recovery import RecoveryCalls
 from federation.coordinator.drill_orders import DrillOrders
 from federation.coordinator.facts import Planner
@@ -53,7 +55,15 @@ PAGE_BYTES = 1 << 20  # of a list; a message holds four times that
 
 
 @dataclass(slots=True)
-class ControlService(MoveCalls, DrillCalls, RecoveryCalls, ServerTestCalls, control_pb2_grpc.ControlServiceServicer):
+class ControlService(
+    MoveCalls,
+    DrillCalls,
+    RecoveryCalls,
+    HookCalls,
+    ServerTestCalls,
+    PrepareCalls,
+    control_pb2_grpc.ControlServiceServicer,
+):
     """Serves fedctl."""
 
     snapshot: Snapshot
@@ -72,6 +82,7 @@ class ControlService(MoveCalls, DrillCalls, RecoveryCalls, ServerTestCalls, cont
     server_tests: ServerTestDesk
     homes: HomesDesk
     recovering: Recovering
+    preparing: PrepareDesk
 
     async def Place(self, request: control_pb2.PlaceRequest, context: Any) -> control_pb2.PlaceResponse:  # noqa: ARG002
         classroom = self.checking.read(request.classroom)
@@ -299,20 +310,6 @@ class ControlService(MoveCalls, DrillCalls, RecoveryCalls, ServerTestCalls, cont
 
     async def Status(self, request: control_pb2.StatusRequest, context: Any) -> control_pb2.StatusResponse:  # noqa: ARG002
         return await self.standing.status()
-
-    async def ListHooks(
-        self,
-        request: control_pb2.ListHooksRequest,  # noqa: ARG002
-        context: Any,  # noqa: ARG002
-    ) -> control_pb2.ListHooksResponse:
-        return control_pb2.ListHooksResponse(items=self.hook_desk.infos(), freshness=self.standing.freshness())
-
-    async def TestHooks(
-        self,
-        request: control_pb2.TestHooksRequest,
-        context: Any,  # noqa: ARG002
-    ) -> control_pb2.TestHooksResponse:
-        return await self.hook_desk.tried(request.name, actor())
 
     async def Readiness(
         self,

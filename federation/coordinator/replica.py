@@ -16,6 +16,7 @@ import structlog
 from federation.coordinator.admission import Admission
 from federation.coordinator.agent_service import AgentService
 from federation.coordinator.checking import Checking
+from federation.coordinator.control_preparing import PrepareDesk
 from federation.coordinator.control_service import ControlService
 from federation.coordinator.drill_orders import DrillOrders
 from federation.coordinator.events import Journalist, trim_regularly
@@ -166,6 +167,7 @@ class Replica:
             self.server_tests,
             HomesDesk(register, self.snapshot, self.sessions, self.journalist, self.standing.require_leader),
             self.recovering,
+            PrepareDesk(register, self.snapshot, self.sessions, self.journalist, self.standing.require_leader),
         )
         self.agent_service = AgentService(
             register,

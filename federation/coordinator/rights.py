@@ -75,6 +75,8 @@ RIGHTS: Rights = {
     # changing the federation
     _control("JoinSite"): Right(ADMINS),
     _control("RecoverRegister"): Right(ADMINS),
+    # it installs programs into a site's cluster
+    _control("PrepareSite"): Right(ADMINS),
     # it runs programs at the coordinator's host and tells people that something happened
     _control("TestHooks"): Right(ADMINS),
     # for probes and tools: they tell nothing about classes

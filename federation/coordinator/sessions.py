@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from random import Random
 
 import structlog
@@ -24,6 +25,7 @@ log = structlog.get_logger(__name__)
 PART_BYTES = 1 << 20  # a part stays far below gRPC's message limit
 SETTLE_S = 0.05  # changes that come together go out together
 RELIST_S = 20.0
+LOST = "its session ended before it answered"
 MOST_CHUNKS = 1000  # of an answer that nobody reads
 
 
@@ -131,7 +133,7 @@ class Sessions:
     def closed(self, session: AgentSession) -> None:
         """Forget a session, unless a newer one took its place."""
         for ask_id in session.asked & self._answers.keys():
-            lost = agent_pb2.Answer(id=ask_id, error="its session ended before it answered", done=True)
+            lost = agent_pb2.Answer(id=ask_id, error=LOST, done=True)
             self._answers[ask_id].put_nowait(lost)
         if self._open.get(session.site) is session:
             del self._open[session.site]
@@ -174,26 +176,38 @@ class Sessions:
     async def logs(self, site: str, ask: agent_pb2.LogsAsk, *, silence_s: float) -> AsyncGenerator[bytes]:
         """Ask the site's agent for a log. Raises Unavailable if no agent is connected or it falls silent
         (a followed log may be silent for as long as it likes)."""
-        session = self._open.get(site)
-        if session is None:
-            raise Unavailable(f"{site}: no agent is connected to the leader, so its logs cannot be read")
-        ask_id = f"{self._random.getrandbits(64):016x}"
-        queue = self._answers[ask_id] = asyncio.Queue()
-        session.ask(agent_pb2.Ask(id=ask_id, logs=ask))
-        try:
-            while True:
-                try:
-                    async with asyncio.timeout(None if ask.follow else silence_s):
-                        answer = await queue.get()
-                except TimeoutError:
-                    raise Unavailable(f"{site}: the agent did not answer within {silence_s:g} s") from None
+        silence = None if ask.follow else silence_s
+        async with aclosing(self.follow(site, agent_pb2.Ask(logs=ask), silence_s=silence)) as answers:
+            async for answer in answers:
                 if answer.error:
                     raise NotFound(f"{site}: {answer.error}")
                 if answer.chunk:
                     yield answer.chunk
+
+    async def follow(
+        self, site: str, ask: agent_pb2.Ask, *, silence_s: float | None
+    ) -> AsyncGenerator[agent_pb2.Answer]:
+        """Put a question to the site's agent, and hear all of its answers. Whoever leaves earlier has the agent told.
+        Unavailable if no agent is connected, if it is silent for `silence_s`, or if its stream breaks."""
+        session = self._open.get(site)
+        if session is None:
+            raise Unavailable(f"{site}: no agent is connected to the leader")
+        ask.id = f"{self._random.getrandbits(64):016x}"
+        queue = self._answers[ask.id] = asyncio.Queue()
+        session.ask(ask)
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(silence_s):
+                        answer = await queue.get()
+                except TimeoutError:
+                    raise Unavailable(f"{site}: the agent did not answer within {silence_s:g} s") from None
+                if answer.error == LOST:
+                    raise Unavailable(f"{site}: {LOST}")
+                yield answer
                 if answer.done:
                     return
         finally:
-            del self._answers[ask_id]
-            session.ask(agent_pb2.Ask(id=ask_id, cancel=agent_pb2.CancelAsk()))
-            session.asked.discard(ask_id)
+            del self._answers[ask.id]
+            session.ask(agent_pb2.Ask(id=ask.id, cancel=agent_pb2.CancelAsk()))
+            session.asked.discard(ask.id)

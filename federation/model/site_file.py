@@ -15,8 +15,21 @@ from pydantic import ConfigDict, Field, model_validator
 from federation.model.profile import ProfileName
 from federation.model.quantities import Cpu, Memory
 from federation.model.refusal import Problem, refuse, refuse_all
-from federation.model.scalars import Count, Day, Flag, JsonObject, Listen, Number, Positive, SecretName, Site, Text, Url
+from federation.model.scalars import (
+    Count,
+    Day,
+    Flag,
+    Listen,
+    Number,
+    Positive,
+    SecretName,
+    Site,
+    Text,
+    Url,
+)
 from federation.model.schema import Model
+from federation.model.site_cluster import Cluster
+from federation.model.site_prepare import Prepare
 
 EVERYWHERE = ("0.0.0.0", "::", "*")  # noqa: S104 - refused as an address, not listened on
 
@@ -169,32 +182,6 @@ class Pool(Model):
         return self
 
 
-class Cluster(Model):
-    """The Kubernetes cluster of a site that brings its own."""
-
-    kubeconfig: Text = Field(
-        description="How the agent reaches the cluster, and as whom: its current context.",
-        examples=["/etc/hubfed/kubeconfig"],
-    )
-    charts: Text | None = Field(
-        None,
-        description="Folder with the upstream charts; default: the one that HUBFED_CHARTS names.",
-        examples=["/var/lib/hubfed/charts"],
-    )
-    image: Text | None = Field(
-        None,
-        description="Image with this program and restic, for the short pods that copy students' homes; without it none are "
-        "copied, and no class can move. If spec.copies.store is a folder, it is on every node under the same path.",
-        examples=["registry.example.edu/hubfed:0.1.0"],
-    )
-    values: JsonObject = Field(
-        {},
-        description="Values of the JupyterHub chart for every hub of the site: mirrors of images, for example. A class's "
-        "overrides.values beat them.",
-        examples=[{"prePuller": {"continuous": {"enabled": False}}}],
-    )
-
-
 class StorageBackend(StrEnum):
     ROOK = "rook"
     CINDER = "cinder"
@@ -312,6 +299,7 @@ class SiteSpec(Model):
     pools: tuple[Pool, ...] = Field((), description="Groups of nodes.")
     cluster: Cluster | None = Field(None, description="Sites of kind kubernetes: the cluster.")
     storage: SiteStorage | None = Field(None, description="Volumes.")
+    prepare: Prepare | None = Field(None, description="What `fedctl sites prepare` installs in a bare cluster.")
     copies: Copies | None = Field(None, description="Copies of homes; without it none are made, and no class can move.")
     allocation: Allocation | None = Field(None, description="Service units.")
     reserve: Reserve = Field(Reserve(), description="Per node, for itself.")
@@ -349,6 +337,9 @@ class SiteSpec(Model):
         if self.kind is SiteKind.LOCAL and self.agent is not None and self.agent.edge_address is not None:
             wrong = "edge_address is for an edge in a cluster, and a local site's edge runs beside its agent"
             problems.append(Problem(wrong, "no edge_address", "peer_address", ("agent", "edge_address")))
+        if self.kind is SiteKind.LOCAL and self.prepare is not None:
+            wrong = "a local site has no cluster to prepare"
+            problems.append(Problem(wrong, "no prepare", "kind: kubernetes", ("prepare",)))
         names = [pool.name for pool in self.pools]
         for index, name in enumerate(names):
             if name in names[:index]:

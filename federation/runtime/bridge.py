@@ -23,6 +23,7 @@ from federation.model.classroom import ClassroomSpec
 from federation.model.errors import InvalidRequest
 from federation.model.identity import Epoch, Member, RegisterId
 from federation.model.placing import Assignment, Verdict
+from federation.model.preparation import PreparePlan, PrepareStep
 from federation.model.schema import Model
 from federation.model.status import Condition, RosterEntry
 
@@ -51,6 +52,8 @@ TWINS: tuple[Twin, ...] = (
     Twin(Assignment, types_pb2.Assignment, frozenset({"hub", "generation"})),
     Twin(Member, agent_pb2.Member, frozenset({"since"})),
     Twin(RosterEntry, agent_pb2.RosterEntry),
+    Twin(PreparePlan, types_pb2.PreparePlan),
+    Twin(PrepareStep, types_pb2.PrepareStep),
 )
 _MODEL_ONLY: Mapping[type[Model], frozenset[str]] = {twin.model: twin.model_only for twin in TWINS}
 

@@ -1,4 +1,4 @@
-"""Reads the files that daemons are started with; everything that is wrong is said at once, with line and column."""
+"""Reads the files of daemons and verbs; everything that is wrong is said at once, with line and column."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TypeVar
 from federation.model.errors import InvalidRequest
 from federation.model.federation_file import FederationFile
 from federation.model.files.finding import Checked
-from federation.model.files.load import read_federation, read_site
+from federation.model.files.load import read_federation, read_site, read_upstream
 from federation.model.site_file import SiteFile
+from federation.model.upstream_charts import UpstreamCharts
 
 F = TypeVar("F")
 
@@ -23,6 +24,11 @@ def load_site(path: Path) -> SiteFile:
 def load_federation(path: Path) -> FederationFile:
     """A federation file. InvalidRequest lists every finding."""
     return _load(path, read_federation)
+
+
+def load_upstream(path: Path) -> UpstreamCharts:
+    """A list of upstream charts. InvalidRequest lists every finding."""
+    return _load(path, read_upstream)
 
 
 def _load(path: Path, read: Callable[[str, bytes], Checked[F]]) -> F:

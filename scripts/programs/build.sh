@@ -82,7 +82,7 @@ build() { # which program, its version, the linker's further words, which packag
     cd "$sources/$1"
     export GOCACHE=${GOCACHE:-$work/cache} GOMODCACHE=${GOMODCACHE:-$work/modules}
     retry "$go" mod download >&2 || fail "go could not download the modules of $1; look at GOPROXY (go env)"
-    "$go" build -trimpath -ldflags "-s -w $3" -o "$fresh/$1" "${4:-.}" >&2 || fail "$1 could not be built"
+    nice "$go" build -trimpath -ldflags "-s -w $3" -o "$fresh/$1" "${4:-.}" >&2 || fail "$1 could not be built"
   )
   BUILT=$fresh
 }

@@ -24,7 +24,7 @@ READING = {"Plan", "Get", "List", "Describe", "Watch", "WatchOperation", "Events
 READING |= {"ListHooks", "Readiness", "ListDrills", "RegisterStatus"}
 RUNNING = {"Place", "Retire", "Restore", "SetSecret", "ListSecrets", "RemoveSecret", "Logs", "SetPause", "RestoreHome"}
 RUNNING |= {"Move", "CancelMove", "Failover", "SetCordon", "Drill", "CancelDrill"}
-CHANGING = {"JoinSite", "RecoverRegister", "TestHooks"}
+CHANGING = {"JoinSite", "RecoverRegister", "PrepareSite", "TestHooks"}
 NOT_SERVED = {"health.List", "Ask"}  # gRPC's health service does not have the one, only agents have the other: no row
 FOR_ALL = {"health.Check", "health.Watch", "reflection.ServerReflectionInfo"}
 

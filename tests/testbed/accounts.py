@@ -23,7 +23,7 @@ def account(cluster: Cluster, name: str, folder: Path) -> Path:
         return path
     api = cluster.api
     for body in yaml.safe_load_all((CONFIGS / f"{name}.yaml").read_text()):
-        api.apply(_path(body), body)
+        api.apply(path_of(body), body)
     deadline = time.monotonic() + WITHIN_S
     while not (token := api.get(f"/api/v1/namespaces/hubfed/secrets/fed-{name}").get("data", {}).get("token")):
         assert time.monotonic() < deadline, f"no controller has made a token of fed-{name} within {WITHIN_S:g} s"
@@ -35,7 +35,8 @@ def account(cluster: Cluster, name: str, folder: Path) -> Path:
     return path
 
 
-def _path(body: dict[str, Any]) -> str:
+def path_of(body: dict[str, Any]) -> str:
+    """Where an object is in the API. The kind's plural has an s and nothing else."""
     meta, group = body["metadata"], body["apiVersion"]
     base = f"/apis/{group}" if "/" in group else f"/api/{group}"
     below = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""

@@ -62,9 +62,10 @@ class ControlPlane:
 
     def wait(self) -> None:
         """Until the API server is ready and controllers work: a namespace has the account that its pods run as. They are
-        started when it is ready, for controllers wait no longer than ten seconds, and then end."""
+        started when it is ready for the first time, for controllers wait no longer than ten seconds, and then end."""
         self.daemons.until(self.api.answers, "the API server is ready", READY_S)
-        self._begin((credentials.CONTROLLERS, self._controllers()), (credentials.SCHEDULER, self._scheduler()))
+        if credentials.CONTROLLERS not in self.daemons.running:
+            self._begin((credentials.CONTROLLERS, self._controllers()), (credentials.SCHEDULER, self._scheduler()))
         self.daemons.until(self._controllers_work, "controllers work", READY_S)
 
     def _begin(self, *daemons: tuple[str, list[str]]) -> None:

@@ -1,5 +1,5 @@
-"""The image of the pods that copy homes: Debian's Python, what `fed-homes` imports (`jupyter/homes.txt`), restic, and this
-project as it is in this folder now."""
+"""The image with this project as it is in this folder now, Debian's Python, what `fed-homes` and `fed-fencer` import
+(`jupyter/homes.txt`), and restic: of pods that copy homes, and of fencers on nodes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from tests.testbed.oci import Image, Layer
 
 NAME = "localhost/hubfed:1"
 SOURCE = Path(__file__).read_text()
+PROGRAMS = {"fed-homes": "agents.homes_pod", "fed-fencer": "agents.fencer"}
 PROGRAM = f"""#!/{PYTHON}
 import sys
-from agents.homes_pod import main
+from %s import main
 sys.exit(main())
 """
 BUILD_S = 600.0
@@ -68,6 +69,7 @@ def _program() -> Layer:
     def fill(tar: tarfile.TarFile) -> None:
         for name, text in content.items():
             oci.add(tar, f"{PACKAGES}/{name}", text)
-        oci.add(tar, "usr/local/bin/fed-homes", PROGRAM.encode(), 0o755)
+        for name, module in PROGRAMS.items():
+            oci.add(tar, f"usr/local/bin/{name}", (PROGRAM % module).encode(), 0o755)
 
     return oci.layer("program", [*key, SOURCE], fill)

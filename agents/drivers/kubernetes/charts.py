@@ -1,4 +1,4 @@
-"""A chart as it lies on the disk, in a folder or as an archive."""
+"""A chart as it lies on the disk, in a folder or as an archive. Our own come with the program."""
 
 from __future__ import annotations
 
@@ -10,25 +10,29 @@ from typing import Any
 import yaml
 
 from federation.model.errors import InvalidRequest
+from federation.runtime.chart_archives import archives_of
 
-ARCHIVE = ".tgz"
+HERE = Path(__file__).resolve()
+OWN = (HERE.parents[2] / "charts", HERE.parents[3] / "charts")  # where a wheel has them, and a checkout
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What its Chart.yaml says. `app_version`: of what it runs, here JupyterHub."""
+    """What its Chart.yaml says. `app_version`: of what it runs, here JupyterHub. `kubernetes`: the versions that it takes;
+    empty: all."""
 
     path: Path
     name: str
     version: str
     app_version: str
+    kubernetes: str = ""
 
     @classmethod
     def find(cls, folder: Path, name: str) -> Chart:
         """The folder `name` in `folder`, else its one archive. InvalidRequest names what is missing."""
         here = folder / name
         if not here.is_dir():
-            archives = sorted(folder.glob(f"{name}-[0-9]*{ARCHIVE}"))
+            archives = archives_of(folder, name)
             if len(archives) != 1:
                 found = "is not there" if not archives else f"is there as {len(archives)} archives"
                 wrong = f"the chart {name} {found} in {folder}"
@@ -37,11 +41,21 @@ class Chart:
         return cls.read(here)
 
     @classmethod
+    def own(cls, name: str, folders: tuple[Path, ...] = OWN) -> Chart:
+        """One of ours. InvalidRequest if the program was installed without them."""
+        found = next((folder / name for folder in folders if (folder / name).is_dir()), None)
+        if found is None:
+            wrong = f"the chart {name} of this program is not in {' or '.join(map(str, folders))}"
+            raise InvalidRequest(wrong, help="Install the program anew: its charts come with it.")
+        return cls.read(found)
+
+    @classmethod
     def read(cls, path: Path) -> Chart:
         """InvalidRequest if it is no chart."""
         try:
             said = yaml.safe_load(_member(path, "Chart.yaml"))
-            return cls(path, str(said["name"]), str(said["version"]), str(said.get("appVersion", "")))
+            known = (said.get("appVersion", ""), said.get("kubeVersion", ""))
+            return cls(path, str(said["name"]), str(said["version"]), *map(str, known))
         except (OSError, KeyError, TypeError, AttributeError, tarfile.TarError, yaml.YAMLError) as error:
             raise InvalidRequest(f"{path} is no chart: {type(error).__name__}: {error}") from None
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agents.drivers.kubernetes.marks import CLASSROOM, HOMES, HUB, MANAGED_BY, RECORD, SITE
+from agents.drivers.kubernetes.marks import AROUND, CLASSROOM, HOMES, HUB, MANAGED_BY, RECORD, SITE
 from federation.model.errors import DriverError, StaleEpoch
 from federation.model.identity import Epoch, name_of
 from federation.model.schema import Document
@@ -38,11 +38,13 @@ class HubRecord(Document):
 
 @dataclass(frozen=True, slots=True)
 class HubNamespace:
-    """One look at it. `record` None: no hub was ever started in it."""
+    """One look at it. `record` None: no hub was ever started in it. `around`: fingerprint of what surrounds the hub; empty:
+    not known to be wholly there. It is a note of its own, which agents that know nothing of it leave alone."""
 
     name: str
     record: HubRecord | None
     homes: str = ""  # the mark of the homes, in their driver's words
+    around: str = ""
     ending: str = ""  # why it is going away; empty: it is not
 
     @classmethod
@@ -56,7 +58,7 @@ class HubNamespace:
         ending = ""
         if meta.get("deletionTimestamp"):
             ending = _why_it_stays(found) or "it is being deleted"
-        return cls(hub, _record(hub, notes.get(RECORD, "")), notes.get(HOMES, ""), ending)
+        return cls(hub, _record(hub, notes.get(RECORD, "")), notes.get(HOMES, ""), notes.get(AROUND, ""), ending)
 
     def check_epoch(self, epoch: Epoch) -> None:
         """StaleEpoch if the hub was started at a newer one here."""

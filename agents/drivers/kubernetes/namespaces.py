@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.api import Api
@@ -47,7 +47,9 @@ class Namespaces:
         self, now: HubNamespace, *, record: HubRecord | None = None, homes: str | None = None
     ) -> HubNamespace:
         """Make it if it is new, and change what is given."""
-        wanted = HubNamespace(now.name, now.record if record is None else record, now.homes if homes is None else homes)
+        wanted = replace(
+            now, record=now.record if record is None else record, homes=now.homes if homes is None else homes
+        )
         if wanted == now and (now.record is not None or now.homes):
             return now
         body = namespace_body(self.site, now.name, wanted.record, wanted.homes)

@@ -8,6 +8,13 @@ ALL_PODS = "/api/v1/pods"
 PRIORITY_CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 
 
+VERSION = "/version"
+STORAGE_CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
+INGRESS_CLASSES = "/apis/networking.k8s.io/v1/ingressclasses"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
 def namespace(name: str) -> str:
     return f"{NAMESPACES}/{name}"
 
@@ -34,6 +41,14 @@ def deployments(name: str) -> str:
 
 def stateful_sets(name: str) -> str:
     return f"/apis/apps/v1/namespaces/{name}/statefulsets"
+
+
+def daemon_sets(name: str) -> str:
+    return f"/apis/apps/v1/namespaces/{name}/daemonsets"
+
+
+def quotas(name: str) -> str:
+    return f"{namespace(name)}/resourcequotas"
 
 
 def config_map(name: str, map_name: str) -> str:

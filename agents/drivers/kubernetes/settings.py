@@ -17,11 +17,12 @@ from federation.model.errors import InvalidRequest
 
 @dataclass(frozen=True, slots=True)
 class KubernetesSettings:
-    """`chart`: the upstream JupyterHub chart. `values`: the site's own, for every hub. `proxy_image`: of the hubs' proxy,
-    which also runs the edge."""
+    """`chart`: the upstream JupyterHub chart. `around`: ours, of what surrounds a hub. `values`: the site's own, for every
+    hub. `proxy_image`: of the hubs' proxy, which also runs the edge."""
 
     kubeconfig: Path
     chart: Chart
+    around: Chart
     part: SitePart = field(default_factory=SitePart)
     values: Mapping[str, Any] = field(default_factory=dict)
     image: str = ""  # of pods that copy homes; empty: none is copied

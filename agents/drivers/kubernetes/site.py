@@ -25,6 +25,7 @@ from agents.drivers.kubernetes.charts import Chart
 from agents.drivers.kubernetes.edge_objects import AskedAgent, EdgeObjects
 from agents.drivers.kubernetes.namespaces import Namespaces
 from agents.drivers.kubernetes.placeholders import Placeholders
+from agents.drivers.kubernetes.preparing import KubernetesPreparing
 from agents.drivers.kubernetes.release_records import ReleaseRecords
 from agents.drivers.kubernetes.releases import Releases
 from agents.drivers.kubernetes.settings import KubernetesSettings
@@ -34,7 +35,8 @@ from agents.drivers.testers_kubernetes import KubernetesTesters
 from agents.lease_desk import PATH as DESK
 from federation.core.chart_values.row import SitePart
 from federation.model.errors import InvalidRequest
-from federation.model.site_file import Purpose, SiteFile
+from federation.model.site_file import SiteFile
+from federation.runtime.chart_archives import shipped_pins
 from federation.runtime.clock import Clock
 from federation.runtime.daemon import tls_files
 from federation.runtime.disk import LocalDisk
@@ -45,6 +47,7 @@ from federation.runtime.once import once
 from federation.runtime.own_identity import own_principal
 from federation.runtime.processes import Processes
 from federation.runtime.restic_program import find_restic
+from federation.runtime.settings_files import load_upstream
 
 
 def from_file(site: SiteFile, folder: Path, here: LocalSettings, processes: Processes, clock: Clock) -> SiteDrivers:
@@ -75,7 +78,22 @@ def from_file(site: SiteFile, folder: Path, here: LocalSettings, processes: Proc
         canary=KubernetesCanary(site.name, api, settings.proxy_image, clock, edge.ask),
         copies=KubernetesCopies(settings, here, processes, clock, LocalDisk(), api, namespaces, hubs, restic),
         testers=KubernetesTesters(api, namespaces, hubs, clock),
+        preparing=_preparing(site, folder, here, processes, clock),
     )
+
+
+def _preparing(
+    site: SiteFile, folder: Path, here: LocalSettings, processes: Processes, clock: Clock
+) -> KubernetesPreparing:
+    """With connections and a folder of Helm's of its own: as whom it signs in nothing else is done."""
+    cluster, prepare = site.spec.cluster, site.spec.prepare
+    kubeconfig = prepare.kubeconfig if prepare is not None and prepare.kubeconfig else None
+    path = folder / (kubeconfig or (cluster.kubeconfig if cluster is not None else ""))
+    api = Api(site.name, path)
+    helm_dir = here.state_dir / "helm-prepare"
+    releases = Releases(find_helm(), path, ReleaseRecords(api), helm_dir, processes, clock, here.marks())
+    pins = load_upstream(shipped_pins())
+    return KubernetesPreparing(site.name, prepare, pins, charts_folder(site, folder), api, releases, clock)
 
 
 def _edge(
@@ -105,24 +123,26 @@ def _edge(
     return KubernetesEdge(site.name, api, table, objects, clock, here.edge_address or listens)
 
 
+def charts_folder(site: SiteFile, folder: Path) -> Path:
+    """Where the site's charts are. InvalidRequest if nobody says it."""
+    cluster = site.spec.cluster
+    named = cluster.charts if cluster is not None else None
+    charts = str(folder / named) if named else os.environ.get("HUBFED_CHARTS", "")
+    if not charts:
+        raise InvalidRequest(f"site {site.name}: no folder of charts is named", help="Set spec.cluster.charts.")
+    return Path(charts)
+
+
 def read(site: SiteFile, folder: Path) -> KubernetesSettings:
     """The part of the file that is of clusters."""
     cluster = site.spec.cluster
     if cluster is None:
         raise InvalidRequest(f"site {site.name}: no cluster is named", help="Set spec.cluster.kubeconfig.")
-    charts = str(folder / cluster.charts) if cluster.charts else os.environ.get("HUBFED_CHARTS", "")
-    if not charts:
-        raise InvalidRequest(f"site {site.name}: no folder of charts is named", help="Set spec.cluster.charts.")
-    users = [pool for pool in site.spec.pools if pool.purpose is Purpose.USERS]
-    core = any(pool.purpose is Purpose.CORE for pool in site.spec.pools)
-    storage_class = site.spec.storage.storage_class if site.spec.storage is not None else None
-    part = SitePart(
-        storage_class=storage_class or "", node_group=users[0].name if len(users) == 1 else "", core_nodes=core
-    )
     return KubernetesSettings(
         kubeconfig=folder / cluster.kubeconfig,
-        chart=Chart.find(Path(charts), "jupyterhub"),
-        part=part,
+        chart=Chart.find(charts_folder(site, folder), "jupyterhub"),
+        around=Chart.own("classroom"),
+        part=SitePart.of(site),
         values=cluster.values,
         image=cluster.image or "",
     )

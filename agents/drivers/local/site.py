@@ -11,6 +11,7 @@ from agents.drivers.homes_local import LocalHomes
 from agents.drivers.hub_local import LocalHubs
 from agents.drivers.local.isolation import probe
 from agents.drivers.local.settings import LocalSettings
+from agents.drivers.preparation import NothingToPrepare
 from agents.drivers.testers_local import LocalTesters
 from federation.runtime.cgroups import Cgroups, site_group
 from federation.runtime.clock import Clock
@@ -46,4 +47,5 @@ def local_site(
         canary=LocalCanary(settings, processes, clock, edge),
         copies=ResticCopies(settings, processes, clock, disk, homes, hubs, restic, isolation),
         testers=LocalTesters(settings, processes, hubs),
+        preparing=NothingToPrepare(settings.site),
     )

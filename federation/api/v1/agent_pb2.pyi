@@ -987,6 +987,7 @@ class Ask(_message.Message):
     SAVE_UNSENT_FIELD_NUMBER: _builtins.int
     RECOVER_FIELD_NUMBER: _builtins.int
     SERVER_TEST_FIELD_NUMBER: _builtins.int
+    PREPARE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     @_builtins.property
     def logs(self) -> Global___LogsAsk: ...
@@ -1004,6 +1005,8 @@ class Ask(_message.Message):
     def recover(self) -> Global___RecoverAsk: ...
     @_builtins.property
     def server_test(self) -> Global___ServerTestAsk: ...
+    @_builtins.property
+    def prepare(self) -> Global___PrepareAsk: ...
     def __init__(
         self,
         *,
@@ -1016,16 +1019,45 @@ class Ask(_message.Message):
         save_unsent: Global___SaveUnsentAsk | None = ...,
         recover: Global___RecoverAsk | None = ...,
         server_test: Global___ServerTestAsk | None = ...,
+        prepare: Global___PrepareAsk | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cancel", b"cancel", "copy", b"copy", "logs", b"logs", "look", b"look", "place_home", b"place_home", "recover", b"recover", "save_unsent", b"save_unsent", "server_test", b"server_test"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cancel", b"cancel", "copy", b"copy", "logs", b"logs", "look", b"look", "place_home", b"place_home", "prepare", b"prepare", "recover", b"recover", "save_unsent", b"save_unsent", "server_test", b"server_test"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cancel", b"cancel", "copy", b"copy", "id", b"id", "logs", b"logs", "look", b"look", "place_home", b"place_home", "recover", b"recover", "save_unsent", b"save_unsent", "server_test", b"server_test"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cancel", b"cancel", "copy", b"copy", "id", b"id", "logs", b"logs", "look", b"look", "place_home", b"place_home", "prepare", b"prepare", "recover", b"recover", "save_unsent", b"save_unsent", "server_test", b"server_test"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_ask: _TypeAlias = _typing.Literal["logs", "cancel", "copy", "look", "place_home", "save_unsent", "recover", "server_test"]  # noqa: Y015
+    _WhichOneofReturnType_ask: _TypeAlias = _typing.Literal["logs", "cancel", "copy", "look", "place_home", "save_unsent", "recover", "server_test", "prepare"]  # noqa: Y015
     _WhichOneofArgType_ask: _TypeAlias = _typing.Literal["ask", b"ask"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_ask) -> _WhichOneofReturnType_ask | None: ...
 
 Global___Ask: _TypeAlias = Ask  # noqa: Y015
+
+@_typing.final
+class PrepareAsk(_message.Message):
+    """Say what would be done to bring the site's cluster to the state that hubs need, answered by `plan`; or do exactly that,
+    answered by a `step` for each thing that becomes of it, again and again while one takes long. If another plan would be
+    made by now nothing is done, and that `plan` is the answer. What was begun goes on when nobody listens any more.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPLY_FIELD_NUMBER: _builtins.int
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    apply: _builtins.bool
+    fingerprint: _builtins.str
+    """of the plan that is to be carried out"""
+    def __init__(
+        self,
+        *,
+        apply: _builtins.bool = ...,
+        fingerprint: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply", b"apply", "fingerprint", b"fingerprint"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrepareAsk: _TypeAlias = PrepareAsk  # noqa: Y015
 
 @_typing.final
 class CopyAsk(_message.Message):
@@ -1290,6 +1322,8 @@ class Answer(_message.Message):
     UNSENT_FIELD_NUMBER: _builtins.int
     PLACED_FIELD_NUMBER: _builtins.int
     TICKET_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     chunk: _builtins.bytes
     done: _builtins.bool
@@ -1302,6 +1336,10 @@ class Answer(_message.Message):
     def placed(self) -> Global___Placed: ...
     @_builtins.property
     def ticket(self) -> Global___ServerTicket: ...
+    @_builtins.property
+    def plan(self) -> _types_pb2.PreparePlan: ...
+    @_builtins.property
+    def step(self) -> _types_pb2.PrepareStep: ...
     def __init__(
         self,
         *,
@@ -1313,10 +1351,12 @@ class Answer(_message.Message):
         unsent: Global___Unsent | None = ...,
         placed: Global___Placed | None = ...,
         ticket: Global___ServerTicket | None = ...,
+        plan: _types_pb2.PreparePlan | None = ...,
+        step: _types_pb2.PrepareStep | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["copied", b"copied", "placed", b"placed", "ticket", b"ticket", "unsent", b"unsent"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["copied", b"copied", "placed", b"placed", "plan", b"plan", "step", b"step", "ticket", b"ticket", "unsent", b"unsent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "copied", b"copied", "done", b"done", "error", b"error", "id", b"id", "placed", b"placed", "ticket", b"ticket", "unsent", b"unsent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "copied", b"copied", "done", b"done", "error", b"error", "id", b"id", "placed", b"placed", "plan", b"plan", "step", b"step", "ticket", b"ticket", "unsent", b"unsent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

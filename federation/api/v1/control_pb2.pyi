@@ -21,6 +21,58 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class PrepareSiteRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SITE_FIELD_NUMBER: _builtins.int
+    APPLY_FIELD_NUMBER: _builtins.int
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    site: _builtins.str
+    apply: _builtins.bool
+    fingerprint: _builtins.str
+    """of the plan that is to be carried out"""
+    def __init__(
+        self,
+        *,
+        site: _builtins.str = ...,
+        apply: _builtins.bool = ...,
+        fingerprint: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply", b"apply", "fingerprint", b"fingerprint", "site", b"site"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrepareSiteRequest: _TypeAlias = PrepareSiteRequest  # noqa: Y015
+
+@_typing.final
+class PrepareSiteResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def plan(self) -> _types_pb2.PreparePlan:
+        """an answer is a plan or a step"""
+
+    @_builtins.property
+    def step(self) -> _types_pb2.PrepareStep: ...
+    def __init__(
+        self,
+        *,
+        plan: _types_pb2.PreparePlan | None = ...,
+        step: _types_pb2.PrepareStep | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "step", b"step"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrepareSiteResponse: _TypeAlias = PrepareSiteResponse  # noqa: Y015
+
+@_typing.final
 class ServerTestRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

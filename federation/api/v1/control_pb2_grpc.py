@@ -185,6 +185,11 @@ class ControlServiceStub:
                 request_serializer=federation_dot_api_dot_v1_dot_control__pb2.ListDrillsRequest.SerializeToString,
                 response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.ListDrillsResponse.FromString,
                 _registered_method=True)
+        self.PrepareSite = channel.unary_stream(
+                '/federation.api.v1.ControlService/PrepareSite',
+                request_serializer=federation_dot_api_dot_v1_dot_control__pb2.PrepareSiteRequest.SerializeToString,
+                response_deserializer=federation_dot_api_dot_v1_dot_control__pb2.PrepareSiteResponse.FromString,
+                _registered_method=True)
         self.ServerTest = channel.unary_unary(
                 '/federation.api.v1.ControlService/ServerTest',
                 request_serializer=federation_dot_api_dot_v1_dot_control__pb2.ServerTestRequest.SerializeToString,
@@ -398,6 +403,13 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PrepareSite(self, request, context):
+        """What would be done to a site's bare cluster, or exactly that, done; see PrepareAsk.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ServerTest(self, request, context):
         """Between coordinators: the leader has the hub's site admit a test server, or remove what it left.
         """
@@ -571,6 +583,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.ListDrills,
                     request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.ListDrillsRequest.FromString,
                     response_serializer=federation_dot_api_dot_v1_dot_control__pb2.ListDrillsResponse.SerializeToString,
+            ),
+            'PrepareSite': grpc.unary_stream_rpc_method_handler(
+                    servicer.PrepareSite,
+                    request_deserializer=federation_dot_api_dot_v1_dot_control__pb2.PrepareSiteRequest.FromString,
+                    response_serializer=federation_dot_api_dot_v1_dot_control__pb2.PrepareSiteResponse.SerializeToString,
             ),
             'ServerTest': grpc.unary_unary_rpc_method_handler(
                     servicer.ServerTest,
@@ -1398,6 +1415,33 @@ class ControlService:
             '/federation.api.v1.ControlService/ListDrills',
             federation_dot_api_dot_v1_dot_control__pb2.ListDrillsRequest.SerializeToString,
             federation_dot_api_dot_v1_dot_control__pb2.ListDrillsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PrepareSite(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/federation.api.v1.ControlService/PrepareSite',
+            federation_dot_api_dot_v1_dot_control__pb2.PrepareSiteRequest.SerializeToString,
+            federation_dot_api_dot_v1_dot_control__pb2.PrepareSiteResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -75,6 +75,8 @@ class ControlServiceStub:
     """Take the order of a drill back, or turn one round that has not reached the standby."""
     ListDrills: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListDrillsRequest, _control_pb2.ListDrillsResponse]
     """Drills that are ordered, under way or over, of one class or of all."""
+    PrepareSite: _grpc.UnaryStreamMultiCallable[_control_pb2.PrepareSiteRequest, _control_pb2.PrepareSiteResponse]
+    """What would be done to a site's bare cluster, or exactly that, done; see PrepareAsk."""
     ServerTest: _grpc.UnaryUnaryMultiCallable[_control_pb2.ServerTestRequest, _control_pb2.ServerTestResponse]
     """Between coordinators: the leader has the hub's site admit a test server, or remove what it left."""
     RegisterStatus: _grpc.UnaryUnaryMultiCallable[_control_pb2.RegisterStatusRequest, _control_pb2.RegisterState]
@@ -128,6 +130,8 @@ class ControlServiceAsyncStub(ControlServiceStub):
     """Take the order of a drill back, or turn one round that has not reached the standby."""
     ListDrills: _aio.UnaryUnaryMultiCallable[_control_pb2.ListDrillsRequest, _control_pb2.ListDrillsResponse]  # type: ignore[assignment]
     """Drills that are ordered, under way or over, of one class or of all."""
+    PrepareSite: _aio.UnaryStreamMultiCallable[_control_pb2.PrepareSiteRequest, _control_pb2.PrepareSiteResponse]  # type: ignore[assignment]
+    """What would be done to a site's bare cluster, or exactly that, done; see PrepareAsk."""
     ServerTest: _aio.UnaryUnaryMultiCallable[_control_pb2.ServerTestRequest, _control_pb2.ServerTestResponse]  # type: ignore[assignment]
     """Between coordinators: the leader has the hub's site admit a test server, or remove what it left."""
     RegisterStatus: _aio.UnaryUnaryMultiCallable[_control_pb2.RegisterStatusRequest, _control_pb2.RegisterState]  # type: ignore[assignment]
@@ -358,6 +362,14 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.ListDrillsResponse, _abc.Awaitable[_control_pb2.ListDrillsResponse]]:
         """Drills that are ordered, under way or over, of one class or of all."""
+
+    @_abc_1.abstractmethod
+    def PrepareSite(
+        self,
+        request: _control_pb2.PrepareSiteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_control_pb2.PrepareSiteResponse], _abc.AsyncIterator[_control_pb2.PrepareSiteResponse]]:
+        """What would be done to a site's bare cluster, or exactly that, done; see PrepareAsk."""
 
     @_abc_1.abstractmethod
     def ServerTest(

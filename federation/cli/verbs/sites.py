@@ -1,8 +1,14 @@
-"""List sites with what they hold and what is promised there.
+"""List sites with what they hold and what is promised there; make one a member; prepare one's cluster.
 
 fedctl sites
 fedctl sites tacc -o json
 fedctl sites join site.yaml --uid UID      make a site a member; UID is the one in its agent's certificate
+fedctl sites prepare iu --plan             what would be installed in its cluster, and what is in the way
+fedctl sites prepare iu                    the same, and after a yes it is done: exactly that plan, or nothing
+
+What is installed is said by spec.prepare of the site file, which its agent reads when it starts. What somebody else has
+installed is left alone. Ctrl-C ends the watching, not the work. Running it again shows how far it is, or goes on from what
+is there.
 """
 
 from __future__ import annotations
@@ -14,20 +20,30 @@ from federation.api.v1 import control_pb2, types_pb2
 from federation.cli import output
 from federation.cli.connecting import add_output, connected
 from federation.cli.documents import list_document, marked, site_document, tell_staleness
+from federation.cli.numbers import seconds
 from federation.model.errors import ExitCode, InvalidRequest
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("words", nargs="*", metavar="NAME | join FILE", help="a site, or `join` and a site file")
+    parser.add_argument(
+        "words", nargs="*", metavar="NAME | join FILE | prepare SITE", help="a site; or what to do, and with which"
+    )
     parser.add_argument("--uid", default="", help="for join: the uid in the agent's certificate")
+    parser.add_argument("--plan", action="store_true", help="for prepare: only show the plan")
+    parser.add_argument("--yes", action="store_true", help="for prepare: do not ask")
+    parser.add_argument(
+        "--timeout", type=seconds, default=3600.0, metavar="S", help="for prepare: seconds to watch (3600)"
+    )
     add_output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List or join."""
+    """List, join or prepare."""
     if arguments.words and arguments.words[0] == "join":
         return _join(arguments)
+    if arguments.words and arguments.words[0] == "prepare":
+        return _prepare(arguments)
     name = arguments.words[0] if arguments.words else ""
     with connected(arguments) as client:
         answer = client.call("ListSites", control_pb2.ListSitesRequest(name=name))
@@ -59,6 +75,17 @@ def _row(site: control_pb2.Site) -> tuple[str, ...]:
         site.edge_address,
         " ".join(notes),
     )
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    from federation.cli.preparing import prepare  # noqa: PLC0415 - only here
+
+    if len(arguments.words) != 2:  # noqa: PLR2004 - "prepare" and the site
+        raise InvalidRequest("`fedctl sites prepare SITE` needs one site", help="`fedctl sites` lists them.")
+    if arguments.output not in ("table", "json", "yaml"):
+        raise InvalidRequest(f"a plan has no form {arguments.output}", help="-o table, json or yaml.")
+    with connected(arguments) as client:
+        return prepare(client, arguments.words[1], arguments)
 
 
 def _join(arguments: argparse.Namespace) -> int:

@@ -1,1 +1,2 @@
-"""What the upstream JupyterHub chart is given for a classroom: one table of rows, field by field."""
+"""What charts are given for a classroom, the upstream JupyterHub chart and our own `classroom`: tables of rows, field by
+field."""

@@ -82,6 +82,8 @@ ROWS: tuple[Row, ...] = (
     row("dns.host", "ingress/enabled", always(value=False)),
     row("(hubfed)", "proxy/service/type", always("ClusterIP")),
     row("roster.expected", "proxy/chp/resources", _proxy_size),
+    # the chart lets everybody in; our chart `classroom` says who may come
+    row("(hubfed)", "proxy/chp/networkPolicy/allowedIngressPorts", always([])),
     row("meetings", "scheduling/podPriority/enabled", always(value=True)),
     row("meetings", "scheduling/userPlaceholder/enabled", always(value=True)),
     row("meetings", "scheduling/userPlaceholder/replicas", always(0)),

@@ -184,6 +184,8 @@ ROWS: tuple[Row, ...] = (
     row("storage.shared", "singleuser/storage/extraVolumeMounts", _shared_mounts),
     row("(hubfed)", "singleuser/storage/extraLabels", lambda g: {OWNER: g.hub}),
     row("data.egress", "singleuser/networkPolicy/egress", _egress),
+    # policies add up: what the chart lets through nobody closes, so our chart `classroom` says what the internet is
+    row("(hubfed)", "singleuser/networkPolicy/egressAllowRules/nonPrivateIPs", always(value=False)),
     row("(site)", "singleuser/cloudMetadata/blockWithIptables", lambda g: g.site.block_metadata),
     row("(site)", "singleuser/nodeSelector", _group),
     row("(hubfed)", "singleuser/extraLabels", lambda g: {OWNER: g.hub, **NETWORK_ACCESS}),

@@ -1,10 +1,12 @@
-"""The table, and the values that it makes. `overrides.values` of the classroom is merged last and may say anything."""
+"""The tables, and the values that they make. For the hub's own chart `overrides.values` of the classroom is merged last and
+may say anything; for what surrounds a hub it says nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from federation.core.chart_values import hub, seat
+from federation.core.chart_values import classroom, hub, seat
 from federation.core.chart_values.row import Given, Row, Value
 
 ROWS: tuple[Row, ...] = (*seat.ROWS, *hub.ROWS)
@@ -19,6 +21,17 @@ def values_of(given: Given) -> dict[str, Value]:
         if value is not None:
             _put(values, path_of(row, given), value)
     return merged(values, given.spec.overrides.values)
+
+
+def classroom_values(given: Given) -> dict[str, Value]:
+    """What our own chart `classroom` is given: all that surrounds a hub in its namespace."""
+    complete = given if given.values else replace(given, values=values_of(given))
+    values: dict[str, Value] = {}
+    for row in classroom.ROWS:
+        value = row.value(complete)
+        if value is not None:
+            _put(values, row.path, value)
+    return values
 
 
 def path_of(row: Row, given: Given) -> tuple[str, ...]:

@@ -22,12 +22,13 @@ from federation.model.files.twice import Shared
 from federation.model.files.yaml_tree import KEY, Tree, read_trees
 from federation.model.refusal import Place, Problem
 from federation.model.site_file import SiteFile
+from federation.model.upstream_charts import UpstreamCharts
 
 Files = Sequence[tuple[str, bytes]]
 ReadFile = Callable[[str], bytes]  # path, joined to the folder of the file that names it -> content; raises OSError
 M = TypeVar("M", bound=BaseModel)
 API_VERSION = "hubfed/v1"
-KINDS = ("Classroom", "Site", "Federation")
+KINDS = ("Classroom", "Site", "Federation", "UpstreamCharts")
 USERS_FILE: Place = ("spec", "roster", "users_file")
 
 
@@ -60,6 +61,11 @@ def read_site(file: str, content: bytes) -> Checked[SiteFile]:
 def read_federation(file: str, content: bytes) -> Checked[FederationFile]:
     """One federation file: exactly one document."""
     return _single(file, content, FederationFile, "Federation")
+
+
+def read_upstream(file: str, content: bytes) -> Checked[UpstreamCharts]:
+    """The list of upstream charts: exactly one document."""
+    return _single(file, content, UpstreamCharts, "UpstreamCharts")
 
 
 def kind_in(file: str, content: bytes) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.support.federation import Federation, until
+from tests.support.thorough import cases
 
 pytestmark = pytest.mark.timeout(240)
+ROLES = ["etcd", "coordinator", "agent", "edge", "hub", "proxy"]
 
 
-@pytest.mark.parametrize("role", ["etcd", "coordinator", "agent", "edge", "hub", "proxy"])
+@pytest.mark.parametrize("role", cases(ROLES, usual=ROLES[:3]))
 def test_a_place_finishes_although_a_part_is_killed_under_it(here: Federation, role: str) -> None:
     name = f"under-{role}"
     waiting = here.begin("place", str(here.classroom(name)), "--no-wait")

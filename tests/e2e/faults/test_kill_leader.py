@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.federation import Federation, password
 from tests.support.leader import finishes_although_its_leader_is_killed_after, steps_of, times
+from tests.support.thorough import cases
 
 pytestmark = pytest.mark.timeout(240)
 PLACE = ["admitted", "assigned", "started", "verified", "named"]  # a restore is a place of a class that has homes
@@ -74,7 +75,7 @@ def test_a_place_survives_its_leader_killed_after(here: Federation, step: str) -
     here.fedctl("retire", name, "--no-wait")
 
 
-@pytest.mark.parametrize("step", RETIRE)
+@pytest.mark.parametrize("step", cases(RETIRE, usual=["closed"]))
 def test_a_retire_survives_its_leader_killed_after(here: Federation, kept: Kept, step: str) -> None:
     kept.serving()
     (era, n), stops = kept.epoch, times(here, "stop", kept.hub)
@@ -88,7 +89,7 @@ def test_a_retire_survives_its_leader_killed_after(here: Federation, kept: Kept,
     kept.check()
 
 
-@pytest.mark.parametrize("step", PLACE)
+@pytest.mark.parametrize("step", cases(PLACE, usual=["assigned"]))
 def test_a_restore_survives_its_leader_killed_after(here: Federation, kept: Kept, step: str) -> None:
     kept.retired()
     (era, n), starts = kept.epoch, times(here, "start", kept.hub)

@@ -12,7 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from agents.drivers.base import SiteDrivers
+from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.marks import edge_namespace
 from agents.drivers.local.marks import table_file
 from agents.lease_desk import LeaseDesk, open_desk
@@ -27,8 +30,9 @@ from federation.runtime.tls import TlsFiles
 from federation.runtime.volatile import volatile_dir
 from tests.e2e.kubernetes.conftest import Sites, remove_namespace
 from tests.support.certificates import Certificates
-from tests.testbed import binaries, hub_chart
-from tests.testbed.accounts import account
+from tests.testbed import binaries, homes_image, hub_chart
+from tests.testbed.accounts import account, path_of
+from tests.testbed.own_charts import CHARTS, render
 
 ROOT = Path(__file__).resolve().parents[3]
 SITE, UID = "iu", "u1"
@@ -133,6 +137,27 @@ class ClusterSite:
         more = ("--name", agent_host(SITE, UID), "--pod-logs", str(logs))
         argv = (sys.executable, "-m", "agents.fencer", *words, *more)
         return self.processes.spawn(Launch(argv, self.fencer_log, env={**inherited(), **self.marks}, cwd=ROOT))
+
+    def install_node_fencer(self, namespace: str) -> str:
+        """The same by our chart, in a pod whose image the node has; returns where the pod is."""
+        assert self.sites.iu.node is not None
+        values = {
+            "site": SITE,
+            "image": homes_image.NAME,
+            "pullPolicy": "Never",
+            "profile": "lab",
+            "agent": {
+                "address": f"{self.address}:{DESK_PORT}",
+                "name": agent_host(SITE, UID),
+                "ca": self.tls.ca.read_text(),
+            },
+            "podLogs": str(self.sites.iu.node.folder / "pod-logs"),
+            "runtimeDir": str(self.node_runtime),
+        }
+        for body in yaml.safe_load_all(render(CHARTS / "site-fencer", "site-fencer", namespace, values)):
+            body["metadata"]["namespace"] = namespace
+            self.sites.iu.api.apply(path_of(body), body)
+        return paths.pods(namespace)
 
     @property
     def fencer_log(self) -> Path:

@@ -15,7 +15,7 @@ from tests.testbed.binaries import BUILT_S
 from tests.testbed.cluster import Cluster
 from tests.testbed.credentials import ADMIN
 
-pytestmark = pytest.mark.timeout(BUILT_S)
+pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough]
 
 
 async def test_credentials_that_were_renewed_are_read_anew_once_the_old_ones_are_refused(

@@ -19,7 +19,7 @@ from tests.support.takeover import wait_until_armed, wait_until_served_at
 from tests.support.three_hosts import NAMES, OFFICE, ThreeHosts
 from tests.testbed.binaries import BUILT_S
 
-pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough]
+pytestmark = pytest.mark.timeout(BUILT_S)
 
 CLASS: dict[str, Any] = {
     **class_in_cluster(),

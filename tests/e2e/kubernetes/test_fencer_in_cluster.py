@@ -29,7 +29,7 @@ from tests.support.freezing import freeze
 from tests.testbed import pods
 from tests.testbed.binaries import BUILT_S
 
-pytestmark = pytest.mark.timeout(BUILT_S)
+pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough]
 
 S = 10**9
 ENDED_S = 6.0

@@ -13,6 +13,7 @@ import pytest_asyncio
 from agents.drivers.base import HubOrder, SiteDrivers
 from agents.drivers.hub_address import HubAddress
 from agents.drivers.hub_kubernetes import KubernetesHubs
+from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.census import SERVERS, living, username
 from federation.coordinator.probe import HttpProber
 from federation.coordinator.server_probe import Ticket, Tried
@@ -24,7 +25,7 @@ from tests.e2e.kubernetes.conftest import Sites
 from tests.support.hub_bench import start_server, turned_away
 from tests.support.local_site import E1
 from tests.testbed import binaries, jupyter_images
-from tests.testbed.api import Object
+from tests.testbed.api import Object, Refused
 from tests.testbed.binaries import BUILT_S
 
 pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough, pytest.mark.asyncio(loop_scope="module")]
@@ -123,6 +124,21 @@ test_notice = contract.test_a_hub_with_a_notice_lets_nobody_new_in_says_why_and_
 test_logs = contract.test_logs_end_with_the_newest_line
 test_no_logs = contract.test_logs_of_a_hub_that_is_not_here_are_an_error
 test_stop = contract.test_stop_ends_every_process_and_can_be_repeated
+
+
+async def test_a_hub_is_surrounded_by_what_bounds_it_and_counted_in_it(
+    bench: KubernetesBench, newest: HubOrder
+) -> None:
+    api, here = bench.sites.iu.api, newest.hub
+    used = api.get(f"{paths.quotas(here)}/classroom-servers")["status"]["used"]
+    assert int(used["pods"]) >= 2, "hub and proxy, and whoever works: the chart names the priority that we count"
+    assert int(api.get(f"{paths.quotas(here)}/classroom")["status"]["used"]["persistentvolumeclaims"]) >= 1
+    spec: Object = {"type": "LoadBalancer", "ports": [{"port": 80}], "selector": {"a": "b"}}
+    with pytest.raises(Refused, match="exceeded quota"):
+        api.create(f"{paths.namespace(here)}/services", {"metadata": {"name": "out"}, "spec": spec})
+    budgets = api.items(f"/apis/policy/v1/namespaces/{here}/poddisruptionbudgets")
+    allowed = {one["metadata"]["name"]: one["status"]["disruptionsAllowed"] for one in budgets}
+    assert allowed == {"classroom-hub": 0, "classroom-proxy": 0, "classroom-servers": 0}
 
 
 async def test_a_test_server_is_no_students_and_nothing_of_it_is_left(bench: KubernetesBench, newest: HubOrder) -> None:

@@ -16,7 +16,7 @@ from tests.testbed.binaries import BUILT_S
 from tests.testbed.cluster import nodes_can_be_had
 from tests.testbed.machine import Machine
 
-pytestmark = pytest.mark.timeout(BUILT_S)
+pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough]
 ROOT = Path(__file__).resolve().parents[3]
 BEGIN = """
 import sys
@@ -50,7 +50,6 @@ def killed(test: str) -> Path:
     return Path(said)
 
 
-@pytest.mark.thorough
 def test_a_cluster_of_a_killed_test_is_swept() -> None:
     binaries.kubernetes()
     folder = killed(API_ONLY)

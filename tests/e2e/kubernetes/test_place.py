@@ -48,7 +48,9 @@ def pods(sites: Sites, namespace: str) -> list[Object]:
 def core(sites: Sites, namespace: str) -> set[str]:
     """Uids of the hub's and the proxy's pods."""
     return {
-        p["metadata"]["uid"] for p in pods(sites, namespace) if p["metadata"]["labels"]["component"] in ("hub", "proxy")
+        p["metadata"]["uid"]
+        for p in pods(sites, namespace)
+        if p["metadata"]["labels"].get("component") in ("hub", "proxy")
     }
 
 
@@ -89,7 +91,7 @@ def test_a_hub_that_is_deleted_behind_our_back_comes_again_with_its_students(
     here: ThreeHosts, sites: Sites, word: str
 ) -> None:
     namespace = uid(here)
-    (hub,) = [p for p in pods(sites, namespace) if p["metadata"]["labels"]["component"] == "hub"]
+    (hub,) = [p for p in pods(sites, namespace) if p["metadata"]["labels"].get("component") == "hub"]
     sites.iu.api.delete(f"/api/v1/namespaces/{namespace}/pods/{hub['metadata']['name']}")
     until(lambda: hub["metadata"]["uid"] not in core(sites, namespace), "another hub is there", 60, here.logs)
     until(lambda: here.serves(NAME) and here.login_page(NAME), "it serves", 90, here.logs)

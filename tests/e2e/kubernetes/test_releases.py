@@ -25,7 +25,7 @@ from tests.support.helm import REFUSED, TINY, HelmSite, claim, endless, setting
 from tests.testbed.binaries import BUILT_S
 from tests.testbed.cluster import Cluster
 
-pytestmark = pytest.mark.timeout(BUILT_S)
+pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough]
 
 LIMIT_S = 120.0
 SECRET = "correct-horse-battery-staple-42"

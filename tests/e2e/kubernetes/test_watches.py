@@ -35,7 +35,7 @@ from tests.testbed.binaries import BUILT_S
 from tests.testbed.cluster import Cluster
 from tests.testbed.credentials import ADMIN
 
-pytestmark = pytest.mark.timeout(BUILT_S)
+pytestmark = [pytest.mark.timeout(BUILT_S), pytest.mark.thorough]
 
 SITE = "iu"
 
@@ -123,7 +123,6 @@ async def test_looks_at_what_does_not_change_ask_the_api_server_nothing(agent: A
     assert agent.api.asked == before
 
 
-@pytest.mark.thorough
 async def test_bookmarks_come_in_time_so_that_a_quiet_cluster_is_believed_for_as_long_as_it_is_quiet(
     agent: Agent,
 ) -> None:

@@ -108,6 +108,13 @@ class MachinePause(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class WentOn(Event):
+    """A process that had hung, e.g. `agent-iu`, goes on where it was."""
+
+    process: str
+
+
+@dataclass(frozen=True, slots=True)
 class FileLost(Event):
     site: str
 

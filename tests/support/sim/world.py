@@ -145,6 +145,8 @@ class World:
         process = self.processes.get(name)
         if process is not None:
             process.paused = paused
+            if not paused:
+                self.history.add(h.WentOn(self.loop.true_s, name))
             self.loop.resume(process)
 
     def pause_machine(self, name: str, *, paused: bool) -> None:

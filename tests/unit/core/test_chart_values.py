@@ -107,6 +107,8 @@ CASES: list[tuple[str, dict[str, Any], Any]] = [
         [{"to": [{"ipBlock": {"cidr": "10.0.0.0/24"}}], "ports": [{"port": 443, "protocol": "TCP"}]}],
     ),
     (f"{SEAT}/networkPolicy/egress", {}, ABSENT),
+    # policies add up: what this let through, our own chart `classroom` could not take away
+    (f"{SEAT}/networkPolicy/egressAllowRules/nonPrivateIPs", {}, False),
     (f"{SEAT}/cloudMetadata/blockWithIptables", {}, True),
     # a label's value has no dots in names of groups
     (f"{SEAT}/nodeSelector", {}, {"capi.stackhpc.com/node-group": "m3-medium"}),
@@ -167,6 +169,7 @@ CASES: list[tuple[str, dict[str, Any], Any]] = [
     ("proxy/service/type", {}, "ClusterIP"),
     ("proxy/chp/resources", {"roster": {**WHO, "expected": 201}}, LARGE_PROXY),
     ("proxy/chp/resources", {}, ABSENT),
+    ("proxy/chp/networkPolicy/allowedIngressPorts", {}, []),
     ("scheduling/podPriority/enabled", {}, True),
     ("scheduling/userPlaceholder/enabled", {}, True),
     ("scheduling/userPlaceholder/replicas", {}, 0),

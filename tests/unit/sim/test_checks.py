@@ -51,6 +51,7 @@ from tests.support.sim.history import (
     StopBegun,
     TakenOver,
     Times,
+    WentOn,
     Wish,
 )
 from tests.support.sim.history_homes import Copied, NotBack, Recorded, Restored, SeenHomes, Worked
@@ -129,6 +130,11 @@ RIGHT: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
         [hub(1, "iu", True), gate(2, "iu", True), gate(6, "iu", False), hub(8, "iu", False), takeover(at=17.0),
          hub(18, "tacc", True, epoch=E2), gate(19, "tacc", True, E2)],
     ),
+    "a start that its agent hung in the middle of, ended within W": (
+        one_copy.check,
+        [takeover(at=17.0), hub(18, "tacc", True, epoch=E2), WentOn(20, "agent-iu"), hub(20.1, "iu", True),
+         hub(21, "iu", False, "fenced")],
+    ),
     "it comes back to where it was": (
         one_copy.check,
         [takeover(at=1.0), Owner(5.0, "h1", "iu", (1, 3), False, 9), hub(6, "iu", True), gate(7, "iu", True)],
@@ -148,6 +154,12 @@ RIGHT: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
         stops.check,
         [*RENEWED, Acked(1.2, "iu", (1, 1)), LeaseFile(3, "iu", 3.0, 1, 2, {"h1": (E1, None, None)}),
          LeaseFile(9, "iu", 9.0, 1, 3, {}), hub(10.5, "iu", False, "fenced"), Acked(10.5, "iu", (1, 3))],
+    ),
+    "opened again after a boot of a machine whose disk had not taken the evidence": (
+        permission.check,
+        [*RENEWED, Answered(3, "iu", 1, 2, True, {}, {"h1": E2}), Rebooted(4, "iu"),
+         RenewalSent(5.0, "iu", 2, 1, own_s=5.0),
+         Answered(5.1, "iu", 2, 1, True, {"h1": Grant(E1, ARMED)}, {}), gate(5.2, "iu", True)],
     ),
     "renewals in order": (
         renewals.check,
@@ -202,6 +214,10 @@ PLANTED: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
     "running at tacc at (1, 2) and at iu": (one_copy.check, [hub(1, "iu", True), hub(2, "tacc", True, epoch=E2)]),
     "while it was still served there": (one_copy.check, [gate(1, "iu", True), takeover(at=2.0)]),
     "while it was still running there": (one_copy.check, [hub(1, "iu", True), takeover(at=2.0)]),
+    "running at iu at (1, 1) and at tacc": (
+        one_copy.check,
+        [takeover(at=17.0), hub(18, "tacc", True, epoch=E2), WentOn(20, "agent-iu"), hub(20.1, "iu", True),
+         hub(23.5, "iu", False, "fenced")]),
     "running at iu after it was taken over": (one_copy.check, [takeover(at=1.0), hub(2, "iu", True)]),
     "tacc owns it at (1, 1), iu did": (
         epochs.check, [Owner(1, "h1", "iu", E1, False, 1), Owner(2, "h1", "tacc", E1, False, 2)]),
@@ -212,6 +228,11 @@ PLANTED: dict[str, tuple[Callable[[History], Verdict], list[Event]]] = {
     "floor fell": (epochs.check, [Journaled(1, "iu", {"h1": E2}, {}), Journaled(2, "iu", {"h1": E1}, {})]),
     "without a grant": (permission.check, [gate(1, "iu", True)]),
     "opened (1, 1) without a grant": (permission.check, [*RENEWED, Rebooted(1.5, "iu"), gate(2, "iu", True)]),
+    "iu opened (1, 1) after it heard of (1, 2)": (
+        permission.check,
+        [*RENEWED, Answered(3, "iu", 1, 2, True, {}, {"h1": E2}), Journaled(3, "iu", {}, {"h1": E2}), Rebooted(4, "iu"),
+         RenewalSent(5.0, "iu", 2, 1, own_s=5.0), Answered(5.1, "iu", 2, 1, True, {"h1": Grant(E1, ARMED)}, {}),
+         gate(5.2, "iu", True)]),
     "after it heard of (1, 2)": (
         permission.check, [*RENEWED, Answered(3, "iu", 1, 2, True, {}, {"h1": E2}), gate(4, "iu", True)]),
     "after the send of the newest armed grant": (

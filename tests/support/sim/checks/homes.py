@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from tests.support.sim.checks.one_copy import PAUSED_S
 from tests.support.sim.checks.verdict import Verdict
-from tests.support.sim.history import History, Owner, Pair, TakenOver
+from tests.support.sim.history import History, MachinePause, Owner, Pair, TakenOver
 from tests.support.sim.history_homes import Copied, NotBack, Recorded, Restored, SeenHomes, Worked, Works
 
 NAME = "6 homes"
@@ -26,10 +27,11 @@ class Homes:
     at: dict[Pair, str] = field(default_factory=dict)
 
 
-def check(history: History) -> Verdict:  # noqa: C901 - one table
+def check(history: History) -> Verdict:  # noqa: C901, PLR0912 - one table
     verdict = Verdict(NAME)
     hubs: dict[str, Homes] = defaultdict(Homes)
     copies: dict[str, Copied] = {}
+    paused: dict[str, float] = {}  # machine -> when it stopped or went on last
     for event in history.events:
         hub = hubs[getattr(event, "hub", "")]
         match event:
@@ -53,8 +55,13 @@ def check(history: History) -> Verdict:  # noqa: C901 - one table
                     due = hub.at.get(event.epoch) or "none"
                     text = f"{event.site} restored {event.snapshot[:8]}, on record for {event.epoch} was {due[:8]}"
                     verdict.found(event.at, text, event.hub, (event.site,))
+            case MachinePause():
+                paused[event.site] = event.at
             case SeenHomes():
-                _let_in(verdict, hub, event)
+                if hub.owner[0] != event.site and event.at - paused.get(event.site, -1e9) < PAUSED_S:
+                    verdict.counts["exposed by a paused machine"] += 1  # as in (1): no L covers that
+                else:
+                    _let_in(verdict, hub, event)
             case NotBack():
                 text = f"{_words(event.works)} never came back: {event.record}"
                 verdict.found(event.at, text, event.hub)

@@ -1,7 +1,9 @@
 """(1) One copy: a hub is served, and runs, at one site at a time, and not at all at a site that it was taken from.
 
 What a paused machine does after it goes on is counted apart: no L covers that (PROTOCOL.md section 5). A site whose peers
-have promised may serve on after it was taken over from: then the promise keeps the others closed, and (4) judges it.
+have promised may serve on after it was taken over from: then the promise keeps the others closed, and (4) judges it. An
+agent that hangs in the middle of a start finishes it when it goes on: nobody is let in, and agent or fencer must have ended
+it within W.
 """
 
 from __future__ import annotations
@@ -10,26 +12,43 @@ from collections import defaultdict
 
 from tests.support.sim.checks.promises import Ends
 from tests.support.sim.checks.verdict import Verdict
-from tests.support.sim.history import Event, Gate, History, Hub, LeaseFile, MachinePause, Owner, Pair, TakenOver, Times
+from tests.support.sim.history import (
+    Event,
+    Gate,
+    History,
+    Hub,
+    LeaseFile,
+    MachinePause,
+    Owner,
+    Pair,
+    TakenOver,
+    Times,
+    WentOn,
+)
 from tests.support.sim.history_promises import RoundBegun
 
 NAME = "1 one copy"
 SLOW_S = 0.5  # what a slow clock makes of D, F and W
+LATE_S = 0.2  # so soon after its agent went on a start is one that it was in the middle of
 PAUSED_S = 40.0  # so long after a machine's pause what happens there is exposure, not a violation
 
 
-def check(history: History) -> Verdict:  # noqa: C901, PLR0912 - one table
+def check(history: History) -> Verdict:  # noqa: C901, PLR0912, PLR0915 - one table
     verdict = Verdict(NAME)
     served: dict[str, dict[str, Pair]] = defaultdict(dict)
     running: dict[str, dict[str, Pair]] = defaultdict(dict)
     lost: dict[tuple[str, str], float] = {}  # (hub, site) -> since when it was taken from there
     paused: dict[str, float] = {}
+    woken: dict[str, float] = {}  # agent -> when it went on
+    late: dict[tuple[str, str], tuple[Hub, str, tuple[str, ...]]] = {}  # starts that are to be ended within W
     ends = Ends(history.times.contact_s)
     promised: dict[tuple[str, str], float] = {}  # (hub, site) -> until when it may run there by a round, true time
 
     def report(event: Event, hub: str, site: str, text: str, sites: tuple[str, ...]) -> None:
         if any(event.at - paused.get(s, -1e9) < PAUSED_S for s in sites):
             verdict.counts["exposed by a paused machine"] += 1
+        elif isinstance(event, Hub) and event.at - woken.get(f"agent-{site}", -1e9) < LATE_S:
+            late[hub, site] = event, text, sites
         else:
             verdict.found(event.at, text, hub, sites)
 
@@ -45,7 +64,13 @@ def check(history: History) -> Verdict:  # noqa: C901, PLR0912 - one table
                 if _changes(served[hub], site, event.epoch, event.open):
                     taken = {} if event.at < promised.get((hub, site), 0.0) else lost
                     _judge(report, event, served[hub], taken, "served")
+            case WentOn(at=at, process=process):
+                woken[process] = at
             case Hub(hub=hub, site=site):
+                began = late.pop((hub, site), None)
+                if began is not None and event.at - began[0].at > history.times.fencer_s:
+                    verdict.found(began[0].at, began[1], hub, began[2])
+                verdict.counts["late starts that were ended"] += int(began is not None)
                 if _changes(running[hub], site, event.epoch, event.up):
                     taken = {} if event.at < promised.get((hub, site), 0.0) else lost
                     _judge(report, event, running[hub], taken, "running")
@@ -61,6 +86,8 @@ def check(history: History) -> Verdict:  # noqa: C901, PLR0912 - one table
                 _judge_release(report, event, served[hub], running[hub])
             case Owner(hub=hub, owner=site):
                 lost.pop((hub, site), None)
+    for start, text, sites in late.values():
+        verdict.found(start.at, text, start.hub, sites)
     return verdict.done()
 
 

@@ -39,6 +39,9 @@ class Site:
     ends: dict[tuple[str, Pair], list[float]] = field(default_factory=dict)  # of armed grants: send + D
     revoked: dict[str, Pair] = field(default_factory=dict)
     released: dict[str, Pair] = field(default_factory=dict)  # by its journal
+    ended: dict[str, Pair] = field(
+        default_factory=dict
+    )  # the same: what a full disk did not take is forgotten in a boot
     heard: dict[str, Pair] = field(default_factory=dict)  # hubs that the register counts as armed and heard
     answered: int = 0  # seq of the newest answer that came
     order: Pair = (-1, -1)  # (incarnation, seq) of the newest lease file in this boot
@@ -86,6 +89,7 @@ def check(history: History) -> Verdict:  # noqa: C901, PLR0912 - one table
             case Rebooted():
                 site.granted.clear()
                 site.ends.clear()
+                site.revoked = dict(site.ended)
                 site.order = site.acked = (-1, -1)
             case FileLost():
                 site.file_lost = True
@@ -94,7 +98,7 @@ def check(history: History) -> Verdict:  # noqa: C901, PLR0912 - one table
             case Acked():
                 site.acked = max(event.order, site.acked)
             case Journaled():
-                site.released = dict(event.released)
+                site.released, site.ended = dict(event.released), dict(event.ended)
             case Run():
                 if event.epoch is not None and event.armed and event.heard:
                     site.heard[event.hub] = event.epoch

@@ -36,6 +36,15 @@ def test_a_folder_and_an_archive_of_it_are_the_same_chart(tmp_path: Path) -> Non
     assert Chart.find(tmp_path / "there", "jupyterhub") == Chart(packed, "jupyterhub", "4.4.0", "5.5.0")
 
 
+@pytest.mark.parametrize("below", ["agents/charts", "charts"])
+def test_our_own_are_where_a_wheel_has_them_or_a_checkout(tmp_path: Path, below: str) -> None:
+    places = (tmp_path / "agents/charts", tmp_path / "charts")
+    with pytest.raises(InvalidRequest, match="the chart jupyterhub of this program is not in"):
+        Chart.own("jupyterhub", places)
+    made = chart(tmp_path / below)
+    assert Chart.own("jupyterhub", places).path == made
+
+
 def test_which_of_two_archives_is_meant_is_not_guessed(tmp_path: Path) -> None:
     unpacked = chart(tmp_path / "here")
     for version in ("4.3.5", "4.4.0"):

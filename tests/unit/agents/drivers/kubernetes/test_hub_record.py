@@ -24,6 +24,16 @@ def test_what_is_written_is_read_back() -> None:
     assert HubNamespace.of("iu", HUB, body(None, "")).record is None
 
 
+def test_what_surrounds_a_hub_is_a_note_beside_the_record_which_older_agents_neither_read_nor_remove() -> None:
+    before = body()
+    assert HubNamespace.of("iu", HUB, before).around == "", "of a hub that an older agent started: it is brought anew"
+    noted = body()
+    noted["metadata"]["annotations"]["hubfed.io/around"] = "f"
+    found = HubNamespace.of("iu", HUB, noted)
+    assert (found.record, found.around) == (RECORD, "f")
+    assert "hubfed.io/around" not in body()["metadata"]["annotations"], "what is applied leaves notes of others alone"
+
+
 @pytest.mark.parametrize("labels", [{}, {"hubfed.io/site": "tacc", "hubfed.io/hub": HUB}, {"hubfed.io/site": "iu"}])
 def test_a_namespace_of_somebody_else_is_never_touched(labels: dict[str, str]) -> None:
     theirs = body()

@@ -85,7 +85,8 @@ def test_they_are_where_students_servers_are_as_chart_and_site_say() -> None:
 
 
 def test_a_chart_says_what_its_students_tolerate() -> None:
-    here = KubernetesSettings(Path("kubeconfig"), Chart.find(CHARTS, "jupyterhub"), values={"singleuser": {}})
+    chart = Chart.find(CHARTS, "jupyterhub")
+    here = KubernetesSettings(Path("kubeconfig"), chart, chart, values={"singleuser": {}})
     assert {one["key"] for one in here.student_nodes().tolerations} == {one["key"] for one in TOLERATED}
 
 

@@ -1,0 +1,1 @@
+"""How a bare cluster is brought to the state that hubs need: pure decisions."""
