@@ -18,6 +18,7 @@ from agents.hub_orders import HubOrders
 from agents.lease import SiteLease
 from agents.link import read_epoch
 from agents.report import GivenUp, Reporter
+from agents.room import RoomForClasses
 from agents.starts import Starts
 from agents.wanted import WantedHubs
 from federation.api.v1 import agent_pb2
@@ -65,10 +66,12 @@ class Reconciler:
     _canary_route: Route | None = None
     departed: DepartedHubs = field(init=False)
     starts: Starts = field(init=False)
+    room: RoomForClasses = field(init=False)
 
     def __post_init__(self) -> None:
         self.departed = DepartedHubs(self.clock)
         self.starts = Starts(self.drivers.hubs)
+        self.room = RoomForClasses(self.drivers.cluster, self.lease, self.wanted, self.orders, self.clock)
 
     def hubs(self) -> set[str]:
         """Every hub that is held, ended, wanted, or found running."""
@@ -133,6 +136,7 @@ class Reconciler:
         address = await self.drivers.edge.ensure()
         if self._cluster is None or self.clock.mono() >= self._cluster_mono:
             self._cluster, self._cluster_mono = await self.drivers.cluster.observe(), self.clock.mono() + CLUSTER_S
+            await self.room.keep(self._cluster)
         cluster = self._cluster
         self.reporter.site(address, replace(cluster, conditions=(*cluster.conditions, self._fenced())))
         busy, now = False, self.clock.mono()
@@ -299,7 +303,7 @@ class Reconciler:
             self.reporter.gone(hub)
             return
         self.reporter.hub(
-            view,
+            replace(view, conditions=(*view.conditions, *self.room.said(hub))),
             epoch,
             gate_open=self._open.get(hub, False),
             message=message,

@@ -17,6 +17,7 @@ from typing import Protocol
 from agents.drivers.edges import CanaryDriver, EdgeDriver
 from agents.drivers.preparation import PrepareDriver
 from agents.drivers.testers import TesterDriver
+from federation.core.room import Node, Size
 from federation.model.classroom import Classroom
 from federation.model.identity import Epoch
 from federation.model.status import Condition, RosterEntry
@@ -74,11 +75,13 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """What the site can hold, what is used, and what is not as it should be (Isolated, LimitsEnforced, Overcommitted)."""
+    """What the site can hold, what is used, and what is not as it should be (Isolated, LimitsEnforced, Overcommitted).
+    `nodes`: those on which students' servers run; None: machines are as they are, and none comes or goes."""
 
     capacity: Capacity
     used: Capacity
     conditions: tuple[Condition, ...] = ()
+    nodes: tuple[Node, ...] | None = None
 
 
 class ClusterDriver(Protocol):
@@ -86,6 +89,12 @@ class ClusterDriver(Protocol):
 
     async def observe(self) -> ClusterView:
         """Look."""
+        ...
+
+    async def hold(self, nodes: int, shape: Size) -> None:
+        """Keep so many whole nodes, each with `shape` for students' servers, free of everything else, whether they are
+        there yet or not, until the next call. Whatever is kept gives way at once to any student's server. 0: none. Where
+        machines do not come and go there is nothing to do. The same again changes nothing."""
         ...
 
 

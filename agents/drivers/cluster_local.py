@@ -12,6 +12,7 @@ from agents.drivers.local.census import servers_here
 from agents.drivers.local.hub_file import NAME, HubFile
 from agents.drivers.local.isolation import Isolation
 from agents.drivers.local.settings import LocalSettings
+from federation.core.room import Size
 from federation.model.status import Condition, ConditionType, Truth
 from federation.runtime.cgroups import Cgroups
 from federation.runtime.processes import Processes
@@ -36,6 +37,9 @@ class LocalCluster:
             self._overcommitted(),
         )
         return ClusterView(capacity=self.settings.capacity, used=await self._used(), conditions=conditions)
+
+    async def hold(self, nodes: int, shape: Size) -> None:
+        """The one machine is here, and stays."""
 
     async def _used(self) -> Capacity:
         cpu = memory = 0

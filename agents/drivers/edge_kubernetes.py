@@ -18,6 +18,7 @@ from agents.drivers.kubernetes.api import Api
 from agents.drivers.kubernetes.census import troubles
 from agents.drivers.kubernetes.edge_objects import NAME, EdgeObjects, host_port
 from agents.drivers.kubernetes.marks import EDGE, edge_namespace
+from agents.drivers.kubernetes.own_namespace import check_own_namespace
 from agents.drivers.local.marks import EDGE as MODE
 from federation.model.errors import DriverError
 from federation.runtime.clock import Clock
@@ -84,11 +85,7 @@ class KubernetesEdge:
     async def _apply(self, wanted: EdgeObjects) -> None:
         """All of it, whatever is there: what is as it should be is not written."""
         self._applied = None
-        namespace = edge_namespace(self.site)
-        found = await self.api.get(paths.namespace(namespace))
-        if found is not None and (found["metadata"].get("labels") or {}).get(EDGE) != self.site:
-            wrong = f"the namespace {namespace} is in the cluster already, and is not this site's"
-            raise DriverError(wrong, delay_s=60.0, help="Delete it if nobody needs it: nothing in it was touched.")
+        await check_own_namespace(self.api)
         made = {path: await self.api.apply(path, body, force=True) for path, body in wanted.all().items()}
         service = made[paths.service(edge_namespace(self.site), NAME)]["spec"]
         self._service = host_port(service["clusterIP"], service["ports"][0]["port"])

@@ -26,11 +26,13 @@ from agents.drivers.memory_homes import MemoryHomes
 from agents.drivers.memory_preparing import BareCluster, MemoryPreparing
 from agents.drivers.memory_testers import MemoryTesters
 from federation.core.fencing import Fence
+from federation.core.room import Node, Size
 from federation.model.errors import DriverError, StaleEpoch
 from federation.model.identity import Epoch
 from federation.model.status import Condition, ConditionType, RosterEntry, Truth
 from federation.runtime.clock import Clock
 
+PLACEHOLDERS = "placeholders"  # among `refusals`: no node can be kept
 HUB_PROCESSES = 2  # the hub and its proxy
 Lease = Callable[[], bytes | None]
 
@@ -86,6 +88,8 @@ class MemorySite:
     testers: dict[str, str] = field(default_factory=dict)  # hubs that have one -> its token
     admissions: int = 0
     spawner_broken: str = ""  # why no server starts here
+    nodes: tuple[Node, ...] | None = None  # of a site whose machines come and go
+    held_nodes: tuple[int, Size] = (0, Size())
     bare: BareCluster = field(default_factory=BareCluster)  # what there is to prepare
     canary_broken: str = ""  # "start", "gate" or "fencer": what of a proof fails here
 
@@ -174,7 +178,12 @@ class MemoryCluster:
             status=Truth.TRUE if over else Truth.FALSE,
             reason="DeclaredMoreThanMachine" if over else "WithinMachine",
         )
-        return ClusterView(capacity=declared, used=Capacity(cpu, memory), conditions=(condition,))
+        return ClusterView(declared, Capacity(cpu, memory), (condition,), self._site.nodes)
+
+    async def hold(self, nodes: int, shape: Size) -> None:
+        if message := self._site.refusals.get(PLACEHOLDERS, ""):
+            raise DriverError(f"{self._site.site}: {message}")
+        self._site.held_nodes = (nodes, shape)
 
 
 class MemoryHubs:

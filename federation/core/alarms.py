@@ -11,12 +11,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from federation.core.room import COMING
 from federation.model.hooks import HookEvent, Raised
 from federation.model.status import Condition, ConditionType, Truth
 
-OF_HUBS = {ConditionType.PROTECTED: HookEvent.PROTECTION, ConditionType.DATA_FRESH: HookEvent.COPIES}
+OF_HUBS = {
+    ConditionType.PROTECTED: HookEvent.PROTECTION,
+    ConditionType.DATA_FRESH: HookEvent.COPIES,
+    ConditionType.ROOM: HookEvent.ROOM,
+}
 OF_SITES = {ConditionType.READY: HookEvent.SITE}
 SILENT = frozenset({ConditionType.READY})  # Unknown is bad: nobody hears it
+NOT_YET_BAD = frozenset({COMING})  # reasons of what may still become good in time
+OVER = {HookEvent.ROOM: "the time for which its seats were wanted is over"}  # where nothing is said of it any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,10 @@ def _one(
     known = any(raised.event is event for raised in watched.raised)
     if condition is None or event in watched.excused:
         if known:
-            yield Change(event, True, "nobody runs the class" if condition is None else "it is wanted so now"), None
+            gone = OVER.get(event, "nobody runs the class")
+            yield Change(event, True, gone if condition is None else "it is wanted so now"), None
+        return
+    if condition.reason in NOT_YET_BAD:
         return
     unknown = True if condition.type in SILENT else None
     bad = {Truth.FALSE: True, Truth.TRUE: False, Truth.UNKNOWN: unknown}[condition.status]

@@ -52,8 +52,15 @@ def urgency(spec: ClassroomSpec, now: datetime) -> Urgency:
 
 def windows(spec: ClassroomSpec, since: datetime, until: datetime) -> tuple[Window, ...]:
     """All windows that touch the span from `since` to `until` (aware), sorted; each as long as the meeting is."""
-    found = (window for meeting in spec.meetings for window in _of(spec, meeting, since, until))
-    return tuple(sorted(w for w in found if w.warm < until and w.end > since))
+    return tuple(sorted(window for _, window in meetings(spec, since, until)))
+
+
+def meetings(spec: ClassroomSpec, since: datetime, until: datetime) -> Iterator[tuple[Meeting, Window]]:
+    """The same, each with what the class said of it; in no order."""
+    for meeting in spec.meetings:
+        for window in _of(spec, meeting, since, until):
+            if window.warm < until and window.end > since:
+                yield meeting, window
 
 
 def current_window(spec: ClassroomSpec, now: datetime) -> Window | None:

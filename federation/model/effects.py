@@ -63,8 +63,8 @@ FIELD_EFFECTS: dict[str, FieldEffect] = {
     "spec.auth": _RESTART,
     "spec.auth.options": _RESTART_LATER,
     "spec.meetings": _LIVE,  # a change that restarts waits for their end
-    "spec.meetings.attend": _LIVE_LATER,
-    "spec.meetings.ramp": _LIVE_LATER,
+    "spec.meetings.attend": _LIVE,  # so are these in clusters, where nodes come and go; elsewhere machines are as they are
+    "spec.meetings.ramp": _LIVE,
     "spec.meetings.exam": _LIVE_LATER,
     "spec.meetings.ical": _LIVE_LATER,
     "spec.image": _NEXT_LATER,

@@ -27,6 +27,7 @@ class HookEvent(StrEnum):
     SITE = "site"  # a site is silent, whether its classes can be moved or not
     PROTECTION = "protection"  # a class is not armed: an outage of its site would close it
     COPIES = "copies"  # the newest copy of a class's homes is stale, or there is none
+    ROOM = "room"  # a class is about to meet, and not all of its seats are there
     DRILL = "drill"  # a class is moved to its standby and back, to rehearse a takeover
     REGISTER = "register"  # the register is not the one that was known, or does not answer
 

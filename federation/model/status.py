@@ -23,6 +23,7 @@ class ConditionType(StrEnum):
     NAME_CONVERGED = "NameConverged"
     REACHABLE = "Reachable"  # seen from other places, through its name
     SERVERS_START = "ServersStart"  # a test server started, asked for from other places
+    ROOM = "Room"  # seats for a meeting that is near, in a cluster; absent at other times
     DATA_FRESH = "DataFresh"  # the newest copy of the homes is young enough to move the hub by
     PROTECTED = "Protected"
     PEER_CLEAN = "PeerClean"  # no earlier owner has yet to confirm that it closed

@@ -8,6 +8,7 @@ import pytest
 
 from agents.drivers.base import Capacity, ClusterDriver
 from agents.drivers.memory import MemorySite
+from federation.core.room import Size
 from federation.model.status import ConditionType, Truth
 from federation.runtime.clock import SystemClock
 from tests.support.local_site import GIB, running_site
@@ -40,3 +41,11 @@ async def test_declaring_more_than_the_machine_has_is_said(cluster: ClusterDrive
 
 async def test_every_condition_has_a_reason(cluster: ClusterDriver) -> None:
     assert all(condition.reason for condition in (await cluster.observe()).conditions)
+
+
+async def test_nodes_that_are_kept_take_nothing_from_what_students_can_have(cluster: ClusterDriver) -> None:
+    before = await cluster.observe()
+    for nodes in (2, 2, 1, 0, 0):
+        await cluster.hold(nodes, Size(1000, GIB))
+        now = await cluster.observe()
+        assert (now.capacity, now.used) == (before.capacity, before.used)

@@ -102,7 +102,7 @@ class EdgeObjects:
             "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
         }
         pod = {
-            **_pod(container),
+            **plain_pod(container),
             "terminationGracePeriodSeconds": 5,
             "volumes": [{"name": "programs", "configMap": {"name": NAME}}],
             "tolerations": [_tolerated("not-ready"), _tolerated("unreachable")],
@@ -136,7 +136,7 @@ def canary_pod(name: str, image: ProxyImage) -> Object:
     container = _container("canary", image, ["node", "-e", CANARY % PORT])
     ready = {"httpGet": {"path": "/", "port": PORT}, "periodSeconds": 1}
     spec = {
-        **_pod({**container, "readinessProbe": ready}),
+        **plain_pod({**container, "readinessProbe": ready}),
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 1,
         "activeDeadlineSeconds": CANARY_S,
@@ -155,12 +155,17 @@ def host_port(host: str, port: int) -> str:
 
 
 def _container(name: str, image: ProxyImage, words: list[str]) -> Object:
+    ports = [{"name": "http", "containerPort": PORT, "protocol": "TCP"}]
+    return {**plain_container(name, image, words), "ports": ports}
+
+
+def plain_container(name: str, image: ProxyImage, words: list[str]) -> Object:
+    """One that may do nothing but run."""
     return {
         "name": name,
         "image": image.name,
         "imagePullPolicy": image.pull,
         "command": words,
-        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -169,7 +174,8 @@ def _container(name: str, image: ProxyImage, words: list[str]) -> Object:
     }
 
 
-def _pod(container: Object) -> Object:
+def plain_pod(container: Object) -> Object:
+    """The spec of one that runs as nobody, and knows nothing of the cluster."""
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,

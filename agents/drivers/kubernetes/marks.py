@@ -9,6 +9,7 @@ SITE, HUB, CLASSROOM, SERVER = "hubfed.io/site", "hubfed.io/hub", "hubfed.io/cla
 RECORD, HOMES, REPLICAS = "hubfed.io/record", "hubfed.io/homes", "hubfed.io/replicas"
 AROUND = "hubfed.io/around"  # fingerprint of what surrounds a hub in its namespace
 EDGE = "hubfed.io/edge"
+PLACEHOLDER = "hubfed.io/placeholder"  # of a pod that keeps a node free, and of what makes it: no part of any hub
 PREPARED = "hubfed.io/prepared"  # of a namespace into which `fedctl sites prepare` installs, with the site's name
 COPIES = "hubfed.io/copies"  # of a pod that saves or restores homes: no part of the hub
 HOMES_POD = "homes-"  # how names of such pods begin

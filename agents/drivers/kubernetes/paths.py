@@ -5,6 +5,7 @@ from __future__ import annotations
 NAMESPACES = "/api/v1/namespaces"
 NODES = "/api/v1/nodes"
 ALL_PODS = "/api/v1/pods"
+PRIORITY_CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 
 
 VERSION = "/version"

@@ -9,6 +9,7 @@ from typing import Any
 
 from agents.drivers.kubernetes.charts import Chart
 from agents.drivers.kubernetes.edge_objects import ProxyImage
+from agents.drivers.kubernetes.student_nodes import StudentNodes
 from federation.core.chart_values.row import SitePart
 from federation.core.chart_values.table import merged
 from federation.model.errors import InvalidRequest
@@ -25,6 +26,10 @@ class KubernetesSettings:
     part: SitePart = field(default_factory=SitePart)
     values: Mapping[str, Any] = field(default_factory=dict)
     image: str = ""  # of pods that copy homes; empty: none is copied
+
+    def student_nodes(self) -> StudentNodes:
+        """Where students' servers run, by chart and site together."""
+        return StudentNodes.of(self.part, merged(self.chart.values(), self.values))
 
     def proxy_image(self) -> ProxyImage:
         """InvalidRequest if neither chart nor site says which."""

@@ -7,6 +7,7 @@ The edge is in the cluster where the site file says how it reaches the agent, el
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from random import SystemRandom
 
@@ -23,6 +24,7 @@ from agents.drivers.kubernetes.api import Api
 from agents.drivers.kubernetes.charts import Chart
 from agents.drivers.kubernetes.edge_objects import AskedAgent, EdgeObjects
 from agents.drivers.kubernetes.namespaces import Namespaces
+from agents.drivers.kubernetes.placeholders import Placeholders
 from agents.drivers.kubernetes.preparing import KubernetesPreparing
 from agents.drivers.kubernetes.release_records import ReleaseRecords
 from agents.drivers.kubernetes.releases import Releases
@@ -62,8 +64,14 @@ def from_file(site: SiteFile, folder: Path, here: LocalSettings, processes: Proc
     hubs = KubernetesHubs(settings, api, namespaces, releases, clock, watches)
     edge = _edge(site, folder, settings, here, api, processes, clock)
     restic = once(lambda: find_restic(processes, here.copies_dir / "restic.log"))
+    where = cache(settings.student_nodes)  # reads the chart
     return SiteDrivers(
-        cluster=KubernetesCluster(watches, Capacity(spec.reserve.cpu.millis, spec.reserve.memory.bytes)),
+        cluster=KubernetesCluster(
+            watches,
+            Capacity(spec.reserve.cpu.millis, spec.reserve.memory.bytes),
+            where,
+            Placeholders(api, settings.proxy_image, where),
+        ),
         hubs=hubs,
         homes=KubernetesHomes(api, namespaces, clock),
         edge=edge,

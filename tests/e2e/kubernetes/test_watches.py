@@ -18,11 +18,14 @@ from agents.drivers.cluster_kubernetes import KubernetesCluster
 from agents.drivers.hub_kubernetes import KubernetesHubs
 from agents.drivers.kubernetes import paths, watch
 from agents.drivers.kubernetes.api import Api
+from agents.drivers.kubernetes.edge_objects import ProxyImage
 from agents.drivers.kubernetes.hub_record import HubRecord
 from agents.drivers.kubernetes.namespaces import Namespaces
+from agents.drivers.kubernetes.placeholders import Placeholders
 from agents.drivers.kubernetes.refusals import ApiRefused
 from agents.drivers.kubernetes.releases import Releases
 from agents.drivers.kubernetes.settings import KubernetesSettings
+from agents.drivers.kubernetes.student_nodes import StudentNodes
 from agents.drivers.kubernetes.watches import Watches
 from federation.model.errors import DriverError
 from federation.runtime.clock import SystemClock
@@ -49,7 +52,8 @@ class Agent:
 
     @property
     def nodes(self) -> KubernetesCluster:
-        return KubernetesCluster(self.watches, Capacity(0, 0))
+        placeholders = Placeholders(self.api, lambda: ProxyImage("none"), StudentNodes)
+        return KubernetesCluster(self.watches, Capacity(0, 0), StudentNodes, placeholders)
 
     async def hub(self) -> str:
         """A hub whose pods are there and never run: there are no nodes."""

@@ -38,6 +38,23 @@ def test_what_is_bad_for_a_moment_is_looked_at_again_when_it_may_be_told() -> No
     assert outcome.look_s == pytest.approx(20.0)
 
 
+def test_seats_that_are_yet_to_come_are_told_of_only_shortly_before_the_bell() -> None:
+    missing = Condition(
+        type=ConditionType.ROOM,
+        status=Truth.FALSE,
+        reason="RoomMissing",
+        message="18 of 25 seats for 14:30: 1 more node is asked for",
+        since=NOW - timedelta(minutes=10),
+    )
+    assert judge(Watched((missing,), (), hold_s=120.0), NOW).changes == ()
+    late = judge(Watched((missing.revise(reason="RoomLate"),), (), hold_s=120.0), NOW)
+    assert [(change.event, change.over, change.message) for change in late.changes] == [
+        (HookEvent.ROOM, False, missing.message)
+    ]
+    (over,) = judge(Watched((), late.raised, hold_s=120.0), NOW).changes
+    assert (over.over, over.message) == (True, "the time for which its seats were wanted is over")
+
+
 def test_an_alarm_ends_when_it_stays_good() -> None:
     assert judge(protected(Truth.TRUE, 119.0, RAISED), NOW).changes == ()
     outcome = judge(protected(Truth.TRUE, 121.0, RAISED), NOW)
