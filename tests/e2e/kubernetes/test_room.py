@@ -201,6 +201,7 @@ async def test_a_node_that_is_missing_is_asked_for_said_and_kept_when_it_comes(b
     await bench.until(lambda: bench.placeholders() == ["", bench.nodes[0]], "one waits, which makes autoscalers act")
     bench.cordon(late, on=False)
     await bench.until(lambda: bench.placeholders() == bench.nodes, "the node that has come is kept")
+    await bench.are_open(2)  # the agent hears it a moment later than the scheduler
     await bench.at(-8)
     assert bench.message() == "10 seats for 14:30 are there"
 
