@@ -10,8 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.federation import Federation, until
+from tests.support.thorough import cases
 
 pytestmark = pytest.mark.timeout(240)
+ROLES = ["etcd", "coordinator", "agent", "hub", "proxy", "edge", "frontdoor"]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def test_a_students_server_and_kernel_live_on_when_hub_proxy_and_agent_are_kille
     assert here.pids("server", hub=uid) == server, "it was adopted, not started again"
 
 
-@pytest.mark.parametrize("role", ["etcd", "coordinator", "agent", "edge", "frontdoor", "hub", "proxy"])
+@pytest.mark.parametrize("role", cases(ROLES, usual=ROLES[:4]))
 def test_what_is_killed_comes_back_and_the_class_serves(here: Federation, word: str, role: str) -> None:
     name = "lasting"
     victims = here.pids(role)

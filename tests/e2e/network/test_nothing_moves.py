@@ -56,6 +56,7 @@ def test_a_tenth_of_all_packets_is_lost_and_nothing_is_moved(armed: ThreeHosts) 
         stays(armed, open_s=LASTS_S)
 
 
+@pytest.mark.thorough
 def test_a_line_that_is_several_times_as_slow_as_one_between_two_campuses_moves_nothing(armed: ThreeHosts) -> None:
     """A renewal goes over it up to three times: to a coordinator, or from that to the register, to read and to write. In
     the profile `lab` an answer is waited for for a second."""
