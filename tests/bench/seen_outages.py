@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from tests.bench.outages import Loss
 
@@ -43,7 +44,16 @@ class Seen:
         """At its end; two may write at the same time."""
         with file.open("a") as lines:
             fcntl.flock(lines, fcntl.LOCK_EX)
-            lines.write(json.dumps(asdict(self), separators=(",", ":")) + "\n")
+            lines.write(json.dumps(_to_the_ms(asdict(self)), separators=(",", ":")) + "\n")
+
+
+def _to_the_ms(value: Any) -> Any:
+    """No clock here is better than that."""
+    if isinstance(value, dict):
+        return {key: _to_the_ms(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_the_ms(one) for one in value]
+    return round(value, 3) if isinstance(value, float) else value
 
 
 def read(file: Path = FILE) -> list[Seen]:
