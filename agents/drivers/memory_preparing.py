@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from agents.drivers.preparation import in_order
 from federation.model.errors import DriverError
 from federation.model.preparation import Action, Objection, PrepareItem, PreparePlan, PrepareStep, StepState
 
@@ -40,24 +41,21 @@ class MemoryPreparing:
         return PreparePlan.of([self._item(*one) for one in bare.wanted.items()], bare.against)
 
     async def apply(self, plan: PreparePlan) -> AsyncIterator[PrepareStep]:
-        bare, failed = self.site.bare, False
-        for item in plan.items:
-            if not item.changes:
-                continue
-            if failed:
-                yield PrepareStep(chart=item.chart, state=StepState.SKIPPED, message="one before it failed")
-                continue
-            yield PrepareStep(chart=item.chart, state=StepState.BEGUN, message=f"{item.action.value} {item.version}")
-            await self.site.clock.sleep(bare.takes_s)
-            failed = item.chart == bare.stuck
-            if failed:
-                yield PrepareStep(chart=item.chart, state=StepState.FAILED, message="it does not come up")
-                continue
-            bare.installed[item.chart] = item.version
-            yield PrepareStep(chart=item.chart, state=StepState.DONE, seconds=bare.takes_s)
+        async for step in in_order(plan, self._one):
+            yield step
 
     async def close(self) -> None:
         pass
+
+    async def _one(self, item: PrepareItem) -> AsyncIterator[PrepareStep]:
+        bare = self.site.bare
+        yield PrepareStep(chart=item.chart, state=StepState.BEGUN, message=f"{item.action.value} {item.version}")
+        await self.site.clock.sleep(bare.takes_s)
+        if item.chart == bare.stuck:
+            yield PrepareStep(chart=item.chart, state=StepState.FAILED, message="it does not come up")
+            return
+        bare.installed[item.chart] = item.version
+        yield PrepareStep(chart=item.chart, state=StepState.DONE, seconds=bare.takes_s)
 
     def _item(self, chart: str, version: str) -> PrepareItem:
         bare = self.site.bare

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from federation.model.errors import Refused
-from federation.model.preparation import Objection, PreparePlan, PrepareStep
+from federation.model.preparation import Objection, PrepareItem, PreparePlan, PrepareStep, StepState
 
 
 class PrepareDriver(Protocol):
@@ -43,3 +43,20 @@ class NothingToPrepare:
 
     async def close(self) -> None:
         pass
+
+
+async def in_order(
+    plan: PreparePlan, one: Callable[[PrepareItem], AsyncIterator[PrepareStep]]
+) -> AsyncIterator[PrepareStep]:
+    """The steps of every item that changes something, told by `one`. After one that failed the others are left alone: they
+    are in this order because they need each other."""
+    failed = False
+    for item in plan.items:
+        if not item.changes:
+            continue
+        if failed:
+            yield PrepareStep(chart=item.chart, state=StepState.SKIPPED, message="one before it failed")
+            continue
+        async for step in one(item):
+            failed = step.state is StepState.FAILED
+            yield step

@@ -71,4 +71,4 @@ def sittings(seen: Iterable[Seen]) -> str:
     """For the page."""
     each = sorted({(one.sitting.began, one.sitting.commit) for one in seen})
     said = ", ".join(f"{began.replace('T', ' ')} UTC at `{commit}`" for began, commit in each)
-    return f"Seen in {len(each)} sitting{'s' if len(each) > 1 else ''} on a machine that did nothing else: {said}."
+    return f"Seen in {len(each)} sitting{'s' if len(each) > 1 else ''}: {said}."

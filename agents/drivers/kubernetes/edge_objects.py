@@ -69,7 +69,7 @@ class EdgeObjects:
         """By the path at which each is applied, in this order."""
         namespace = edge_namespace(self.site)
         return {
-            paths.namespace(namespace): {"apiVersion": "v1", "kind": "Namespace", "metadata": self._meta(namespace)},
+            paths.namespace(namespace): own_namespace(self.site),
             paths.config_map(namespace, NAME): self._programs(),
             paths.service(namespace, NAME): self._service(),
             f"{paths.deployments(namespace)}/{NAME}": self._deployment(),
@@ -123,6 +123,12 @@ class EdgeObjects:
         """Pods are made anew where the programs changed, and so is a pod that has the old ones mounted."""
         data = json.dumps([dict(self.programs), self.agent.ca], sort_keys=True)
         return sha256(data.encode()).hexdigest()[:16]
+
+
+def own_namespace(site: str) -> Object:
+    """Of what the site has in the cluster beside its hubs."""
+    labels = {EDGE: site, MANAGED_BY: "hubfed"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": edge_namespace(site), "labels": labels}}
 
 
 def canary_namespace(site: str, hub: str) -> Object:

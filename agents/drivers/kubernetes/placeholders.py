@@ -15,8 +15,8 @@ import structlog
 
 from agents.drivers.kubernetes import paths
 from agents.drivers.kubernetes.api import Api, Object
-from agents.drivers.kubernetes.edge_objects import ProxyImage, plain_container, plain_pod
-from agents.drivers.kubernetes.marks import EDGE, MANAGED_BY, PLACEHOLDER, edge_namespace
+from agents.drivers.kubernetes.edge_objects import ProxyImage, own_namespace, plain_container, plain_pod
+from agents.drivers.kubernetes.marks import MANAGED_BY, PLACEHOLDER, edge_namespace
 from agents.drivers.kubernetes.own_namespace import check_own_namespace
 from agents.drivers.kubernetes.student_nodes import StudentNodes
 from federation.core.room import Size
@@ -59,9 +59,7 @@ class Placeholders:
     async def _apply(self, nodes: int, shape: Size) -> None:
         namespace = edge_namespace(self.api.site)
         if not await check_own_namespace(self.api):
-            labels = {EDGE: self.api.site, MANAGED_BY: "hubfed"}
-            body: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
-            await self.api.apply(paths.namespace(namespace), body, force=True)
+            await self.api.apply(paths.namespace(namespace), own_namespace(self.api.site), force=True)
         if not self._ranked:
             await self.api.apply(f"{paths.PRIORITY_CLASSES}/{PRIORITY_CLASS}", priority_class(), force=True)
             self._ranked = True

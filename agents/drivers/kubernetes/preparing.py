@@ -17,6 +17,7 @@ from agents.drivers.kubernetes.installed import definitions_in, unready
 from agents.drivers.kubernetes.marks import PREPARED
 from agents.drivers.kubernetes.preparing_look import Look, archive_of
 from agents.drivers.kubernetes.releases import Releases
+from agents.drivers.preparation import in_order
 from federation.core.preparing.plan import Decided, Work, decide
 from federation.core.preparing.seen import ClusterSeen
 from federation.core.preparing.wanted import components, pinned
@@ -59,16 +60,8 @@ class KubernetesPreparing:
         decided = self._decided
         if plan.fingerprint != decided.plan.fingerprint:
             raise Conflict(f"site {self.site}: another plan was made meanwhile")
-        failed = False
-        for item in plan.items:
-            if not item.changes:
-                continue
-            if failed:
-                yield PrepareStep(chart=item.chart, state=StepState.SKIPPED, message="one before it failed")
-                continue
-            async for step in self._one(item, decided.work[item.chart]):
-                failed = step.state is StepState.FAILED
-                yield step
+        async for step in in_order(plan, lambda item: self._one(item, decided.work[item.chart])):
+            yield step
 
     async def close(self) -> None:
         await self.api.close()
