@@ -80,7 +80,8 @@ def kept(here: ThreeHosts) -> None:
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the demo as Ctrl-C does
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell that starts it in the background ignores Ctrl-C for it
+        signal.signal(number, signal.default_int_handler)
     steps = Steps()
     try:
         nodes_can_be_had()
